@@ -1,0 +1,33 @@
+/* Lua values ↔ bytes: what travels between processes. */
+#ifndef LKRUN_CODEC_H
+#define LKRUN_CODEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <lua.h>
+#include "util.h"
+#include "tensor.h"
+
+/* How tensors above REGION_THRESHOLD bytes travel beside the bytes. With no port they lie inline. */
+struct codec_port {
+    void *context;
+    /* Sender: memory for `bytes` bytes that the receiver will see, and the handle that names it to
+     * the receiver. NULL with *error set (a message) when there is no room. */
+    void *(*place)(void *context, size_t bytes, uint64_t *handle, const char **error);
+    /* Receiver: the storage under that handle, one reference for the caller; NULL with *error set. */
+    struct storage *(*fetch)(void *context, uint64_t handle, size_t bytes, const char **error);
+};
+
+/* Appends the `count` values at stack indices first, first + 1, … to `out`. Returns false, with a
+ * message pushed, when one can't be sent; the message starts with the path inside the value, whose
+ * root is called `root`: "task[3].callback: a function cannot be sent". Several values are
+ * root, root#2, root#3. `out` keeps its length then. May raise only for lack of memory. */
+bool codec_encode(lua_State *L, int first, int count, const char *root, const struct codec_port *port,
+                  struct buffer *out);
+
+/* Pushes the values in these bytes and returns their number, or -1 with a message pushed when the
+ * bytes are no encoding (truncated, unknown tag, unknown version). Never reads past `length`. */
+int codec_decode(lua_State *L, const void *bytes, size_t length, const struct codec_port *port);
+
+#endif

@@ -1,0 +1,29 @@
+/* Random streams: counter-based, so that a task's draws depend on its key alone. */
+#ifndef LKRUN_RANDOM_H
+#define LKRUN_RANDOM_H
+
+#include <stdint.h>
+
+struct random_stream {
+    uint64_t key[2];     /* from root seed, ordinal of the map, task index */
+    uint64_t counter[2];
+    uint32_t block[4];   /* the generator's last output … */
+    int used;            /* … and how many words of it are spent */
+    int has_normal;      /* whether `normal` holds the second of a pair */
+    double normal;
+};
+
+/* The stream of task `task` (from 1) of map `map` (from 1) under `root`. A few nanoseconds. */
+void random_open(struct random_stream *stream, uint64_t root, uint64_t map, uint64_t task);
+uint64_t random_system_seed(void); /* from the operating system */
+
+uint64_t random_bits(struct random_stream *stream);
+double random_uniform(struct random_stream *stream); /* [0, 1), 53 bits */
+double random_normal(struct random_stream *stream);  /* mean 0, standard deviation 1 */
+
+/* The stream that lk.random, math.random and tensor.randn draw from now, in this thread: a task
+ * sets its own, and NULL afterwards, which means the program's own stream. */
+void random_use(struct random_stream *stream);
+struct random_stream *random_current(void);
+
+#endif

@@ -1,0 +1,27 @@
+/* Compressed sparse rows (CSR): a userdata whose three parts are tensors in its user values. */
+#ifndef LKRUN_SPARSE_H
+#define LKRUN_SPARSE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <lua.h>
+
+#define SPARSE_CLASS "lkrun.sparse"
+
+/* User values, so that the parts travel and are shared like any other tensor. */
+enum sparse_part {
+    SPARSE_POINTERS = 1, /* i64 [rows + 1], from 0 */
+    SPARSE_COLUMNS = 2,  /* i32 [entries], from 0, ascending in a row */
+    SPARSE_VALUES = 3,   /* f64 or f32 [entries] */
+};
+
+struct sparse {
+    int64_t rows, columns;
+};
+
+struct sparse *sparse_test(lua_State *L, int index);
+/* Pushes a matrix over the three tensors at these stack indices; raises when they do not describe
+ * one (wrong lengths or dtypes, a column out of range, pointers that do not ascend). */
+void sparse_push(lua_State *L, int64_t rows, int64_t columns, int pointers, int cols, int values);
+
+#endif

@@ -1,0 +1,36 @@
+/* Small things every other file stands on: clocks, a growable buffer, the shape of errors. */
+#ifndef LKRUN_UTIL_H
+#define LKRUN_UTIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <lua.h>
+#include <lauxlib.h>
+
+#define LKRUN_VERSION "0.1.0"
+
+/* Bytes that grow. Zero-initialised is empty; the owner calls buffer_free. */
+struct buffer {
+    char *data;
+    size_t length;
+    size_t capacity;
+};
+
+bool buffer_reserve(struct buffer *buffer, size_t more);                      /* false: out of memory */
+bool buffer_append(struct buffer *buffer, const void *bytes, size_t length);  /* false: out of memory */
+bool buffer_printf(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void buffer_free(struct buffer *buffer);
+
+uint64_t clock_nanoseconds(void); /* CLOCK_MONOTONIC */
+double clock_seconds(void);       /* the same in seconds */
+
+/* Raises the Lua error "lkrun: WHERE: MESSAGE", without a position: `where` is the public name
+ * of what was called ("lk.invoker", "LK_NUM_PROCS"). Never returns; int so callers can return it. */
+int raise_error(lua_State *L, const char *where, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Registers a metatable `name` with these methods, `__index` itself, and leaves nothing. */
+void register_class(lua_State *L, const char *name, const luaL_Reg *methods);
+
+#endif

@@ -1,0 +1,43 @@
+--- lkrun: model operations over many tasks, in parallel, over a model in shared memory.
+--- Modules load when they are first named, so that a program pays for what it uses.
+---@class lkrun
+local lk = { VERSION = "0.1.0" }
+
+-- Where each public name lives: a module itself, or a field of one.
+local modules = {
+  json = "lkrun.json",
+  linalg = "lkrun.linalg",
+  log = "lkrun.log",
+  random = "lkrun.random",
+  sparse = "lkrun.sparse",
+  tensor = "lkrun.tensor",
+}
+local fields = {
+  initialize = "lkrun.config",
+  ensure_parallel_init = "lkrun.config",
+  config = "lkrun.config",
+  cpu_count = "lkrun.config",
+  proc_count = "lkrun.config",
+  invoker = "lkrun.invoker",
+  map = "lkrun.invoker",
+  WorkChunks = "lkrun.chunks",
+  clock = "lkrun.clock",
+  null = "lkrun.json",
+  load = "lkrun.files",
+  save = "lkrun.files",
+  invoke_progress = "lkrun.progress",
+}
+
+return setmetatable(lk, {
+  __index = function(self, name)
+    local value
+    if modules[name] then
+      value = require(modules[name])
+    elseif fields[name] then
+      local module = require(fields[name])
+      value = type(module) == "table" and module[name] or module
+    end
+    rawset(self, name, value)
+    return value
+  end,
+})
