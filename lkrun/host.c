@@ -31,8 +31,8 @@ void host_preload(lua_State *L)
 }
 
 /* `require "lkrun"` in a stock Lua that finds core.so: preloads all, then loads the Lua side. */
-LUAMOD_API int luaopen_lkrun(lua_State *L);
-LUAMOD_API int luaopen_lkrun(lua_State *L)
+__attribute__((visibility("default"))) int luaopen_lkrun(lua_State *L);
+int luaopen_lkrun(lua_State *L)
 {
     host_preload(L);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
