@@ -12,11 +12,42 @@
 
 /* A segment of at least `bytes` bytes, page aligned, of this process's own region (made on first
  * use). `zeroed`: its bytes are 0; otherwise they are anything. NULL with *error set to a message
- * (no "lkrun: " prefix, static or thread-local storage) when the region is full or can't be made. */
+ * (no "lkrun: " prefix, thread-local storage) when the region is full or can't be made. */
 void *region_alloc(size_t bytes, bool zeroed, const char **error);
-void region_free(void *segment, size_t bytes); /* the bytes that were asked for */
+/* Gives a segment back. One that was inherited is left alone; one that a living worker inherited
+ * waits until that worker's generation has ended. */
+void region_free(void *segment);
 
 /* Whether this address lies in a region of this process or an inherited one. */
 bool region_contains(const void *address);
+
+/* Makes this process's region now, so that workers forked from here on see what is put there
+ * later. False with *error set. */
+bool region_open(const char **error);
+/* A handle names a segment to a process that inherited the region it lies in. */
+uint64_t region_handle(const void *segment);
+/* The segment of the region inherited last under this handle; NULL when it lies outside. */
+void *region_resolve(uint64_t handle, size_t bytes);
+
+/* Around a fork of workers. Everything alive now stays unrecycled until the generation, whose
+ * number is returned, has ended. The lock keeps other threads out of the allocator meanwhile. */
+uint32_t region_fork_lock(void);
+void region_fork_unlock(void);
+void region_end_generation(uint32_t generation);
+
+/* In a new worker: what was inherited becomes read-only memory, except segments that were marked;
+ * the next region_alloc makes a region of this process's own. */
+void region_enter_worker(void);
+/* Before the fork: workers may write this segment. */
+void region_mark_writable(void *segment, bool writable);
+/* In a worker: makes its view of an inherited segment private, so that its writes stay its own. */
+bool region_make_private(void *segment, size_t bytes);
+
+struct region_use {
+    size_t size;  /* bytes of address range */
+    size_t used;  /* bytes in segments */
+    size_t idle;  /* bytes of freed segments kept for reuse or for a generation to end */
+};
+struct region_use region_use(void);
 
 #endif
