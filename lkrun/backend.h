@@ -3,20 +3,79 @@
 #define LKRUN_BACKEND_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <lua.h>
 
-/* CBLAS and LAPACK by function pointer; a file that calls them says backend_load(L)->dgemm(…). */
-struct backend;
-const struct backend *backend_load(lua_State *L); /* raises when OpenBLAS is not found */
+enum cblas_order { CBLAS_ROW_MAJOR = 101, CBLAS_COL_MAJOR = 102 };
+enum cblas_transpose { CBLAS_NO_TRANS = 111, CBLAS_TRANS = 112 };
+enum cblas_uplo { CBLAS_UPPER = 121, CBLAS_LOWER = 122 };
+
+/* CBLAS by its own names without `cblas_`; LAPACK by its own without the trailing underscore,
+ * column major, with the length of each string argument (1) at the end, as Fortran passes it.
+ * Counts and increments are 32-bit: the caller sees to it that its sizes fit. */
+struct backend {
+    void (*dgemv)(enum cblas_order, enum cblas_transpose, int m, int n, double alpha,
+                  const double *a, int lda, const double *x, int incx, double beta, double *y,
+                  int incy);
+    void (*sgemv)(enum cblas_order, enum cblas_transpose, int m, int n, float alpha, const float *a,
+                  int lda, const float *x, int incx, float beta, float *y, int incy);
+    void (*dgemm)(enum cblas_order, enum cblas_transpose a_is, enum cblas_transpose b_is, int m,
+                  int n, int k, double alpha, const double *a, int lda, const double *b, int ldb,
+                  double beta, double *c, int ldc);
+    void (*sgemm)(enum cblas_order, enum cblas_transpose a_is, enum cblas_transpose b_is, int m,
+                  int n, int k, float alpha, const float *a, int lda, const float *b, int ldb,
+                  float beta, float *c, int ldc);
+    double (*ddot)(int n, const double *x, int incx, const double *y, int incy);
+    float (*sdot)(int n, const float *x, int incx, const float *y, int incy);
+    void (*daxpy)(int n, double alpha, const double *x, int incx, double *y, int incy);
+    void (*saxpy)(int n, float alpha, const float *x, int incx, float *y, int incy);
+    void (*dscal)(int n, double alpha, double *x, int incx);
+    void (*sscal)(int n, float alpha, float *x, int incx);
+    double (*dnrm2)(int n, const double *x, int incx);
+    float (*snrm2)(int n, const float *x, int incx);
+    void (*dsyrk)(enum cblas_order, enum cblas_uplo, enum cblas_transpose, int n, int k,
+                  double alpha, const double *a, int lda, double beta, double *c, int ldc);
+    void (*ssyrk)(enum cblas_order, enum cblas_uplo, enum cblas_transpose, int n, int k,
+                  float alpha, const float *a, int lda, float beta, float *c, int ldc);
+    void (*dger)(enum cblas_order, int m, int n, double alpha, const double *x, int incx,
+                 const double *y, int incy, double *a, int lda);
+    void (*sger)(enum cblas_order, int m, int n, float alpha, const float *x, int incx,
+                 const float *y, int incy, float *a, int lda);
+
+    void (*dpotrf)(const char *uplo, const int *n, double *a, const int *lda, int *info,
+                   size_t uplo_length);
+    void (*spotrf)(const char *uplo, const int *n, float *a, const int *lda, int *info,
+                   size_t uplo_length);
+    void (*dpotrs)(const char *uplo, const int *n, const int *nrhs, const double *a, const int *lda,
+                   double *b, const int *ldb, int *info, size_t uplo_length);
+    void (*spotrs)(const char *uplo, const int *n, const int *nrhs, const float *a, const int *lda,
+                   float *b, const int *ldb, int *info, size_t uplo_length);
+    void (*dposv)(const char *uplo, const int *n, const int *nrhs, double *a, const int *lda,
+                  double *b, const int *ldb, int *info, size_t uplo_length);
+    void (*sposv)(const char *uplo, const int *n, const int *nrhs, float *a, const int *lda,
+                  float *b, const int *ldb, int *info, size_t uplo_length);
+
+    void (*set_num_threads)(int threads);
+    int (*get_num_threads)(void);
+    char *(*get_config)(void);
+    int (*get_parallel)(void); /* 0: one thread only, 1: pthreads, 2: OpenMP */
+};
+
+/* The library, with the threads that were asked for set in this thread; raises when OpenBLAS is not
+ * found. Cheap once loaded: a file that needs it says backend_load(L)->dgemm(…) each time. */
+const struct backend *backend_load(lua_State *L);
 bool backend_is_loaded(void);
 
 /* Threads the backend uses from now on, now if it is loaded, else when it is; -1 leaves it alone,
  * and so does the user's own OPENBLAS_NUM_THREADS, OMP_NUM_THREADS. */
 void backend_set_threads(int threads);
 int backend_threads(void); /* what the library says; 0 where it is not loaded */
+/* The variable by which the user set the library's threads, or NULL. */
+const char *backend_user_variable(void);
 
 /* Between these two a thread is inside BLAS. No fork happens meanwhile (backend_fork_lock waits):
- * OpenBLAS's fork handler would hang. A worker takes neither. */
+ * OpenBLAS's fork handler would hang. They nest. A thread that holds the fork lock is not inside.
+ */
 void backend_enter(void);
 void backend_leave(void);
 void backend_fork_lock(void);
