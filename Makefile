@@ -49,7 +49,8 @@ $(B)/embedded.c: $(MODULES) $(SOURCES) lkrun/embed $(B)/flags
 	sh lkrun/embed $(MODULES) -- $(SOURCES) > $@.tmp
 	@cmp -s $@.tmp $@ && rm $@.tmp || mv $@.tmp $@
 
-$(B)/obj/embedded.o: $(B)/embedded.c
+# The modules are taken in by .incbin, which -MMD does not see.
+$(B)/obj/embedded.o: $(B)/embedded.c $(MODULES)
 	$(CC) $(ALL_CFLAGS) -Ilkrun -c -o $@ $<
 
 check: all

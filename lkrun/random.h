@@ -3,10 +3,11 @@
 #define LKRUN_RANDOM_H
 
 #include <stdint.h>
+#include <lua.h>
 
 struct random_stream {
-    uint64_t key[2];     /* from root seed, ordinal of the map, task index */
-    uint64_t counter[2];
+    uint32_t key[2];     /* from root seed and ordinal of the map */
+    uint64_t counter[2]; /* the next block, and the task */
     uint32_t block[4];   /* the generator's last output … */
     int used;            /* … and how many words of it are spent */
     int has_normal;      /* whether `normal` holds the second of a pair */
@@ -20,10 +21,17 @@ uint64_t random_system_seed(void); /* from the operating system */
 uint64_t random_bits(struct random_stream *stream);
 double random_uniform(struct random_stream *stream); /* [0, 1), 53 bits */
 double random_normal(struct random_stream *stream);  /* mean 0, standard deviation 1 */
+/* [0, limit) without bias; limit 0 stands for 2^64. */
+uint64_t random_below(struct random_stream *stream, uint64_t limit);
 
 /* The stream that lk.random, math.random and tensor.randn draw from now, in this thread: a task
- * sets its own, and NULL afterwards, which means the program's own stream. */
+ * sets its own, and NULL afterwards, which means the program's own stream. The stream stays where
+ * it is while it is in use. */
 void random_use(struct random_stream *stream);
-struct random_stream *random_current(void);
+struct random_stream *random_current(void); /* never NULL */
+
+/* Makes math.random and math.randomseed of this state draw from and seed the task's stream inside
+ * a task; outside they stay Lua's own. Called when lkrun is required; again does nothing. */
+void random_install(lua_State *L);
 
 #endif

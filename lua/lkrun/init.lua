@@ -28,6 +28,9 @@ local fields = {
   invoke_progress = "lkrun.progress",
 }
 
+-- math.random belongs to the task inside a task.
+require("lkrun.core.random").install()
+
 return setmetatable(lk, {
   __index = function(self, name)
     local value
