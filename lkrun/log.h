@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <lua.h>
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR, LOG_LEVEL_OFF };
 
@@ -18,10 +19,13 @@ struct log_record {
 };
 
 bool log_enabled(enum log_level level); /* by LK_LOG_LEVEL, default info */
+/* Raises when LK_LOG_LEVEL is no level. C code that logs without asking gets info and a warning. */
+void log_check_environment(lua_State *L);
 /* To the sink of this thread if there is one, else to standard error, around the bar. */
 void log_write(const struct log_record *record);
 /* A message of lkrun's own, or of a C module. */
-void log_message(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void log_message(enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Where this thread's records go instead (a worker's channel). NULL: back to standard error. */
 void log_set_sink(void (*sink)(void *context, const struct log_record *record), void *context);

@@ -1,0 +1,27 @@
+/* The user's terminal: what it can do, and the bars at its bottom among everything else written
+ * there. */
+#ifndef LKRUN_TERMINAL_H
+#define LKRUN_TERMINAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+bool terminal_is_smart(int descriptor);   /* a terminal that can move its cursor: not TERM=dumb */
+bool terminal_has_colour(int descriptor); /* smart, and NO_COLOR is not set */
+bool terminal_is_utf8(void);              /* by LC_ALL, LC_CTYPE, LANG */
+/* In characters, as of now; 80 by 24 where the terminal doesn't say. */
+void terminal_size(int descriptor, int *columns, int *rows);
+
+/* Writes it all, waiting where the descriptor is full; false: it is closed or broken. */
+bool terminal_write_all(int descriptor, const char *bytes, size_t length);
+
+/* Shows these lines, joined by newlines, at the bottom of standard error's terminal in place of the
+ * ones before; none when length is 0. What is written by output_write goes above them. Nothing is
+ * drawn in a background job or after an unfinished line of the program's own; then false. */
+bool terminal_draw(const char *lines, size_t length);
+/* Takes them off until the next drawing. Async-signal-safe. */
+void terminal_clear(void);
+/* In a new process: the lines on the screen, and the lock, are the parent's. */
+void terminal_enter_worker(void);
+
+#endif
