@@ -6,9 +6,17 @@
 #include <stdbool.h>
 #include <lua.h>
 
+#include "cpu.h"
+
 enum config_source { FROM_DEFAULT, FROM_GRANT, FROM_VARIABLE, FROM_PARAMETER, FROM_WORKER };
 
-enum config_knob { KNOB_PROCESSES, KNOB_THREADS, KNOB_BACKEND_THREADS, KNOB_CHILD_THREADS, KNOB_COUNT };
+enum config_knob {
+    KNOB_PROCESSES,
+    KNOB_THREADS,
+    KNOB_BACKEND_THREADS,
+    KNOB_CHILD_THREADS,
+    KNOB_COUNT
+};
 
 struct config {
     int value[KNOB_COUNT]; /* backend_threads may be -1: left alone */
@@ -24,7 +32,5 @@ void config_enter_worker(const struct config *worker);
 
 /* What a worker of this process gets by default: 1, 1, child_threads, 1. */
 struct config config_for_worker(const struct config *parent);
-
-int cpu_count(void); /* CPUs this process may use: affinity, cpuset, cgroup quota rounded up; ≥ 1 */
 
 #endif
