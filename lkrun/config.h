@@ -18,19 +18,39 @@ enum config_knob {
     KNOB_COUNT
 };
 
+/* The most a knob may say: several times the CPUs of the largest Linux machines (8192), and low
+ * enough that the product of two fits an int. */
+#define CONFIG_LIMIT 32768
+
 struct config {
     int value[KNOB_COUNT]; /* backend_threads may be -1: left alone */
     enum config_source source[KNOB_COUNT];
 };
 
+/* What the CPUs were counted from. */
+struct config_grant {
+    int cpus;        /* the defaults share these out */
+    const char *who; /* the scheduler that granted them; NULL: none did, they are NCPUS */
+};
+
+/* A scheduler's grant that the environment does not tell: `who` ("Snakemake", static storage) gave
+ * `cpus`. It goes before SLURM_CPUS_PER_TASK. False, and no effect, once initialized. */
+bool config_set_grant(int cpus, const char *who);
+
 /* The configuration, initialized with defaults if nobody has; raises for a bad variable. */
 const struct config *config_ensure(lua_State *L);
-
-/* In a new worker, before any task: makes `worker` the configuration (processes, threads,
- * backend_threads, child_threads), sets the four variables and the backend's threads to it. */
-void config_enter_worker(const struct config *worker);
+/* What config_ensure counted from; valid after it. */
+struct config_grant config_grant(void);
 
 /* What a worker of this process gets by default: 1, 1, child_threads, 1. */
 struct config config_for_worker(const struct config *parent);
+/* Puts the fields of the table at this index, named as the parameters of lk.initialize, over
+ * `config`; raises for an unknown name or a bad value. `where`: the public function's name. */
+void config_override(lua_State *L, int index, const char *where, struct config *config);
+
+/* In a new worker, before any task: makes `worker` the configuration (processes, threads,
+ * backend_threads, child_threads), sets the four variables and the backend's threads to it.
+ * Calls backend_enter_worker. */
+void config_enter_worker(const struct config *worker);
 
 #endif

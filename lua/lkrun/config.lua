@@ -1,0 +1,41 @@
+--- The four knobs of parallel work, and the CPUs there are for it. See docs/config.md.
+local core = require "lkrun.core.config"
+
+local config = {}
+
+--- What `lk.config` returns, and what `lk.initialize` takes (without the total).
+---@class lkrun.Config
+---@field processes integer worker processes of an invoker
+---@field threads integer threads for building models
+---@field backend_threads integer threads of the compute backend in this process; -1: left alone
+---@field child_threads integer threads of the compute backend in each worker process
+---@field total_threads integer threads × backend_threads; just threads where the backend is left alone
+
+--- Fixes the configuration of this process. What is nil comes from its environment variable
+--- (LK_NUM_PROCS, LK_NUM_THREADS, LK_NUM_BACKEND_THREADS, LK_NUM_CHILD_THREADS), else from the
+--- default. The environment is read here and never again. A second call warns and changes nothing.
+--- Raises for an unknown name, a value that is not a whole number from 1 to 32768 (or -1 for
+--- backend_threads), and a variable that is not; then nothing has been initialized.
+---@param options? {processes?: integer, threads?: integer, backend_threads?: integer, child_threads?: integer}
+function config.initialize(options) core.initialize(options) end
+
+--- Initializes with variables and defaults if nobody has; everything parallel calls it.
+--- Raises for a bad variable.
+function config.ensure_parallel_init() core.ensure_parallel_init() end
+
+--- The configuration, initialized if nobody has. The table is the caller's own.
+--- Raises for a bad variable.
+---@return lkrun.Config
+function config.config() return core.config() end
+
+--- CPUs this process may use now: the least of its affinity mask, its cpuset and the CPU quotas of
+--- its cgroup and those above it (rounded up), at least 1.
+---@return integer cpus
+function config.cpu_count() return core.cpu_count() end
+
+--- The number of worker processes an invoker makes unless told otherwise: `lk.config().processes`.
+--- Raises for a bad variable.
+---@return integer processes
+function config.proc_count() return core.proc_count() end
+
+return config
