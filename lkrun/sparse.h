@@ -11,7 +11,7 @@
 /* User values, so that the parts travel and are shared like any other tensor. */
 enum sparse_part {
     SPARSE_POINTERS = 1, /* i64 [rows + 1], from 0 */
-    SPARSE_COLUMNS = 2,  /* i32 [entries], from 0, ascending in a row */
+    SPARSE_COLUMNS = 2,  /* i32 [entries], from 1, ascending in a row: users see views of it */
     SPARSE_VALUES = 3,   /* f64 or f32 [entries] */
 };
 
@@ -21,7 +21,8 @@ struct sparse {
 
 struct sparse *sparse_test(lua_State *L, int index);
 /* Pushes a matrix over the three tensors at these stack indices; raises when they do not describe
- * one (wrong lengths or dtypes, a column out of range, pointers that do not ascend). */
+ * one (wrong lengths or dtypes, a column out of range, pointers that do not ascend). The tensors
+ * are kept as they are when contiguous, else copied. */
 void sparse_push(lua_State *L, int64_t rows, int64_t columns, int pointers, int cols, int values);
 
 #endif
