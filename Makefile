@@ -22,7 +22,7 @@ HEADERS  := $(sort $(wildcard lkrun/*.h))
 MODULES  := $(sort $(shell find lua -name '*.lua'))
 OBJECTS  := $(SOURCES:lkrun/%.c=$(B)/obj/%.o) $(B)/obj/embedded.o
 # The command line is the executable's alone; everything else is also the module for a stock Lua.
-PROGRAM_ONLY := $(B)/obj/main.o $(B)/obj/repl.o
+PROGRAM_ONLY := $(B)/obj/main.o $(B)/obj/repl.o $(B)/obj/report.o
 CORE_OBJECTS := $(filter-out $(PROGRAM_ONLY),$(OBJECTS))
 
 all: $(B)/lkrun $(B)/lib/lkrun/core.so

@@ -1,25 +1,232 @@
+/* The command line. What its parts mean is in docs/commandline.md. */
+#include <errno.h>
+#include <fcntl.h>
+#include <locale.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <lua.h>
 #include <lauxlib.h>
 #include <lualib.h>
 
 #include "host.h"
+#include "repl.h"
+#include "report.h"
+#include "signals.h"
+#include "util.h"
 
-int main(int argc, char **argv)
+static const char help[] =
+    "lkrun script.lua [args]   run a program\n"
+    "lkrun -e CHUNK [args]     run CHUNK, a piece of Lua\n"
+    "lkrun - [args]            run the program on standard input\n"
+    "lkrun [-i script.lua]     the prompt, after the script\n"
+    "lkrun check FILE...       report syntax errors and unknown globals, run nothing\n"
+    "lkrun --help              this text\n"
+    "lkrun --version           which lkrun and which Lua\n"
+    "\n"
+    "Exit status: 0 done, 1 the program failed, 2 wrong use or unusable input,\n"
+    "130 SIGINT, 143 SIGTERM, 141 standard output closed.\n";
+
+enum command { RUN_SCRIPT, RUN_CHUNK, RUN_INPUT, PROMPT, CHECK, HELP, VERSION };
+
+/* The command line, understood. */
+struct invocation {
+    enum command command;
+    const char *program; /* the script or the chunk; NULL: a prompt without a script */
+    int name;            /* argv[name] is arg[0]; what follows is the program's */
+};
+
+static bool input_was_closed; /* when we started */
+
+/* Whatever the program opens must not land on 0, 1 or 2. Reading a closed input gives its end;
+ * writing to a closed output fails, for its descriptor is opened for reading. */
+static void open_standard_descriptors(void)
 {
-    lua_State *L = luaL_newstate();
-    luaL_openlibs(L);
-    host_preload(L);
-    lua_createtable(L, argc, 0);
-    for (int i = 1; i < argc; i++) {
+    input_was_closed = fcntl(STDIN_FILENO, F_GETFD) < 0;
+    for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; descriptor++)
+        if (fcntl(descriptor, F_GETFD) < 0 && errno == EBADF)
+            if (open("/dev/null", descriptor == STDERR_FILENO ? O_WRONLY : O_RDONLY) < 0)
+                abort();
+}
+
+/* Returns false after saying what is wrong. */
+static bool parse(int argc, char **argv, struct invocation *invocation)
+{
+    const char *first = argc > 1 ? argv[1] : NULL;
+    *invocation = (struct invocation){RUN_SCRIPT, first, 1};
+    if (!first) {
+        *invocation = (struct invocation){isatty(STDIN_FILENO) ? PROMPT : RUN_INPUT, NULL, 0};
+    } else if (strcmp(first, "--help") == 0) {
+        invocation->command = HELP;
+    } else if (strcmp(first, "--version") == 0) {
+        invocation->command = VERSION;
+    } else if (strcmp(first, "-") == 0) {
+        *invocation = (struct invocation){RUN_INPUT, NULL, 1};
+    } else if (strcmp(first, "-e") == 0) {
+        if (argc < 3) {
+            report_line("-e: nothing follows; a piece of Lua is expected");
+            return false;
+        }
+        *invocation = (struct invocation){RUN_CHUNK, argv[2], 2};
+    } else if (strcmp(first, "-i") == 0) {
+        *invocation = (struct invocation){PROMPT, argc > 2 ? argv[2] : NULL, argc > 2 ? 2 : 0};
+    } else if (strcmp(first, "check") == 0) {
+        invocation->command = CHECK;
+        if (argc < 3) {
+            report_line("check: nothing follows; the name of a Lua file is expected");
+            return false;
+        }
+    } else if (strcmp(first, "--") == 0 && argc > 2) {
+        *invocation = (struct invocation){RUN_SCRIPT, argv[2], 2};
+    } else if (first[0] == '-') {
+        report_line("%s: unknown option; lkrun --help lists what there is", first);
+        return false;
+    }
+    return true;
+}
+
+/* The global `arg`: the program's arguments from 1, its name at 0, ours before. */
+static void push_arguments(lua_State *L, int argc, char **argv, int name)
+{
+    lua_createtable(L, argc - name, name + 1);
+    for (int i = 0; i < argc; i++) {
+        lua_pushstring(L, argv[i]);
+        lua_rawseti(L, -2, i - name);
+    }
+    lua_setglobal(L, "arg");
+}
+
+/* Whether `path` is a file that can be read; says why not. */
+static bool is_readable(const char *path)
+{
+    struct stat file;
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (descriptor < 0) {
+        report_line("%s: %s; the path of a Lua script is expected (lkrun --help)", path,
+                    strerror(errno));
+        return false;
+    }
+    bool is_directory = fstat(descriptor, &file) == 0 && S_ISDIR(file.st_mode);
+    close(descriptor);
+    if (is_directory)
+        report_line("%s: is a directory; the path of a Lua script is expected", path);
+    return !is_directory;
+}
+
+/* Pushes the compiled program; on failure says why and returns the exit status. */
+static int load_program(lua_State *L, const struct invocation *invocation)
+{
+    int status;
+    if (invocation->command == RUN_CHUNK) {
+        status = luaL_loadbuffer(L, invocation->program, strlen(invocation->program), "=(command line)");
+    } else if (invocation->command == RUN_INPUT) {
+        if (input_was_closed) {
+            report_line("standard input: is closed; a Lua program is expected there");
+            return STATUS_MISUSE;
+        }
+        status = luaL_loadfile(L, NULL);
+    } else {
+        if (!is_readable(invocation->program))
+            return STATUS_MISUSE;
+        status = luaL_loadfile(L, invocation->program);
+    }
+    if (status == LUA_OK)
+        return STATUS_DONE;
+    int exit_status = report_error(L);
+    return status == LUA_ERRFILE && exit_status == STATUS_FAILED ? STATUS_MISUSE : exit_status;
+}
+
+static int run_program(lua_State *L, int argc, char **argv, const struct invocation *invocation)
+{
+    int status = load_program(L, invocation);
+    if (status != STATUS_DONE)
+        return status;
+    luaL_checkstack(L, argc, "too many arguments");
+    for (int i = invocation->name + 1; i < argc; i++)
+        lua_pushstring(L, argv[i]);
+    if (report_call(L, argc > invocation->name ? argc - invocation->name - 1 : 0, 0) != LUA_OK)
+        return report_error(L);
+    return STATUS_DONE;
+}
+
+static int run_prompt(lua_State *L, int argc, char **argv, const struct invocation *invocation)
+{
+    if (invocation->program) {
+        int status = run_program(L, argc, argv, invocation);
+        if (status == STATUS_MISUSE || status == 128 + SIGTERM)
+            return status; /* else the prompt is where to look at what failed */
+    }
+    return repl_run(L);
+}
+
+static int run_check(lua_State *L, int argc, char **argv)
+{
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "lkrun.check");
+    if (report_call(L, 1, 1) != LUA_OK)
+        return report_error(L);
+    lua_createtable(L, argc - 2, 0);
+    for (int i = 2; i < argc; i++) {
         lua_pushstring(L, argv[i]);
         lua_rawseti(L, -2, i - 1);
     }
-    lua_setglobal(L, "arg");
-    if (argc < 2 || luaL_dofile(L, argv[1])) {
-        fprintf(stderr, "lkrun: %s\n", lua_tostring(L, -1));
-        return 1;
-    }
-    lua_close(L);
+    if (report_call(L, 1, 1) != LUA_OK)
+        return report_error(L);
+    return (int)lua_tointeger(L, -1);
+}
+
+struct task {
+    int argc;
+    char **argv;
+    struct invocation invocation;
+    int status;
+};
+
+static int run(lua_State *L)
+{
+    struct task *task = lua_touserdata(L, 1);
+    lua_settop(L, 0);
+    luaL_openlibs(L);
+    host_preload(L);
+    signals_install(L);
+    lua_gc(L, LUA_GCGEN, 0, 0); /* as in lua5.4 */
+    push_arguments(L, task->argc, task->argv, task->invocation.name);
+    if (task->invocation.command == CHECK)
+        task->status = run_check(L, task->argc, task->argv);
+    else if (task->invocation.command == PROMPT)
+        task->status = run_prompt(L, task->argc, task->argv, &task->invocation);
+    else
+        task->status = run_program(L, task->argc, task->argv, &task->invocation);
     return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct task task = {.argc = argc, .argv = argv};
+    signal(SIGCHLD, SIG_DFL);
+    open_standard_descriptors();
+    setlocale(LC_CTYPE, ""); /* and nothing else: numbers keep their point */
+    report_lost_output_at_exit();
+    if (!parse(argc, argv, &task.invocation))
+        return STATUS_MISUSE;
+    if (task.invocation.command == HELP)
+        return fputs(help, stdout) < 0;
+    if (task.invocation.command == VERSION)
+        return printf("lkrun %s (%s)\n", LKRUN_VERSION, LUA_RELEASE) < 0;
+
+    lua_State *L = luaL_newstate();
+    if (!L) {
+        report_line("no memory for a Lua state");
+        return STATUS_FAILED;
+    }
+    lua_pushcfunction(L, run);
+    lua_pushlightuserdata(L, &task);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+        task.status = report_error(L);
+    lua_close(L);
+    return task.status;
 }

@@ -1,0 +1,131 @@
+#include "report.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <lauxlib.h>
+
+#include "progress.h"
+#include "signals.h"
+
+#pragma weak progress_clear
+
+static void begin_message(void)
+{
+    fflush(stdout); /* what the program wrote before stands before it */
+    if (progress_clear)
+        progress_clear();
+}
+
+void report_line(const char *format, ...)
+{
+    va_list arguments;
+    begin_message();
+    va_start(arguments, format);
+    fputs("lkrun: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+}
+
+/* coroutine.wrap puts positions before it. */
+static bool is_interrupted(const char *message)
+{
+    size_t length = message ? strlen(message) : 0, tail = strlen(INTERRUPTED);
+    return signal_received() && length >= tail && strcmp(message + length - tail, INTERRUPTED) == 0;
+}
+
+/* "script.lua:12: interrupted": where is all that one wants to know of it. */
+static void push_interrupted(lua_State *L)
+{
+    lua_Debug activation;
+    for (int level = 1; lua_getstack(L, level, &activation); level++) {
+        lua_getinfo(L, "Sl", &activation);
+        if (activation.currentline > 0) {
+            lua_pushfstring(L, "%s:%d: " INTERRUPTED, activation.short_src, activation.currentline);
+            return;
+        }
+    }
+    lua_pushliteral(L, INTERRUPTED);
+}
+
+/* The traceback that an error object brought along: an invoker's, from the worker. */
+static void append_own_traceback(lua_State *L, int object)
+{
+    if (!lua_istable(L, object))
+        return;
+    if (lua_getfield(L, object, "traceback") == LUA_TSTRING) {
+        lua_pushliteral(L, "\n");
+        lua_insert(L, -2);
+        lua_concat(L, 3);
+    } else {
+        lua_pop(L, 1);
+    }
+}
+
+static int describe_error(lua_State *L)
+{
+    if (lua_type(L, 1) == LUA_TSTRING && is_interrupted(lua_tostring(L, 1))) {
+        push_interrupted(L);
+        return 1;
+    }
+    if (lua_isstring(L, 1))
+        lua_pushstring(L, lua_tostring(L, 1));
+    else if (luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL)
+        luaL_tolstring(L, 1, NULL);
+    else
+        lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+    append_own_traceback(L, 1);
+    luaL_traceback(L, L, lua_tostring(L, -1), 1);
+    return 1;
+}
+
+int report_call(lua_State *L, int arguments, int results)
+{
+    int function = lua_gettop(L) - arguments;
+    lua_pushcfunction(L, describe_error);
+    lua_insert(L, function);
+    int status = lua_pcall(L, arguments, results, function);
+    lua_remove(L, function);
+    return status;
+}
+
+int report_error(lua_State *L)
+{
+    static const char prefix[] = "lkrun: ";
+    const char *message = lua_tostring(L, -1);
+    int status = is_interrupted(message) || signal_pending() ? 128 + signal_received() : STATUS_FAILED;
+    if (!message)
+        message = "(error object is not a string)";
+    if (strncmp(message, prefix, strlen(prefix)) == 0)
+        message += strlen(prefix); /* our own say so already */
+    report_line("%s", message);
+    lua_pop(L, 1);
+    return status;
+}
+
+static pid_t program; /* a forked child of it has no say in how it ends */
+
+static void check_output(void)
+{
+    if (getpid() != program)
+        return;
+    bool lost_before = ferror(stdout);
+    errno = 0;
+    bool lost = fclose(stdout) != 0 || lost_before;
+    if (!lost || signal_received())
+        return;
+    report_line("standard output: %s; some of the output is lost",
+                errno ? strerror(errno) : "a write failed");
+    _exit(STATUS_FAILED);
+}
+
+void report_lost_output_at_exit(void)
+{
+    program = getpid();
+    atexit(check_output);
+}

@@ -1,0 +1,28 @@
+/* SIGINT, SIGTERM and SIGPIPE. Only the executable installs handlers; in another host nothing here
+ * ever changes: signal_pending() is 0, signal_descriptor() is -1, raising does nothing. */
+#ifndef LKRUN_SIGNALS_H
+#define LKRUN_SIGNALS_H
+
+#include <lua.h>
+
+/* What is raised; also what an uncaught one ends with. A string. */
+#define INTERRUPTED "interrupted"
+
+/* 0, or the SIGINT or SIGTERM that arrived and has not been raised yet. */
+int signal_pending(void);
+/* Readable while one is pending: for a poll, so that none is slept through between looking at
+ * signal_pending() and waiting. -1 in another host; poll ignores that. */
+int signal_descriptor(void);
+/* Raises INTERRUPTED if one is pending, which it is no more then. A program that catches it may
+ * clean up; the next signal ends the process at once. */
+void signal_raise_if_pending(lua_State *L);
+/* In a new worker or template: SIGINT does nothing (the terminal sends it to all; the parent decides),
+ * SIGTERM and SIGPIPE are as usual, nothing is pending. Programs it starts have the usual dispositions. */
+void signals_enter_worker(void);
+
+/* For the executable. */
+void signals_install(lua_State *L); /* once, from the main thread, with the main Lua thread */
+int signal_received(void);          /* 0, or the last that arrived, raised or not */
+void signals_rearm(void);           /* the prompt is ready again: what arrived is forgotten */
+
+#endif
