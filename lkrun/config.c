@@ -35,7 +35,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- What a value may be ---- */
 
-static const char *expected(enum config_knob knob)
+static const char *also_allowed(enum config_knob knob)
 {
     return knob == KNOB_BACKEND_THREADS ? ", or -1 to leave the backend alone" : "";
 }
@@ -74,8 +74,8 @@ static void read_variables(lua_State *L, struct config *config)
         long long value = parse(text);
         if (!is_allowed(knob, value))
             raise_error(L, knobs[knob].variable,
-                        "\"%.80s\" found; a whole number from 1 to %d%s expected", text,
-                        CONFIG_LIMIT, expected(knob));
+                        "\"%.80s\" found; expected a whole number from 1 to %d%s", text,
+                        CONFIG_LIMIT, also_allowed(knob));
         config->value[knob] = (int)value;
         config->source[knob] = FROM_VARIABLE;
     }
@@ -93,7 +93,7 @@ void config_override(lua_State *L, int index, const char *where, struct config *
 {
     index = lua_absindex(L, index);
     if (!lua_istable(L, index))
-        raise_error(L, where, "a %s found; a table of parameters expected",
+        raise_error(L, where, "a %s found; expected a table of parameters",
                     luaL_typename(L, index));
     lua_pushnil(L);
     while (lua_next(L, index)) {
@@ -101,15 +101,16 @@ void config_override(lua_State *L, int index, const char *where, struct config *
         int knob = lua_type(L, -2) == LUA_TSTRING ? knob_named(lua_tostring(L, -2)) : -1;
         if (knob < 0)
             raise_error(L, where,
-                        "unknown parameter \"%.80s\" found; processes, threads, backend_threads or "
-                        "child_threads expected",
+                        "unknown parameter \"%.80s\" found; expected processes, threads, "
+                        "backend_threads or "
+                        "child_threads",
                         luaL_tolstring(L, -2, NULL));
         long long value = lua_tointegerx(L, -1, &is_integer);
         if (lua_type(L, -1) != LUA_TNUMBER || !is_integer || !is_allowed(knob, value)) {
             const char *quote = lua_type(L, -1) == LUA_TSTRING ? "\"" : "";
-            raise_error(L, where, "%s = %s%.80s%s found; a whole number from 1 to %d%s expected",
+            raise_error(L, where, "%s = %s%.80s%s found; expected a whole number from 1 to %d%s",
                         knobs[knob].parameter, quote, luaL_tolstring(L, -1, NULL), quote,
-                        CONFIG_LIMIT, expected(knob));
+                        CONFIG_LIMIT, also_allowed(knob));
         }
         config->value[knob] = (int)value;
         config->source[knob] = FROM_PARAMETER;
@@ -129,7 +130,7 @@ static struct config_grant find_grant(lua_State *L)
     long long cpus = parse(slurm);
     if (cpus < 1 || cpus > CONFIG_LIMIT)
         raise_error(L, "SLURM_CPUS_PER_TASK",
-                    "\"%.80s\" found; a whole number from 1 to %d expected", slurm, CONFIG_LIMIT);
+                    "\"%.80s\" found; expected a whole number from 1 to %d", slurm, CONFIG_LIMIT);
     return (struct config_grant){(int)cpus, "SLURM_CPUS_PER_TASK"};
 }
 

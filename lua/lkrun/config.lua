@@ -3,12 +3,19 @@ local core = require "lkrun.core.config"
 
 local config = {}
 
---- What `lk.config` returns, and what `lk.initialize` takes (without the total).
+--- What `lk.initialize` takes; each from 1 to 32768.
+---@class lkrun.ConfigOptions
+---@field processes? integer worker processes of an invoker
+---@field threads? integer threads for building models
+---@field backend_threads? integer threads of the compute backend in this process; -1: left alone
+---@field child_threads? integer threads of the compute backend in each worker process
+
+--- What `lk.config` returns.
 ---@class lkrun.Config
----@field processes integer worker processes of an invoker
----@field threads integer threads for building models
----@field backend_threads integer threads of the compute backend in this process; -1: left alone
----@field child_threads integer threads of the compute backend in each worker process
+---@field processes integer
+---@field threads integer
+---@field backend_threads integer
+---@field child_threads integer
 ---@field total_threads integer threads × backend_threads; just threads where the backend is left alone
 
 --- Fixes the configuration of this process. What is nil comes from its environment variable
@@ -16,7 +23,7 @@ local config = {}
 --- default. The environment is read here and never again. A second call warns and changes nothing.
 --- Raises for an unknown name, a value that is not a whole number from 1 to 32768 (or -1 for
 --- backend_threads), and a variable that is not; then nothing has been initialized.
----@param options? {processes?: integer, threads?: integer, backend_threads?: integer, child_threads?: integer}
+---@param options? lkrun.ConfigOptions
 function config.initialize(options) core.initialize(options) end
 
 --- Initializes with variables and defaults if nobody has; everything parallel calls it.

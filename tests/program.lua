@@ -1,0 +1,63 @@
+-- Lua programs run by a fresh interpreter, the one that runs this, in an environment of their own.
+local program = {}
+
+-- Whatever the tests were started with must not decide what they see.
+local unset = {
+  "LK_NUM_PROCS", "LK_NUM_THREADS", "LK_NUM_BACKEND_THREADS", "LK_NUM_CHILD_THREADS", "LK_LOG_LEVEL",
+  "LK_PROGRESS", "LK_PROGRESS_DIR", "LK_REGION_SIZE", "SLURM_CPUS_PER_TASK", "OPENBLAS_NUM_THREADS",
+  "GOTO_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "HWLOC_SYNTHETIC", "HWLOC_XMLFILE",
+}
+
+local function quote(text) return "'" .. text:gsub("'", [['\'']]) .. "'" end
+program.quote = quote
+
+local function read_all(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read "a"
+end
+
+--- First line that a shell command writes, nil where there is none.
+function program.capture(command)
+  local pipe <close> = assert(io.popen(command))
+  return pipe:read "l"
+end
+
+-- The shell's parent is this process.
+program.executable = program.capture "readlink /proc/$PPID/exe"
+
+--- Runs `code`. options.env: variables to set; options.args: its arguments; options.before: shell
+--- words put before the interpreter ("taskset -c 0"), options.shell: a command line run first by the
+--- shell that becomes it.
+--- @return {out: string, err: string, status: integer, how: "exit"|"signal"}
+function program.run(code, options)
+  options = options or {}
+  local script, out, err = os.tmpname(), os.tmpname(), os.tmpname()
+  do
+    local file <close> = assert(io.open(script, "wb"))
+    file:write(code)
+  end
+  local words = { "exec env" }
+  for _, name in ipairs(unset) do words[#words + 1] = "-u " .. name end
+  for name, value in pairs(options.env or {}) do words[#words + 1] = quote(name .. "=" .. value) end
+  words[#words + 1] = options.before
+  words[#words + 1] = quote(program.executable)
+  words[#words + 1] = script
+  for _, argument in ipairs(options.args or {}) do words[#words + 1] = quote(argument) end
+  local line = ("%s %s >%s 2>%s </dev/null"):format(
+    options.shell and options.shell .. ";" or "", table.concat(words, " "), out, err)
+  local _, how, status = os.execute(line)
+  local result = { out = read_all(out), err = read_all(err), status = status, how = how }
+  for _, path in ipairs { script, out, err } do os.remove(path) end
+  return result
+end
+
+--- Runs `code` and gives what it wrote; raises when it failed.
+function program.output(code, options)
+  local result = program.run(code, options)
+  if result.how ~= "exit" or result.status ~= 0 then
+    error(("the program ended with %s %s: %s"):format(result.how, result.status, result.err), 2)
+  end
+  return result.out, result.err
+end
+
+return program
