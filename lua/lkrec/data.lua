@@ -1,0 +1,304 @@
+--- Ratings: loaded from a file or generated, split for evaluation, and as a sparse matrix.
+---
+--- Users and items have an *id* (an integer of 64 bits, or a string) in files, and an *index* (from
+--- 1 without gaps) in models and matrices. Indices follow the ascending order of the ids.
+---
+--- Invariant of every Ratings: sorted by user, then item, with at most one rating for a pair. So
+--- the order of the rows in a file changes nothing, and a user's ratings stand together.
+local lk = require "lkrun"
+local csv = require "lkrec.csv"
+
+---@class lkrec.Ratings
+---@field users integer[] # user index of each rating
+---@field items integer[] # item index of each rating
+---@field values number[]
+---@field times? number[] # when it was given, usually in seconds; nil where nobody knows
+---@field user_ids (integer|string)[] # user index → id
+---@field item_ids (integer|string)[] # item index → id
+
+---@class lkrec.data
+local data = {}
+
+-- Names of columns as files have them, in lower case and without underscores and spaces.
+local known_columns = {
+  user = "user", userid = "user",
+  item = "item", itemid = "item", movie = "item", movieid = "item",
+  rating = "rating", value = "rating",
+  timestamp = "time", time = "time",
+}
+
+-- Where each column of `header` is: {user =, item =, rating =, time =}, positions from 1.
+local function find_columns(header, chosen, path)
+  local position = {}
+  local function fail(what)
+    error(("lkrun: lkrec.data.load: %s: %s; the header is %s")
+      :format(path, what, table.concat(header, ",")), 3)
+  end
+  local function take(column, at)
+    if position[column] then
+      fail(("columns '%s' and '%s' could both be the %s; name one in `columns`")
+        :format(header[position[column]], header[at], column))
+    end
+    position[column] = at
+  end
+  for at, name in ipairs(header) do
+    local column = known_columns[(name:lower():gsub("[_ ]", ""))]
+    if column and not (chosen and chosen[column]) then take(column, at) end
+  end
+  for column, name in pairs(chosen or {}) do
+    for at, found in ipairs(header) do
+      if found == name then take(column, at) end
+    end
+    if not position[column] then fail(("expected a column '%s'"):format(name)) end
+  end
+  for _, column in ipairs { "user", "item" } do
+    if not position[column] then
+      fail(("no column for the %s; expected %sId or %s, or a name in `columns`")
+        :format(column, column, column))
+    end
+  end
+  return position
+end
+
+-- Numbers texts in order of appearance: texts[n], and n by text.
+local function numbering()
+  local number, texts = {}, {}
+  return function(text)
+    local n = number[text]
+    if not n then
+      n = #texts + 1
+      texts[n], number[text] = text, n
+    end
+    return n
+  end, texts
+end
+
+-- The ids in ascending order, and the place in it of each text. They are integers if all of them
+-- come out again as they were written, else strings: "007" stays "007".
+local function order_ids(texts)
+  local ids = {}
+  for n, text in ipairs(texts) do
+    local id = tonumber(text)
+    if math.type(id) ~= "integer" or tostring(id) ~= text then
+      ids = table.move(texts, 1, #texts, 1, {})
+      break
+    end
+    ids[n] = id
+  end
+  local order = {}
+  for n = 1, #ids do order[n] = n end
+  table.sort(order, function(a, b) return ids[a] < ids[b] end)
+  local sorted, place = {}, {}
+  for index, n in ipairs(order) do
+    sorted[index], place[n] = ids[n], index
+  end
+  return sorted, place
+end
+
+-- The positions 1 … #keys in ascending order of their keys (1 … count), from `order` or from 1 on;
+-- positions with equal keys keep their order.
+local function counting_sort(keys, count, order)
+  local start = {}
+  for key = 1, count + 1 do start[key] = 0 end
+  for i = 1, #keys do start[keys[i] + 1] = start[keys[i] + 1] + 1 end
+  start[1] = 1
+  for key = 2, count + 1 do start[key] = start[key] + start[key - 1] end
+  local sorted = table.move(keys, 1, #keys, 1, {}) -- any array of this length
+  for i = 1, #keys do
+    local position = order and order[i] or i
+    local key = keys[position]
+    sorted[start[key]] = position
+    start[key] = start[key] + 1
+  end
+  return sorted
+end
+
+-- Ratings from columns in any order. Of several ratings for a pair the latest one stays, of those
+-- with the same time the last one.
+local function arrange(users, items, values, times, user_ids, item_ids)
+  local order = counting_sort(users, #user_ids, counting_sort(items, #item_ids))
+  local result = {
+    users = {}, items = {}, values = {}, times = times and {},
+    user_ids = user_ids, item_ids = item_ids,
+  }
+  local n = 0
+  for _, from in ipairs(order) do
+    local repeated = n > 0 and result.users[n] == users[from] and result.items[n] == items[from]
+    if not (repeated and times and times[from] < result.times[n]) then
+      if not repeated then n = n + 1 end
+      result.users[n], result.items[n], result.values[n] = users[from], items[from], values[from]
+      if times then result.times[n] = times[from] end
+    end
+  end
+  return result
+end
+
+--- Ratings of known users and items.
+---@param users integer[] # user index of each rating
+---@param items integer[] # item index
+---@param values number[]
+---@param times number[]? # nil where nobody knows them
+---@param user_ids (integer|string)[] # user index → id
+---@param item_ids (integer|string)[] # item index → id
+---@return lkrec.Ratings
+-- Raises when the arrays differ in length or an index is out of range.
+function data.from(users, items, values, times, user_ids, item_ids)
+  local function check(name, column, count)
+    if #column ~= #users then
+      error(("lkrun: lkrec.data.from: %d %s; expected %d, one for each user"):format(#column, name, #users), 3)
+    end
+    for i = 1, count and #column or 0 do
+      local index = column[i]
+      if math.type(index) ~= "integer" or index < 1 or index > count then
+        error(("lkrun: lkrec.data.from: %s[%d] is %s; expected an index in [1, %d]")
+          :format(name, i, index, count), 3)
+      end
+    end
+  end
+  check("users", users, #user_ids)
+  check("items", items, #item_ids)
+  check("values", values)
+  if times then check("times", times) end
+  return arrange(users, items, values, times, user_ids, item_ids)
+end
+
+---@class lkrec.LoadOptions
+---@field columns? {user?: string, item?: string, rating?: string, time?: string} # names in the header
+
+--- Loads ratings from a CSV or TSV file with a header, as MovieLens has them (`userId,movieId,
+--- rating,timestamp`) or under plain names (`user,item,rating,time`), in any order and among other
+--- columns. Without a column of ratings each row counts 1. Ids that are all integers are read as
+--- integers of 64 bits, others are strings.
+---@param path string
+---@param options? lkrec.LoadOptions
+---@return lkrec.Ratings
+-- Raises, with file and line: a file that cannot be read, a missing column, an empty id, a rating
+-- or a time that is no finite number, rows of different lengths; and for a file without a rating.
+function data.load(path, options)
+  local users, items, values, times = {}, {}, {}, {}
+  local number_user, user_texts = numbering()
+  local number_item, item_texts = numbering()
+  local column, n = nil, 0
+  for line, row in csv.rows(path) do
+    if not column then
+      column = find_columns(row, options and options.columns, path)
+    else
+      local function fail(name, expected)
+        error(("lkrun: lkrec.data.load: %s:%d: %s is '%s'; expected %s")
+          :format(path, line, name, row[column[name]], expected), 0)
+      end
+      local function number(name)
+        local value = tonumber(row[column[name]])
+        if not value or value ~= value or value == math.huge or value == -math.huge then
+          fail(name, "a finite number")
+        end
+        return value
+      end
+      local user, item = row[column.user], row[column.item]
+      if user == "" then fail("user", "an id") end
+      if item == "" then fail("item", "an id") end
+      n = n + 1
+      users[n], items[n] = number_user(user), number_item(item)
+      values[n] = column.rating and number "rating" + 0.0 or 1.0
+      if column.time then times[n] = number "time" end
+    end
+  end
+  if n == 0 then
+    error(("lkrun: lkrec.data.load: %s has no ratings; expected a header and at least one row")
+      :format(path), 2)
+  end
+  local user_ids, user_place = order_ids(user_texts)
+  local item_ids, item_place = order_ids(item_texts)
+  for i = 1, n do
+    users[i], items[i] = user_place[users[i]], item_place[items[i]]
+  end
+  return arrange(users, items, values, column.time and times, user_ids, item_ids)
+end
+
+--- Generated ratings with a structure to find; see lkrec.generate.
+---@param options? lkrec.GenerateOptions
+---@return lkrec.Ratings
+function data.generate(options) return require "lkrec.generate" (options) end
+
+--- Iterates over the users that have ratings, in ascending order.
+---@param ratings lkrec.Ratings
+---@return fun(): integer?, integer?, integer? # user index; its ratings are those from first to last
+function data.each_user(ratings)
+  local users, last = ratings.users, 0
+  return function()
+    local first = last + 1
+    local user = users[first]
+    if not user then return nil end
+    last = first
+    while users[last + 1] == user do last = last + 1 end
+    return user, first, last
+  end
+end
+
+---@class lkrec.SplitOptions
+---@field method? "random"|"last" # which of a user's ratings become the test; default "random"
+---@field fraction? number # how many, as a part of the user's ratings, rounded; default 0.2
+---@field count? integer # how many, for every user; excludes `fraction`
+---@field seed? integer # of the random choice; default 1
+
+--- Splits the ratings of every user into those to train on and those to test with. Each user
+--- keeps at least one rating to train on. The random choice of a user depends on the seed, its
+--- index and its ratings only; "last" takes the latest ones, of equal times those with the higher
+--- item index. Both parts keep all ids, and so the same indices.
+---@param ratings lkrec.Ratings
+---@param options? lkrec.SplitOptions
+---@return lkrec.Ratings train
+---@return lkrec.Ratings test
+-- Raises for an unknown method, a fraction outside (0, 1), a count below 1, "last" without times.
+function data.split(ratings, options)
+  options = options or {}
+  local method, fraction, count = options.method or "random", options.fraction, options.count
+  local function refuse(what) error("lkrun: lkrec.data.split: " .. what, 3) end
+  if method ~= "random" and method ~= "last" then
+    refuse(("method is '%s'; expected 'random' or 'last'"):format(method))
+  elseif method == "last" and not ratings.times then
+    refuse "the ratings have no times; expected them for method 'last'"
+  elseif fraction and count then
+    refuse "both fraction and count are given; expected one of them"
+  elseif fraction and not (fraction > 0 and fraction < 1) then
+    refuse(("fraction is %s; expected a number between 0 and 1"):format(fraction))
+  elseif count and (math.type(count) ~= "integer" or count < 1) then
+    refuse(("count is %s; expected an integer of at least 1"):format(count))
+  end
+  fraction = fraction or 0.2
+
+  local function empty()
+    return {
+      users = {}, items = {}, values = {}, times = ratings.times and {},
+      user_ids = ratings.user_ids, item_ids = ratings.item_ids,
+    }
+  end
+  local train, test = empty(), empty()
+  for user, first, last in data.each_user(ratings) do
+    local total = last - first + 1
+    local order = {}
+    for i = 1, total do order[i] = first + i - 1 end
+    if method == "random" then
+      lk.random.stream(options.seed or 1, 1, user):shuffle(order)
+    else
+      local times = ratings.times
+      table.sort(order, function(a, b)
+        if times[a] ~= times[b] then return times[a] > times[b] end
+        return a > b
+      end)
+    end
+    local is_test = {}
+    for i = 1, math.min(count or math.floor(total * fraction + 0.5), total - 1) do
+      is_test[order[i]] = true
+    end
+    for i = first, last do
+      local part = is_test[i] and test or train
+      local n = #part.users + 1
+      part.users[n], part.items[n], part.values[n] = user, ratings.items[i], ratings.values[i]
+      if part.times then part.times[n] = ratings.times[i] end
+    end
+  end
+  return train, test
+end
+
+return data
