@@ -59,7 +59,7 @@ end
 function csv.rows(path)
   local file, why = io.open(path, "rb")
   if not file then
-    error(("lkrun: lkrec.csv.rows: %s; expected a readable file"):format(why), 2)
+    error(("lkrun: lkrec.csv.rows: %s; expected a readable file"):format(why), 0)
   end
   local line, delimiter, pattern, count = 0, nil, nil, nil
 
@@ -146,24 +146,32 @@ end
 --- Writes records to a file, which appears whole or not at all.
 ---@param path string
 ---@param header string[]
----@param rows fun(...):table? # a generic-for iterator whose last value is a row; or a sequence of rows
--- Raises when the file cannot be written.
+---@param rows table[]|fun():table? # rows as csv.record takes them: a sequence, or an iterator
+-- Raises when the file cannot be written; what the iterator raises passes through.
 function csv.write(path, header, rows)
   local temporary = path .. ".tmp"
-  local file, why = io.open(temporary, "wb")
-  local function check(done, trouble)
+  local file
+  local _ <close> = setmetatable({}, { __close = function()
+    if io.type(file) == "file" then file:close() end
+    os.remove(temporary) -- still there only after an error
+  end })
+  local function check(done, why)
     if not done then
-      os.remove(temporary)
-      error(("lkrun: lkrec.csv.write: %s: %s; expected a writable file"):format(path, trouble), 3)
+      error(("lkrun: lkrec.csv.write: %s: %s; expected a path that can be written")
+        :format(path, why), 0)
+    end
+    return done
+  end
+  file = check(io.open(temporary, "wb"))
+  check(file:write(csv.record(header), "\n"))
+  local next_row, at = rows, 0
+  if type(rows) == "table" then
+    next_row = function()
+      at = at + 1
+      return rows[at]
     end
   end
-  check(file, why)
-  check(file:write(csv.record(header), "\n"))
-  if type(rows) == "table" then
-    for _, row in ipairs(rows) do check(file:write(csv.record(row), "\n")) end
-  else
-    for row in rows do check(file:write(csv.record(row), "\n")) end
-  end
+  for row in next_row do check(file:write(csv.record(row), "\n")) end
   check(file:close())
   check(os.rename(temporary, path))
 end

@@ -32,7 +32,7 @@ local function find_columns(header, chosen, path)
   local position = {}
   local function fail(what)
     error(("lkrun: lkrec.data.load: %s: %s; the header is %s")
-      :format(path, what, table.concat(header, ",")), 3)
+      :format(path, what, table.concat(header, ",")), 0)
   end
   local function take(column, at)
     if position[column] then
@@ -178,34 +178,38 @@ function data.load(path, options)
   local users, items, values, times = {}, {}, {}, {}
   local number_user, user_texts = numbering()
   local number_item, item_texts = numbering()
-  local column, n = nil, 0
+  local column, n
+
+  local function fail(line, name, text, expected)
+    error(("lkrun: lkrec.data.load: %s:%d: %s is '%s'; expected %s")
+      :format(path, line, name, text, expected), 0)
+  end
+  local function id(line, row, name)
+    local text = row[column[name]]
+    if text == "" then fail(line, name, text, "an id") end
+    return text
+  end
+  local function number(line, row, name)
+    local text = row[column[name]]
+    local value = tonumber(text)
+    if not value or value - value ~= 0 then fail(line, name, text, "a finite number") end
+    return value
+  end
+
   for line, row in csv.rows(path) do
     if not column then
-      column = find_columns(row, options and options.columns, path)
+      column, n = find_columns(row, options and options.columns, path), 0
     else
-      local function fail(name, expected)
-        error(("lkrun: lkrec.data.load: %s:%d: %s is '%s'; expected %s")
-          :format(path, line, name, row[column[name]], expected), 0)
-      end
-      local function number(name)
-        local value = tonumber(row[column[name]])
-        if not value or value ~= value or value == math.huge or value == -math.huge then
-          fail(name, "a finite number")
-        end
-        return value
-      end
-      local user, item = row[column.user], row[column.item]
-      if user == "" then fail("user", "an id") end
-      if item == "" then fail("item", "an id") end
       n = n + 1
-      users[n], items[n] = number_user(user), number_item(item)
-      values[n] = column.rating and number "rating" + 0.0 or 1.0
-      if column.time then times[n] = number "time" end
+      users[n] = number_user(id(line, row, "user"))
+      items[n] = number_item(id(line, row, "item"))
+      values[n] = column.rating and number(line, row, "rating") + 0.0 or 1.0
+      if column.time then times[n] = number(line, row, "time") end
     end
   end
-  if n == 0 then
+  if (n or 0) == 0 then
     error(("lkrun: lkrec.data.load: %s has no ratings; expected a header and at least one row")
-      :format(path), 2)
+      :format(path), 0)
   end
   local user_ids, user_place = order_ids(user_texts)
   local item_ids, item_place = order_ids(item_texts)
