@@ -17,6 +17,8 @@
 
 static const char *const level_names[] = {"debug", "info", "warn", "error", NULL};
 static const char *const level_titles[] = {"DEBUG", "INFO", "WARN", "ERROR"};
+static const char *const level_methods[] = {"logger:debug", "logger:info", "logger:warn",
+                                            "logger:error"};
 static const char *const level_colours[] = {"\033[2m", "\033[32m", "\033[33m", "\033[1;31m"};
 
 /* -1: LK_LOG_LEVEL has not been read yet. */
@@ -183,9 +185,9 @@ static int log_from_lua(lua_State *L, enum log_level level)
     lua_insert(L, 2); /* logger, format, string.format, format, ... */
     if (lua_pcall(L, lua_gettop(L) - 3, 1, 0) != LUA_OK) {
         const char *given = luaL_tolstring(L, 2, NULL);
-        return luaL_error(
-            L, "lkrun: logger:%s: %s in the format \"%s\"; the rules are string.format's",
-            level_names[level], lua_tostring(L, 3), given);
+        return raise_error(L, level_methods[level],
+                           "%s in the format \"%s\"; the rules are string.format's",
+                           lua_tostring(L, 3), given);
     }
     const char *text = lua_tolstring(L, -1, &length);
     log_write(
