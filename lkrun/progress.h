@@ -16,22 +16,33 @@ struct progress_state {
 };
 
 struct progress {
-    uint64_t id;     /* unique in this process */
-    char *logger;    /* may be NULL */
-    char *label;     /* may be NULL */
-    char *unit;      /* may be NULL: "tasks" */
-    int64_t total;   /* -1: not known */
-    int worker;      /* from 1: made in that worker and mirrored here; 0: made here */
+    uint64_t id;   /* unique in this process */
+    char *logger;  /* may be NULL */
+    char *label;   /* may be NULL */
+    char *unit;    /* may be NULL: "tasks" */
+    int64_t total; /* -1: not known */
+    int worker;    /* from 1: made in that worker and mirrored here; 0: made here */
     struct progress_state state;
     bool finished;
-    uint64_t started; /* clock_nanoseconds */
-    uint64_t shown;   /* when it was last drawn or written */
+    uint64_t started;      /* clock_nanoseconds */
+    uint64_t shown;        /* when it was last drawn or written */
     struct progress *next; /* the list of live displays, oldest first */
 };
 
+/* Raises when LK_PROGRESS is no way to show progress. C code that doesn't ask gets auto and a
+ * warning. */
+void progress_check_environment(lua_State *L);
+/* Before this state's first display: its print and files write around a bar from now on. */
+void progress_install(lua_State *L);
+/* What LK_PROGRESS_DIR's records say of the workflow's job: JSON text of an object with rule,
+ * wildcards and outputs, each optional; NULL: nothing. False: not such a text. */
+bool progress_set_job(const char *json);
+
 /* Made from C (the pool's default bar) or by lk.invoke_progress. NULL: out of memory. */
-struct progress *progress_open(const char *logger, const char *label, int64_t total, const char *unit);
-struct progress *progress_check(lua_State *L, int index); /* a PROGRESS_CLASS userdata, or raises */
+struct progress *progress_open(const char *logger, const char *label, int64_t total,
+                               const char *unit);
+/* A PROGRESS_CLASS userdata of this process, or raises: a task can't move its parent's display. */
+struct progress *progress_check(lua_State *L, int index);
 /* Says where it stands; draws when a drawing is due. Cheap when none is. */
 void progress_set(struct progress *progress, const struct progress_state *state);
 /* Draws whatever is due: the pool calls it while it waits. Gives milliseconds until the next
@@ -43,6 +54,8 @@ void progress_free(struct progress *progress);   /* finishes it if need be; made
  * the program ends or stops. Async-signal-safe. */
 void progress_clear(void);
 
+/* In a new worker: the displays and the screen are the parent's; none of them is drawn here. */
+void progress_enter_worker(void);
 /* In a worker every display is a message to the parent: `sink` gets a copy of it when it was made,
  * at most ten times a second while it changes, and when it ends. NULL: draw here. */
 void progress_set_sink(void (*sink)(void *context, const struct progress *progress), void *context);

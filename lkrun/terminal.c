@@ -163,22 +163,41 @@ static bool compose(const char *lines, size_t length)
     return done;
 }
 
-bool terminal_draw(const char *lines, size_t length)
+/* A program that ends without ending its displays leaves a clean line behind. */
+static void clear_at_exit(void)
 {
-    bool drawn = false;
+    static bool registered;
+    if (!registered)
+        atexit(terminal_clear);
+    registered = true;
+}
+
+void terminal_draw(const char *lines, size_t length)
+{
     pthread_mutex_lock(&lock);
-    if (length == 0) {
-        drawing.length = 0;
+    struct buffer before = drawing;
+    drawing = (struct buffer){0};
+    if (length == 0 || !compose(lines, length)) {
         terminal_clear();
-        drawn = true;
-    } else if (compose(lines, length) && !mid_line && clock_nanoseconds() >= not_before &&
-               !in_background()) {
+    } else if (!mid_line && clock_nanoseconds() >= not_before && !in_background()) {
+        bool same = drawing.length == before.length &&
+                    memcmp(drawing.data, before.data, before.length) == 0;
         struct iovec part[2] = {{(char *)erase, sizeof erase - 1}, {drawing.data, drawing.length}};
-        atomic_store(&on_screen, true);
-        drawn = write_parts(STDERR_FILENO, part, 2);
+        clear_at_exit();
+        if (!atomic_exchange(&on_screen, true) || !same)
+            write_parts(STDERR_FILENO, part, 2);
     }
+    buffer_free(&before);
     pthread_mutex_unlock(&lock);
-    return drawn;
+}
+
+void terminal_leave(const char *line, size_t length)
+{
+    pthread_mutex_lock(&lock);
+    if (mid_line)
+        write_above(STDERR_FILENO, "\n", 1);
+    write_above(STDERR_FILENO, line, length);
+    pthread_mutex_unlock(&lock);
 }
 
 void terminal_clear(void)

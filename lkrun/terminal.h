@@ -17,8 +17,10 @@ bool terminal_write_all(int descriptor, const char *bytes, size_t length);
 
 /* Shows these lines, joined by newlines, at the bottom of standard error's terminal in place of the
  * ones before; none when length is 0. What is written by output_write goes above them. Nothing is
- * drawn in a background job or after an unfinished line of the program's own; then false. */
-bool terminal_draw(const char *lines, size_t length);
+ * drawn in a background job or after an unfinished line of the program's own. */
+void terminal_draw(const char *lines, size_t length);
+/* Leaves this line, newline included, above them for good, on a line of its own. */
+void terminal_leave(const char *line, size_t length);
 /* Takes them off until the next drawing. Async-signal-safe. */
 void terminal_clear(void);
 /* In a new process: the lines on the screen, and the lock, are the parent's. */

@@ -1,0 +1,439 @@
+/* Progress displays: which there are, and when each is shown. Main invariants: `live` holds the
+ * displays that this process shows itself, oldest first, each once and none that has ended; `due`
+ * is never later than the moment something of them may be shown, so that progress_set and
+ * progress_tick need nothing but the clock before it. */
+#include "progress.h"
+#include "log.h"
+#include "progress_display.h"
+#include "terminal.h"
+#include "terminal_stdio.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MILLISECOND   UINT64_C(1000000)
+#define BAR_INTERVAL  (100 * MILLISECOND)
+#define SINK_INTERVAL (100 * MILLISECOND)
+#define JSON_INTERVAL (500 * MILLISECOND)
+#define FIRST_LINE    (2000 * MILLISECOND)
+#define LINE_INTERVAL (5000 * MILLISECOND)
+/* A worker's display that ends sooner is not worth a line on the screen. */
+#define MIRROR_DELAY (200 * MILLISECOND)
+
+enum mode { MODE_AUTO, MODE_BAR, MODE_LINES, MODE_JSON, MODE_NONE };
+static const char *const mode_names[] = {"auto", "bar", "lines", "json", "none", NULL};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* over all below but the thread's sink */
+static struct progress *live;
+static enum mode mode;     /* how the live displays are shown; never MODE_AUTO while there is one */
+static bool watched;       /* … and whether in LK_PROGRESS_DIR too */
+static pid_t owner;        /* the process that shows them: a plain fork of it must not */
+static uint64_t next_draw; /* of the bars */
+static _Atomic uint64_t due = UINT64_MAX;
+static atomic_uint generation;
+static _Atomic uint64_t last_id;
+
+static _Thread_local void (*sink)(void *context, const struct progress *progress);
+static _Thread_local void *sink_context;
+
+static struct display *display_of(struct progress *progress)
+{
+    return (struct display *)progress;
+}
+
+static int mode_by_name(const char *name)
+{
+    for (int i = 0; mode_names[i]; i++)
+        if (strcmp(name, mode_names[i]) == 0)
+            return i;
+    return -1;
+}
+
+#define BAD_MODE "\"%.64s\" is no way to show progress; expected auto, bar, lines, json or none"
+
+void progress_check_environment(lua_State *L)
+{
+    const char *value = getenv("LK_PROGRESS");
+    if (value && *value && mode_by_name(value) < 0)
+        raise_error(L, "LK_PROGRESS", BAD_MODE, value);
+}
+
+/* A bar needs a terminal, and nobody watching by LK_PROGRESS_DIR; "bar" takes a dumb one too. */
+static enum mode choose_mode(void)
+{
+    const char *value = getenv("LK_PROGRESS");
+    int named = value && *value ? mode_by_name(value) : MODE_AUTO;
+    if (named < 0) {
+        static atomic_bool told;
+        if (!atomic_exchange(&told, true))
+            log_message(LOG_LEVEL_WARN, "LK_PROGRESS: " BAD_MODE "; taken as auto", value);
+        named = MODE_AUTO;
+    }
+    if (named == MODE_LINES || named == MODE_JSON || named == MODE_NONE)
+        return named;
+    if (watch_is_on())
+        return MODE_NONE;
+    bool terminal = named == MODE_BAR ? isatty(STDERR_FILENO) : terminal_is_smart(STDERR_FILENO);
+    return terminal ? MODE_BAR : MODE_LINES;
+}
+
+static struct bar_style style_of_terminal(int *rows)
+{
+    int columns;
+    terminal_size(STDERR_FILENO, &columns, rows);
+    return (struct bar_style){.columns = columns - 1,
+                              .utf8 = terminal_is_utf8(),
+                              .colour = terminal_has_colour(STDERR_FILENO)};
+}
+
+static bool is_worth_a_line(const struct display *display, uint64_t now)
+{
+    return !display->base.worker || now - display->base.started >= MIRROR_DELAY;
+}
+
+static void draw_bars(uint64_t now)
+{
+    struct buffer lines = {0};
+    int rows, drawn = 0, hidden = 0;
+    struct bar_style style = style_of_terminal(&rows);
+    bool done = true;
+    for (struct progress *each = live; done && each; each = each->next) {
+        struct display *display = display_of(each);
+        bar_sample(display, now);
+        if (!is_worth_a_line(display, now))
+            continue;
+        /* The last row is for what the lines leave out, and one stays for the cursor. */
+        if (drawn + 2 >= rows && drawn > 0) {
+            hidden++;
+            continue;
+        }
+        done = (drawn == 0 || buffer_append(&lines, "\n", 1)) &&
+               bar_draw(&lines, display, now, &style);
+        each->shown = now;
+        drawn++;
+    }
+    if (done && hidden)
+        done = buffer_printf(&lines, "\n(and %d more)", hidden);
+    if (done)
+        terminal_draw(lines.data, lines.length);
+    buffer_free(&lines);
+}
+
+/* What stays on the screen of a display that has ended. */
+static void leave_bar(struct display *display, uint64_t now)
+{
+    struct buffer line = {0};
+    int rows;
+    struct bar_style style = style_of_terminal(&rows);
+    if (bar_draw(&line, display, now, &style) && buffer_append(&line, "\n", 1))
+        terminal_leave(line.data, line.length);
+    buffer_free(&line);
+}
+
+static void write_line(struct display *display, uint64_t now)
+{
+    const char *logger = display->base.logger ? display->base.logger : "progress";
+    struct buffer text = {0};
+    if (log_enabled(LOG_LEVEL_INFO) && bar_describe(&text, display, now))
+        log_write(&(struct log_record){.level = LOG_LEVEL_INFO,
+                                       .logger = logger,
+                                       .text = text.data,
+                                       .length = text.length,
+                                       .worker = display->base.worker});
+    buffer_free(&text);
+}
+
+static void write_json(struct display *display, uint64_t now)
+{
+    char *line = watch_json(display, now);
+    size_t length = line ? strlen(line) : 0;
+    if (line) {
+        line[length] = '\n';
+        output_write(STDERR_FILENO, line, length + 1);
+    }
+    free(line);
+}
+
+/* One line or record of a display. Of a worker's that was never shown the end isn't either. */
+static void write_due(struct display *display, uint64_t now, bool last)
+{
+    bool show = !last || !display->base.worker || display->written;
+    if (show && (mode == MODE_LINES || mode == MODE_JSON) && (last || now >= display->due)) {
+        bar_sample(display, now);
+        (mode == MODE_LINES ? write_line : write_json)(display, now);
+        display->due = now + (mode == MODE_LINES ? LINE_INTERVAL : JSON_INTERVAL);
+        display->base.shown = now;
+        display->written = true;
+    }
+    if (show && watched && (last || now >= display->watch_due)) {
+        watch_write(display, now);
+        display->watch_due = now + JSON_INTERVAL;
+        display->written = true;
+    }
+}
+
+/* Under the lock: shows what is due, and says when something will be. */
+static void show_due(uint64_t now)
+{
+    if (live && getpid() != owner)
+        live = NULL;
+    uint64_t next = UINT64_MAX;
+    if (live && mode == MODE_BAR) {
+        if (now >= next_draw) {
+            draw_bars(now);
+            next_draw = now + BAR_INTERVAL;
+        }
+        next = next_draw;
+    }
+    for (struct progress *each = live; each; each = each->next) {
+        struct display *display = display_of(each);
+        write_due(display, now, false);
+        if ((mode == MODE_LINES || mode == MODE_JSON) && display->due < next)
+            next = display->due;
+        if (watched && display->watch_due < next)
+            next = display->watch_due;
+    }
+    atomic_store(&due, next);
+}
+
+static void add_live(struct display *display, uint64_t now)
+{
+    pthread_mutex_lock(&lock);
+    if (live && getpid() != owner)
+        live = NULL;
+    if (!live) {
+        owner = getpid();
+        mode = choose_mode();
+        watched = watch_is_on();
+        if (mode == MODE_BAR)
+            stdio_capture();
+    }
+    struct progress **end = &live;
+    while (*end)
+        end = &(*end)->next;
+    *end = &display->base;
+    uint64_t wait = display->base.worker ? MIRROR_DELAY : 0;
+    display->due = now + (mode == MODE_LINES ? FIRST_LINE : wait);
+    display->watch_due = now + wait;
+    next_draw = now;
+    show_due(now);
+    pthread_mutex_unlock(&lock);
+}
+
+/* Shows its last state and takes it off the list. */
+static void remove_live(struct display *display, uint64_t now)
+{
+    pthread_mutex_lock(&lock);
+    struct progress **at = &live;
+    while (*at && *at != &display->base)
+        at = &(*at)->next;
+    if (*at && getpid() == owner) {
+        *at = display->base.next;
+        write_due(display, now, true);
+        if (mode == MODE_BAR) {
+            draw_bars(now);
+            next_draw = now + BAR_INTERVAL;
+            if (!display->base.worker)
+                leave_bar(display, now);
+            if (!live)
+                stdio_release();
+        }
+        if (!live)
+            atomic_store(&due, UINT64_MAX);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static void free_display(struct display *display)
+{
+    if (display) {
+        free(display->base.logger);
+        free(display->base.label);
+        free(display->base.unit);
+    }
+    free(display);
+}
+
+static bool copy_text(char **to, const char *text)
+{
+    *to = text ? strdup(text) : NULL;
+    return !text || *to;
+}
+
+static struct display *new_display(const char *logger, const char *label, int64_t total,
+                                   const char *unit)
+{
+    struct display *display = calloc(1, sizeof *display);
+    if (!display)
+        return NULL;
+    struct progress *progress = &display->base;
+    if (!copy_text(&progress->logger, logger) || !copy_text(&progress->label, label) ||
+        !copy_text(&progress->unit, unit)) {
+        free_display(display);
+        return NULL;
+    }
+    progress->id = atomic_fetch_add(&last_id, 1) + 1;
+    progress->total = total;
+    progress->started = clock_nanoseconds();
+    display->sampled = progress->started;
+    display->generation = atomic_load(&generation);
+    return display;
+}
+
+static void send(struct display *display, uint64_t now)
+{
+    display->due = now + SINK_INTERVAL;
+    display->base.shown = now;
+    if (sink)
+        sink(sink_context, &display->base);
+}
+
+struct progress *progress_open(const char *logger, const char *label, int64_t total,
+                               const char *unit)
+{
+    struct display *display = new_display(logger, label, total, unit);
+    if (!display)
+        return NULL;
+    display->remote = sink != NULL;
+    if (display->remote)
+        send(display, display->base.started);
+    else
+        add_live(display, display->base.started);
+    return &display->base;
+}
+
+bool display_is_foreign(const struct display *display)
+{
+    return display->generation != atomic_load(&generation);
+}
+
+void progress_set(struct progress *progress, const struct progress_state *state)
+{
+    struct display *display = display_of(progress);
+    if (progress->finished || display_is_foreign(display))
+        return;
+    uint64_t now = clock_nanoseconds();
+    if (display->remote) {
+        progress->state = *state;
+        if (now >= display->due)
+            send(display, now);
+        return;
+    }
+    pthread_mutex_lock(&lock);
+    progress->state = *state;
+    if (now >= atomic_load(&due))
+        show_due(now);
+    pthread_mutex_unlock(&lock);
+}
+
+int progress_tick(void)
+{
+    uint64_t next = atomic_load(&due);
+    if (next == UINT64_MAX)
+        return -1;
+    uint64_t now = clock_nanoseconds();
+    if (now >= next) {
+        pthread_mutex_lock(&lock);
+        show_due(now);
+        pthread_mutex_unlock(&lock);
+        next = atomic_load(&due);
+    }
+    return next == UINT64_MAX ? -1
+           : next <= now      ? 0
+                              : (int)((next - now + MILLISECOND - 1) / MILLISECOND);
+}
+
+void progress_finish(struct progress *progress)
+{
+    struct display *display = display_of(progress);
+    if (progress->finished)
+        return;
+    progress->finished = true;
+    if (display_is_foreign(display))
+        return;
+    display->ended = clock_nanoseconds();
+    if (display->remote)
+        send(display, display->ended);
+    else
+        remove_live(display, display->ended);
+}
+
+void progress_free(struct progress *progress)
+{
+    if (!progress)
+        return;
+    progress_finish(progress);
+    free_display(display_of(progress));
+}
+
+void progress_clear(void)
+{
+    terminal_clear();
+}
+
+void progress_enter_worker(void)
+{
+    pthread_mutex_init(&lock, NULL);
+    atomic_fetch_add(&generation, 1);
+    live = NULL;
+    atomic_store(&due, UINT64_MAX);
+    terminal_enter_worker();
+    stdio_enter_worker();
+    watch_enter_worker();
+}
+
+void progress_set_sink(void (*to)(void *context, const struct progress *progress), void *context)
+{
+    sink = to;
+    sink_context = context;
+}
+
+/* The displays that mirror worker `worker`'s, or its one with this id; the first from `from` on. */
+static struct progress *find_mirror(struct progress *from, int worker, uint64_t remote_id)
+{
+    for (; from; from = from->next)
+        if (from->worker == worker && (remote_id == 0 || from->id == remote_id))
+            return from;
+    return NULL;
+}
+
+void progress_mirror(const struct progress *theirs)
+{
+    pthread_mutex_lock(&lock);
+    struct progress *ours = find_mirror(live, theirs->worker, theirs->id);
+    pthread_mutex_unlock(&lock);
+    if (!ours && !theirs->finished) {
+        struct display *display =
+            new_display(theirs->logger, theirs->label, theirs->total, theirs->unit);
+        if (!display)
+            return;
+        display->base.id = theirs->id;
+        display->base.worker = theirs->worker;
+        display->base.state = theirs->state;
+        add_live(display, display->base.started);
+    } else if (ours) {
+        progress_set(ours, &theirs->state);
+        if (theirs->finished)
+            progress_free(ours);
+    }
+}
+
+void progress_drop_worker(int worker)
+{
+    for (;;) {
+        pthread_mutex_lock(&lock);
+        struct progress *ours = find_mirror(live, worker, 0);
+        pthread_mutex_unlock(&lock);
+        if (!ours || worker == 0)
+            return;
+        progress_free(ours);
+    }
+}
+
+void progress_install(lua_State *L)
+{
+    stdio_install(L);
+}

@@ -1,0 +1,16 @@
+/* The program's own standard output and error while a bar is drawn. */
+#ifndef LKRUN_TERMINAL_STDIO_H
+#define LKRUN_TERMINAL_STDIO_H
+
+#include <lua.h>
+
+/* Makes io.stdout and io.stderr of this state follow what is below. Once per state; more do
+ * nothing. */
+void stdio_install(lua_State *L);
+/* From now on what C or Lua writes through stdio to the terminal, or to a pipe, goes through
+ * output_write, and so above the bar. Each call is undone by stdio_release. */
+void stdio_capture(void);
+void stdio_release(void);
+void stdio_enter_worker(void); /* as stdio_release, and drops what the parent had not written yet */
+
+#endif
