@@ -1,28 +1,64 @@
-# lkrun: make builds build/lkrun and build/lib/lkrun/core.so
-# CC=clang, SAN=address,undefined and the like rebuild what they change.
+# lkrun: make builds build/lkrun and build/lib/lkrun/core.so.
+#
+#   make example [RATINGS=FILE]   installs what is missing, builds, and runs the main job
+#   make check                    installs what the tests need too, builds, and runs every test
+#   make lint | bench | fuzz | docs | install PREFIX=/usr/local DESTDIR=
+#
+# CC=clang, SAN=address,undefined, OPT=-O0 and the like rebuild what they change.
+# NO_INSTALL=1 never installs a package.
 
-CC       = cc
-PREFIX   = /usr/local
-B        = build
-SAN      =
+ifneq ($(shell uname -s),Linux)
+$(error lkrun runs on Linux alone: it stands on memfd, eventfd and pidfd)
+endif
 
-PACKAGES_BUILD = lua5.4 jansson
-PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES_BUILD) 2>/dev/null)
-PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES_BUILD) 2>/dev/null)
+CC     = cc
+PREFIX = /usr/local
+B      = build
+SAN    =
+
+# What must be there, by its Debian name: to build and run, to test, to lint.
+compiler := $(firstword $(CC))
+PACKAGES := libc6-dev pkg-config liblua5.4-dev libjansson-dev libhwloc-dev \
+            libopenblas0-pthread|libopenblas0-openmp|libopenblas0-serial \
+            $(if $(shell command -v $(compiler)),,$(if $(filter cc,$(compiler)),gcc,$(compiler))) \
+            $(if $(SAN),$(if $(findstring clang,$(CC)),libclang-rt-dev))
+TEST_PACKAGES := lua5.4 lua-busted libopenblas0-pthread libopenblas0-openmp procps tmux \
+                 python3-venv python3-numpy
+LINT_PACKAGES := lua-check clang-format cppcheck
+
+# Installed while this file is read, so that what comes below sees them; never under make -n.
+install_for_example := $(filter example,$(MAKECMDGOALS))
+install_for_check   := $(filter check check-docs docs bench fuzz,$(MAKECMDGOALS))
+install_for_lint    := $(filter lint,$(MAKECMDGOALS))
+needed := $(sort $(if $(install_for_example)$(install_for_check),$(PACKAGES)) \
+                 $(if $(install_for_check),$(TEST_PACKAGES)) $(if $(install_for_lint),$(LINT_PACKAGES)))
+ifneq ($(needed),)
+ifeq ($(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),)
+installed := $(shell NO_INSTALL=$(NO_INSTALL) sh lkrun/packages $(foreach name,$(needed),'$(name)') >&2; echo $$?)
+ifneq ($(installed),0)
+$(error packages are missing, see above)
+endif
+endif
+endif
+
+LIBRARIES  = lua5.4 jansson
+PKG_CFLAGS := $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(LIBRARIES) 2>/dev/null)
 
 OPT      = -O2 -g
 WARN     = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wpedantic
 CFLAGS   =
+SAN_FLAGS = $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -fPIC -fvisibility=hidden -pthread \
-             $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) $(PKG_CFLAGS) $(CFLAGS)
-ALL_LDFLAGS = -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
+             $(SAN_FLAGS) $(PKG_CFLAGS) $(CFLAGS)
+ALL_LDFLAGS = -pthread $(SAN_FLAGS) $(LDFLAGS)
 
 SOURCES  := $(sort $(wildcard lkrun/*.c))
 HEADERS  := $(sort $(wildcard lkrun/*.h))
 MODULES  := $(sort $(shell find lua -name '*.lua'))
 OBJECTS  := $(SOURCES:lkrun/%.c=$(B)/obj/%.o) $(B)/obj/embedded.o
 # The command line is the executable's alone; everything else is also the module for a stock Lua.
-PROGRAM_ONLY := $(B)/obj/main.o $(B)/obj/repl.o $(B)/obj/report.o
+PROGRAM_ONLY := $(addprefix $(B)/obj/,main.o repl.o report.o)
 CORE_OBJECTS := $(filter-out $(PROGRAM_ONLY),$(OBJECTS))
 
 all: $(B)/lkrun $(B)/lib/lkrun/core.so
@@ -38,27 +74,70 @@ $(B)/lib/lkrun/core.so: $(CORE_OBJECTS)
 # What the objects were built with: a change of compiler or flags rebuilds them.
 FLAGS := $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)
 $(B)/flags: FORCE
-	@mkdir -p $(B)/obj
+	@mkdir -p $(B)/obj $(B)/tests
+	@[ -n '$(PKG_LIBS)' ] || { sh lkrun/packages $(foreach name,$(PACKAGES),'$(name)'); \
+	    echo 'lkrun: pkg-config finds no $(LIBRARIES); make example installs what building needs' >&2; exit 2; }
 	@[ "$$(cat $@ 2>/dev/null)" = '$(FLAGS)' ] || printf '%s\n' '$(FLAGS)' > $@
 
 $(B)/obj/%.o: lkrun/%.c $(B)/flags
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The Lua modules as bytes, and the list of the C modules (every luaopen_lkrun_core_* of the sources).
-$(B)/embedded.c: $(MODULES) $(SOURCES) lkrun/embed $(B)/flags
-	sh lkrun/embed $(MODULES) -- $(SOURCES) > $@.tmp
+$(B)/sources: FORCE
+	@mkdir -p $(B)
+	@[ "$$(cat $@ 2>/dev/null)" = '$(MODULES) $(SOURCES)' ] || echo '$(MODULES) $(SOURCES)' > $@
+
+$(B)/embedded.c: $(B)/sources $(SOURCES) lkrun/embed
+	@sh lkrun/embed $(MODULES) -- $(SOURCES) > $@.tmp
 	@cmp -s $@.tmp $@ && rm $@.tmp || mv $@.tmp $@
 
-# The modules are taken in by .incbin, which -MMD does not see.
-$(B)/obj/embedded.o: $(B)/embedded.c $(MODULES)
+$(B)/obj/embedded.o: $(B)/embedded.c $(MODULES) $(B)/flags
 	$(CC) $(ALL_CFLAGS) -Ilkrun -c -o $@ $<
 
-check: all
-	$(B)/lkrun tests/run.lua
+example: all
+	$(B)/lkrun examples/recommend.lua $(if $(RATINGS),--ratings '$(RATINGS)')
+
+# The sanitizers' options do nothing in a build without them.
+TEST_ENV = LKRUN_SAN='$(SAN)' LKRUN_CC='$(CC)' LKRUN_PYTHON='$(CURDIR)/$(B)/venv/bin/python' \
+           ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
+           LSAN_OPTIONS='suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0'
+
+C_TESTS := $(patsubst tests/c/%.c,$(B)/tests/%,$(sort $(wildcard tests/c/*_test.c)))
+$(B)/tests/%: tests/c/%.c $(CORE_OBJECTS)
+	$(CC) $(ALL_CFLAGS) -Ilkrun $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(CORE_OBJECTS) $(PKG_LIBS) -lm -ldl
+
+# NumPy is the system's.
+$(B)/venv/bin/python:
+	@mkdir -p $(B)
+	/usr/bin/python3 -m venv --system-site-packages --without-pip $(B)/venv
+
+check: all $(C_TESTS) $(B)/venv/bin/python
+	@$(TEST_ENV) $(B)/lkrun tests/suite.lua $(C_TESTS)
+
+check-docs docs: all
+	@$(TEST_ENV) $(B)/lkrun tests/docs.lua README.md $(sort $(wildcard docs/*.md))
+
+check-fresh:
+	sh tests/fresh
+
+lint:
+	@sh tests/lint
+
+bench: all
+	@$(B)/lkrun bench/run.lua $(BENCH)
+
+LUA_DIR = $(DESTDIR)$(PREFIX)/lib/lua/5.4
+DOC_DIR = $(DESTDIR)$(PREFIX)/share/doc/lkrun
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(LUA_DIR)/lkrun $(DOC_DIR)
+	install -m 755 $(B)/lkrun $(DESTDIR)$(PREFIX)/bin/lkrun
+	install -m 644 $(B)/lib/lkrun/core.so $(LUA_DIR)/lkrun/core.so
+	ln -sf lkrun/core.so $(LUA_DIR)/lkrun.so
+	install -m 644 LICENSE README.md CHANGELOG.md $(wildcard docs/*.md) $(DOC_DIR)
 
 clean:
 	rm -rf $(B)
 
 FORCE:
-.PHONY: all check clean FORCE
--include $(OBJECTS:.o=.d)
+.PHONY: all example check check-docs check-fresh docs lint bench install clean FORCE
+-include $(OBJECTS:.o=.d) $(C_TESTS:=.d)

@@ -122,7 +122,8 @@ static int load_program(lua_State *L, const struct invocation *invocation)
 {
     int status;
     if (invocation->command == RUN_CHUNK) {
-        status = luaL_loadbuffer(L, invocation->program, strlen(invocation->program), "=(command line)");
+        status =
+            luaL_loadbuffer(L, invocation->program, strlen(invocation->program), "=(command line)");
     } else if (invocation->command == RUN_INPUT) {
         if (input_was_closed) {
             report_line("standard input: is closed; a Lua program is expected there");

@@ -98,7 +98,8 @@ int report_error(lua_State *L)
 {
     static const char prefix[] = "lkrun: ";
     const char *message = lua_tostring(L, -1);
-    int status = is_interrupted(message) || signal_pending() ? 128 + signal_received() : STATUS_FAILED;
+    int status =
+        is_interrupted(message) || signal_pending() ? 128 + signal_received() : STATUS_FAILED;
     if (!message)
         message = "(error object is not a string)";
     if (strncmp(message, prefix, strlen(prefix)) == 0)

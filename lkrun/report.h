@@ -7,7 +7,8 @@
 
 enum exit_status { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_MISUSE = 2 }; /* 128 + n: signal n */
 
-/* lua_pcall of a program: an error comes back as the text that report_error prints, traceback and all. */
+/* lua_pcall of a program: an error comes back as the text that report_error prints, traceback and
+ * all. */
 int report_call(lua_State *L, int arguments, int results);
 /* Prints the error on the top of the stack to standard error and pops it; gives the exit status. */
 int report_error(lua_State *L);

@@ -1,11 +1,11 @@
 /* How a signal reaches a program.
  *
  * The first SIGINT or SIGTERM becomes the Lua error `interrupted`, in one of two ways: a C function
- * that waits looks at signal_pending(), or a hook raises it before the next instruction of Lua code.
- * A hook belongs to one coroutine, so coroutine.resume and coroutine.wrap are ours in the executable
- * and keep the invariant: while Lua code of the main thread runs, `running` is its coroutine, and
- * while a signal is pending the hook is on `running` and on no other. (A coroutine resumed by some C
- * library directly is interrupted when it yields or ends.)
+ * that waits looks at signal_pending(), or a hook raises it before the next instruction of Lua
+ * code. A hook belongs to one coroutine, so coroutine.resume and coroutine.wrap are ours in the
+ * executable and keep the invariant: while Lua code of the main thread runs, `running` is its
+ * coroutine, and while a signal is pending the hook is on `running` and on no other. (A coroutine
+ * resumed by some C library directly is interrupted when it yields or ends.)
  *
  * The second one ends the process where it stands. */
 #include "signals.h"
@@ -125,7 +125,8 @@ static void on_interrupt(int signal_number)
         pthread_kill(main_thread, signal_number); /* `running` is that thread's */
     } else if (getpid() == owner) {
         uint64_t now = clock_nanoseconds();
-        bool same_request = received == signal_number && now - received_at < ONE_REQUEST_NANOSECONDS;
+        bool same_request =
+            received == signal_number && now - received_at < ONE_REQUEST_NANOSECONDS;
         if (received && !same_request)
             end_process(128 + signal_number);
         if (!received) {
@@ -242,7 +243,8 @@ static int call_wrapped(lua_State *L)
     if (results >= 0)
         return results;
     int status = lua_status(co);
-    if (status != LUA_OK && status != LUA_YIELD) { /* it died of this error: close what it left open */
+    if (status != LUA_OK &&
+        status != LUA_YIELD) { /* it died of this error: close what it left open */
         status = lua_resetthread(co);
         if (status != LUA_OK)
             lua_xmove(co, L, 1); /* the error, or one raised while closing */

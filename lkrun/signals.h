@@ -16,8 +16,9 @@ int signal_descriptor(void);
 /* Raises INTERRUPTED if one is pending, which it is no more then. A program that catches it may
  * clean up; the next signal ends the process at once. */
 void signal_raise_if_pending(lua_State *L);
-/* In a new worker or template: SIGINT does nothing (the terminal sends it to all; the parent decides),
- * SIGTERM and SIGPIPE are as usual, nothing is pending. Programs it starts have the usual dispositions. */
+/* In a new worker or template: SIGINT does nothing (the terminal sends it to all; the parent
+ * decides), SIGTERM and SIGPIPE are as usual, nothing is pending. Programs it starts have the usual
+ * dispositions. */
 void signals_enter_worker(void);
 
 /* For the executable. */

@@ -31,6 +31,8 @@ local fields = {
 -- math.random belongs to the task inside a task.
 require("lkrun.core.random").install()
 
+require "lkrun.core.random" -- in a task, math.random draws from the task's stream from now on
+
 return setmetatable(lk, {
   __index = function(self, name)
     local value

@@ -1,0 +1,90 @@
+-- Runs every test, each file in a process of its own, and adds up:
+-- build/lkrun tests/suite.lua [C test programs]; LKRUN_TEST_JOBS files at a time (as many as CPUs).
+local TIME_LIMIT = 900 -- seconds a file may take, on a loaded machine, under a sanitizer
+
+local function lines_of(command)
+  local lines = {}
+  local pipe <close> = io.popen(command)
+  for line in pipe:lines() do lines[#lines + 1] = line end
+  return lines
+end
+
+local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+
+-- What runs: { name =, command =, may_be_empty = } (a page of the manual need not have programs).
+local function all_tests()
+  local tests = {}
+  local function add(name, command, may_be_empty)
+    local limited = ("timeout -k 10 %d %s 2>&1"):format(TIME_LIMIT, command)
+    tests[#tests + 1] = { name = name, command = limited, may_be_empty = may_be_empty }
+  end
+  for _, program in ipairs(arg) do add(program, quoted(program)) end
+  for _, spec in ipairs(lines_of "find tests -name '*_spec.lua' | sort") do
+    add(spec, "build/lkrun tests/run.lua " .. quoted(spec))
+  end
+  for _, page in ipairs(lines_of "find README.md docs -name '*.md' | sort") do
+    add(page, "build/lkrun tests/docs.lua " .. quoted(page), true)
+  end
+  return tests
+end
+
+-- The last line of totals, or the lines of the Test Anything Protocol, counted.
+local function count(output)
+  local passed, failed, skipped
+  for p, f, s in output:gmatch "(%d+) passed, (%d+) failed, (%d+) skipped" do
+    passed, failed, skipped = tonumber(p), tonumber(f), tonumber(s)
+  end
+  if passed then return passed, failed, skipped end
+  passed, failed, skipped = 0, 0, 0
+  for line in output:gmatch "[^\n]+" do
+    if line:find "^ok%f[%W]" then
+      if line:find "# [Ss][Kk][Ii][Pp]" then skipped = skipped + 1 else passed = passed + 1 end
+    elseif line:find "^not ok%f[%W]" then
+      failed = failed + 1
+    end
+  end
+  return passed, failed, skipped
+end
+
+local total = { passed = 0, failed = 0, skipped = 0 }
+
+local function finish(test)
+  local output = test.pipe:read "a"
+  local ok, how, code = test.pipe:close()
+  local passed, failed, skipped = count(output)
+  local trouble
+  if not ok and failed == 0 then
+    trouble = code == 124 and ("ran past %d seconds"):format(TIME_LIMIT) or ("ended with %s %d"):format(how, code)
+  elseif passed + failed + skipped == 0 and not test.may_be_empty then
+    trouble = "nothing ran"
+  end
+  if trouble then failed = failed + 1 end
+  print(("%s: %d passed, %d failed, %d skipped%s"):format(test.name, passed, failed, skipped,
+    trouble and " (" .. trouble .. ")" or ""))
+  if failed > 0 then
+    print((output:gsub("\n$", ""):gsub("%f[^\n\0]", "    ")))
+  elseif skipped > 0 then
+    for line in output:gmatch "[^\n]+" do
+      if line:find "^skipped " or line:find "# [Ss][Kk][Ii][Pp]" then print("    " .. line) end
+    end
+  end
+  io.flush()
+  total.passed = total.passed + passed
+  total.failed = total.failed + failed
+  total.skipped = total.skipped + skipped
+end
+
+local tests = all_tests()
+local jobs = math.tointeger(tonumber(os.getenv "LKRUN_TEST_JOBS" or lines_of("nproc")[1])) or 1
+local started = 0
+for done = 1, #tests do
+  while started < math.min(done + jobs - 1, #tests) do
+    started = started + 1
+    tests[started].pipe = io.popen(tests[started].command)
+  end
+  finish(tests[done])
+end
+local ran = total.passed + total.failed
+print(("%d passed, %d failed%s"):format(total.passed, total.failed,
+  total.skipped > 0 and (", %d skipped"):format(total.skipped) or ""))
+os.exit(ran > 0 and total.failed == 0)
