@@ -17,6 +17,7 @@ static const luaL_Reg *const method_files[] = {
     tensor_element_methods,
     tensor_view_methods,
     tensor_copy_methods,
+    linalg_methods,
 };
 
 static int finalize(lua_State *L)

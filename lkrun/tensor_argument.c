@@ -182,6 +182,22 @@ union scalar scalar_argument(lua_State *L, int index, const char *where, enum dt
     return scalar;
 }
 
+union scalar scalar_of(enum dtype dtype, int value)
+{
+    switch (dtype) {
+    case DTYPE_F64:
+        return (union scalar){.f64 = value};
+    case DTYPE_F32:
+        return (union scalar){.f32 = (float)value};
+    case DTYPE_I64:
+        return (union scalar){.i64 = value};
+    case DTYPE_I32:
+        return (union scalar){.i32 = value};
+    default:
+        return (union scalar){.u8 = (uint8_t)value};
+    }
+}
+
 void scalar_push(lua_State *L, enum dtype dtype, const void *element)
 {
     switch (dtype) {

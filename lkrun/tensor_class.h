@@ -56,6 +56,7 @@ void check_same_shape(lua_State *L, const struct tensor *a, const struct tensor 
 void check_same_dtype(lua_State *L, const struct tensor *a, const struct tensor *b,
                       const char *where);
 
+union scalar scalar_of(enum dtype dtype, int value); /* a value that every dtype has: 0 or 1 */
 void scalar_push(lua_State *L, enum dtype dtype, const void *element);
 static inline void *element_at(const struct tensor *tensor, int64_t position)
 {
@@ -64,9 +65,11 @@ static inline void *element_at(const struct tensor *tensor, int64_t position)
 
 /* For a function that writes all of a tensor: writable, and no element stands for several. */
 void check_target(lua_State *L, const struct tensor *tensor, const char *where);
+/* Whether any byte belongs to both. */
+bool shares_memory(const struct tensor *a, const struct tensor *b);
 /* Whether writing `target` element by element could change `source` before it is read. */
 bool overlaps(const struct tensor *target, const struct tensor *source);
-/* The tensor at `index`, or where it overlaps the target a copy pushed on the stack. */
+/* The source, or where it overlaps the target a copy of it pushed on the stack. */
 const struct tensor *without_overlap(lua_State *L, const struct tensor *target,
                                      const struct tensor *source);
 /* Pushes a row-major copy. */
@@ -85,6 +88,7 @@ struct tensor *tensor_from_table(lua_State *L, int index, enum dtype dtype, cons
 extern const luaL_Reg tensor_element_methods[];
 extern const luaL_Reg tensor_view_methods[];
 extern const luaL_Reg tensor_copy_methods[];
+extern const luaL_Reg linalg_methods[];
 extern const luaL_Reg tensor_create_functions[];
 
 #endif

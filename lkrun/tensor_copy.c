@@ -34,14 +34,19 @@ static bool same_layout(const struct tensor *a, const struct tensor *b)
     return true;
 }
 
+bool shares_memory(const struct tensor *a, const struct tensor *b)
+{
+    if (a->storage != b->storage)
+        return false;
+    const char *a_first, *a_end, *b_first, *b_end;
+    extent(a, &a_first, &a_end);
+    extent(b, &b_first, &b_end);
+    return a_first < b_end && b_first < a_end;
+}
+
 bool overlaps(const struct tensor *target, const struct tensor *source)
 {
-    if (target->storage != source->storage || same_layout(target, source))
-        return false;
-    const char *target_first, *target_end, *source_first, *source_end;
-    extent(target, &target_first, &target_end);
-    extent(source, &source_first, &source_end);
-    return target_first < source_end && source_first < target_end;
+    return shares_memory(target, source) && !same_layout(target, source);
 }
 
 const struct tensor *without_overlap(lua_State *L, const struct tensor *target,

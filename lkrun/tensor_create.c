@@ -20,26 +20,10 @@ static int zeros(lua_State *L)
     return 1;
 }
 
-static union scalar one(enum dtype dtype)
-{
-    switch (dtype) {
-    case DTYPE_F64:
-        return (union scalar){.f64 = 1};
-    case DTYPE_F32:
-        return (union scalar){.f32 = 1};
-    case DTYPE_I64:
-        return (union scalar){.i64 = 1};
-    case DTYPE_I32:
-        return (union scalar){.i32 = 1};
-    default:
-        return (union scalar){.u8 = 1};
-    }
-}
-
 static int ones(lua_State *L)
 {
     const struct tensor *tensor = new_of_shape(L, "lk.tensor.ones", 2, false);
-    tensor_fill(tensor, one(tensor->dtype));
+    tensor_fill(tensor, scalar_of(tensor->dtype, 1));
     return 1;
 }
 
