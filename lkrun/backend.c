@@ -140,30 +140,45 @@ void backend_enter_worker(void)
 
 /* ---- How many threads ---- */
 
-const char *backend_user_variable(void)
+/* What the user's environment says to the library itself, as it was when first looked at. */
+static struct {
+    const char *variable; /* NULL: nothing */
+    /* An OpenMP build does not look at OPENBLAS_NUM_THREADS: the count to give it; 0: none. */
+    int openmp_threads;
+} user;
+
+static void read_user(void)
 {
     static const char *const names[] = {"OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS",
                                         "OMP_NUM_THREADS"};
-    static atomic_int choice = -1; /* read once: an index into names, or its length */
-    const int count = sizeof names / sizeof *names;
-    int found = atomic_load(&choice);
-    if (found < 0) {
-        for (found = 0; found < count; found++) {
-            const char *value = getenv(names[found]);
-            if (value && *value)
-                break;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = getenv(names[i]);
+        if (!value || !*value)
+            continue;
+        if (!user.variable) {
+            user.variable = names[i];
+            user.openmp_threads = atoi(value);
         }
-        atomic_store(&choice, found);
+        if (strcmp(names[i], "OMP_NUM_THREADS") == 0)
+            user.openmp_threads = 0;
     }
-    return found < count ? names[found] : NULL;
+}
+
+const char *backend_user_variable(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, read_user);
+    return user.variable;
 }
 
 /* What the library is to be told; -1: nothing. */
-static int threads_to_set(void)
+static int threads_to_set(bool openmp)
 {
     if (openmp_inherited)
         return 1;
-    return backend_user_variable() ? -1 : atomic_load(&wanted);
+    if (backend_user_variable())
+        return openmp && user.openmp_threads > 0 ? user.openmp_threads : -1;
+    return atomic_load(&wanted);
 }
 
 /* Makes the count hold in this thread. */
@@ -172,8 +187,8 @@ static void apply_threads(void)
     backend_enter();
     pthread_mutex_lock(&mutex);
     unsigned now = atomic_load(&wish);
-    int threads = threads_to_set();
     bool own = backend.get_parallel() == PARALLEL_OPENMP;
+    int threads = threads_to_set(own);
     if (threads > 0 && (own || process_applied != now))
         backend.set_num_threads(threads);
     process_applied = now;
@@ -252,7 +267,7 @@ static bool load_library(char *problem, size_t size)
         if (openmp)
             dlclose(openmp);
     }
-    void *handle = open_with_threads(threads_to_set());
+    void *handle = open_with_threads(threads_to_set(false));
     if (!handle) {
         snprintf(problem, size, "%s", dlerror());
         return false;
