@@ -6,16 +6,24 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <lua.h>
+#include "codec_scalar.h" /* codec_put, codec_get: the same bytes, inline, for single scalars */
 #include "util.h"
 #include "tensor.h"
 
-/* How tensors above REGION_THRESHOLD bytes travel beside the bytes. With no port they lie inline. */
+/* Of the encoding; where it is stored its owner writes this first. Messages carry none. */
+#define CODEC_VERSION 1
+
+/* How tensors above REGION_THRESHOLD bytes travel beside the bytes. With no port they lie inline.
+ */
 struct codec_port {
     void *context;
     /* Sender: memory for `bytes` bytes that the receiver will see, and the handle that names it to
-     * the receiver. NULL with *error set (a message) when there is no room. */
+     * the receiver. NULL with *error set (a message) when there is no room. A codec_encode that
+     * returns false, or raises, has sent nothing: what it placed is named in no message, so the
+     * owner of `context` notes the handles it gave since the call began and takes them back. */
     void *(*place)(void *context, size_t bytes, uint64_t *handle, const char **error);
-    /* Receiver: the storage under that handle, one reference for the caller; NULL with *error set. */
+    /* Receiver: the storage under that handle, one reference for the caller; NULL with *error set.
+     * Its data starts where `place` said. Not called where the bytes before it are no encoding. */
     struct storage *(*fetch)(void *context, uint64_t handle, size_t bytes, const char **error);
 };
 
@@ -23,11 +31,12 @@ struct codec_port {
  * message pushed, when one can't be sent; the message starts with the path inside the value, whose
  * root is called `root`: "task[3].callback: a function cannot be sent". Several values are
  * root, root#2, root#3. `out` keeps its length then. May raise only for lack of memory. */
-bool codec_encode(lua_State *L, int first, int count, const char *root, const struct codec_port *port,
-                  struct buffer *out);
+bool codec_encode(lua_State *L, int first, int count, const char *root,
+                  const struct codec_port *port, struct buffer *out);
 
 /* Pushes the values in these bytes and returns their number, or -1 with a message pushed when the
- * bytes are no encoding (truncated, unknown tag, unknown version). Never reads past `length`. */
+ * bytes are no encoding (truncated, unknown tag) or a handle can't be fetched. Never reads past
+ * `length`, and makes nothing larger than `length` accounts for. May raise for lack of memory. */
 int codec_decode(lua_State *L, const void *bytes, size_t length, const struct codec_port *port);
 
 #endif
