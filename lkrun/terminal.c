@@ -98,7 +98,7 @@ bool terminal_write_all(int descriptor, const char *bytes, size_t length)
 }
 
 /* Above the drawn lines, which come back in the same write unless that was done just now. */
-static void write_above(int descriptor, const char *bytes, size_t length)
+static bool write_above(int descriptor, const char *bytes, size_t length)
 {
     struct iovec part[3];
     int count = 0;
@@ -113,28 +113,36 @@ static void write_above(int descriptor, const char *bytes, size_t length)
         restored = now;
         atomic_store(&on_screen, true);
     }
-    write_parts(descriptor, part, count);
+    bool written = write_parts(descriptor, part, count);
     if (!restore)
         atomic_store(&on_screen, false);
+    return written;
 }
 
-void output_write(int descriptor, const char *bytes, size_t length)
+bool terminal_output(int descriptor, const char *bytes, size_t length)
 {
-    if (length == 0)
-        return;
-    pthread_mutex_lock(&lock);
+    bool written;
     struct stat status;
+    if (length == 0)
+        return true;
+    pthread_mutex_lock(&lock);
     if (isatty(descriptor)) {
-        write_above(descriptor, bytes, length);
+        written = write_above(descriptor, bytes, length);
     } else {
         if (atomic_load(&on_screen) && fstat(descriptor, &status) == 0 &&
             S_ISFIFO(status.st_mode)) {
             terminal_clear();
             not_before = clock_nanoseconds() + PIPE_INTERVAL;
         }
-        terminal_write_all(descriptor, bytes, length);
+        written = terminal_write_all(descriptor, bytes, length);
     }
     pthread_mutex_unlock(&lock);
+    return written;
+}
+
+void output_write(int descriptor, const char *bytes, size_t length)
+{
+    terminal_output(descriptor, bytes, length);
 }
 
 static bool in_background(void)

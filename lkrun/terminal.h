@@ -15,6 +15,9 @@ void terminal_size(int descriptor, int *columns, int *rows);
 /* Writes it all, waiting where the descriptor is full; false: it is closed or broken. */
 bool terminal_write_all(int descriptor, const char *bytes, size_t length);
 
+/* As output_write; false, with errno, when it could not all be written. */
+bool terminal_output(int descriptor, const char *bytes, size_t length);
+
 /* Shows these lines, joined by newlines, at the bottom of standard error's terminal in place of the
  * ones before; none when length is 0. What is written by output_write goes above them. Nothing is
  * drawn in a background job or after an unfinished line of the program's own. */

@@ -6,7 +6,7 @@
  * Main invariant: while `captured`, every stream here and every handle of an installed state points
  * to `around`; otherwise to `original`. Nothing is left unwritten in the one that isn't in use. */
 #include "terminal_stdio.h"
-#include "log.h"
+#include "terminal.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -40,8 +40,7 @@ static struct handles *installed;
 static ssize_t write_around(void *cookie, const char *bytes, size_t length)
 {
     const struct stream *stream = cookie;
-    output_write(stream->descriptor, bytes, length);
-    return (ssize_t)length;
+    return terminal_output(stream->descriptor, bytes, length) ? (ssize_t)length : 0;
 }
 
 static bool needs_capture(const struct stream *stream)
