@@ -12,13 +12,10 @@
 #include "progress.h"
 #include "signals.h"
 
-#pragma weak progress_clear
-
 static void begin_message(void)
 {
     fflush(stdout); /* what the program wrote before stands before it */
-    if (progress_clear)
-        progress_clear();
+    progress_clear();
 }
 
 void report_line(const char *format, ...)

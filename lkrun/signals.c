@@ -25,8 +25,6 @@
 #include "progress.h"
 #include "util.h"
 
-#pragma weak progress_clear
-
 /* Two of the same signal within this are one request: GNU timeout and some shells send it to the
  * process and then to its group. */
 #define ONE_REQUEST_NANOSECONDS 50000000u
@@ -113,8 +111,7 @@ void signals_rearm(void)
 
 static void end_process(int status)
 {
-    if (progress_clear)
-        progress_clear();
+    progress_clear();
     _exit(status);
 }
 

@@ -51,6 +51,20 @@ function program.run(code, options)
   return result
 end
 
+--- Runs a shell command line in which $LKRUN is this interpreter; "exec" keeps its way of ending.
+--- @return {out: string, err: string, status: integer, how: "exit"|"signal"}
+function program.shell(line)
+  local script, out, err = os.tmpname(), os.tmpname(), os.tmpname()
+  do
+    local file <close> = assert(io.open(script, "wb"))
+    file:write("LKRUN=", quote(program.executable), "\n", line, "\n")
+  end
+  local _, how, status = os.execute(("exec bash %s >%s 2>%s"):format(script, out, err))
+  local result = { out = read_all(out), err = read_all(err), status = status, how = how }
+  for _, path in ipairs { script, out, err } do os.remove(path) end
+  return result
+end
+
 --- Runs `code` and gives what it wrote; raises when it failed.
 function program.output(code, options)
   local result = program.run(code, options)

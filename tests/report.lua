@@ -5,13 +5,12 @@ return function()
 
   local function tell(kind, entries)
     for _, entry in ipairs(entries) do
-      local where = entry.trace and entry.trace.short_src .. ":" .. entry.trace.currentline or "?"
-      local message = entry.message
-      if type(message) ~= "string" then message = message and tostring(message) or "" end
-      io.write(kind, " ", where, ": ", entry.name or "", "\n")
+      local trace = entry.trace or {}
+      local message = entry.message and tostring(entry.message) or ""
+      io.write(("%s %s:%s: %s\n"):format(kind, trace.short_src or entry.name, trace.currentline or 0, entry.name))
       if message ~= "" then io.write("  ", (message:gsub("\n", "\n  ")), "\n") end
-      if kind == "error" and entry.trace and entry.trace.traceback then
-        io.write("  ", (entry.trace.traceback:gsub("\n", "\n  ")), "\n")
+      if kind == "error" and trace.traceback then
+        io.write("  ", (trace.traceback:gsub("\n", "\n  ")), "\n")
       end
     end
   end

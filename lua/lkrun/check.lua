@@ -169,7 +169,7 @@ local function globals_of(text)
       elseif kind == "{" then
         read_base()
         table_constructor()
-      elseif kind == "literal" and lines[at] then
+      elseif kind == "literal" then
         read_base()
         at = at + 1
       else

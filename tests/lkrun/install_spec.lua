@@ -1,0 +1,85 @@
+local program = require "tests.program"
+local shell = program.shell
+
+describe("make install", function()
+  local folder
+
+  setup(function()
+    folder = program.capture "mktemp -d"
+    local result = shell(
+      "env NO_INSTALL=1 make --no-print-directory install PREFIX=/opt/lkrun DESTDIR=" .. folder)
+    assert.equal(0, result.status, result.err)
+  end)
+  teardown(function() os.execute("rm -rf " .. folder) end)
+
+  it("puts everything below the prefix", function()
+    assert.equal("opt\n", shell("ls " .. folder).out)
+    local installed = folder .. "/opt/lkrun/"
+    for _, name in ipairs { "bin/lkrun", "lib/lua/5.4/lkrun/core.so", "lib/lua/5.4/lkrun.so",
+      "share/doc/lkrun/README.md", "share/doc/lkrun/LICENSE" } do
+      assert.equal(0, shell("test -s " .. installed .. name).status, name)
+    end
+  end)
+
+  it("gives an executable that needs nothing of the checkout", function()
+    local result = shell("cd / && " .. folder ..
+      "/opt/lkrun/bin/lkrun -e 'local lk = require \"lkrun\" print(lk.tensor.ones { 3 }:get(2), lk.VERSION)'")
+    assert.equal("", result.err)
+    assert.truthy(result.out:find "^1.0\t%d+%.%d+%.%d+\n$")
+  end)
+
+  it("gives a module for a stock Lua", function()
+    if (os.getenv "LKRUN_SAN" or "") ~= "" then return pending "a stock Lua lacks the sanitizer's runtime" end
+    local result = shell("cd / && LUA_CPATH='" .. folder .. "/opt/lkrun/lib/lua/5.4/?.so' " ..
+      "lua5.4 -e 'print(require \"lkrun\".tensor.ones { 3 }:get(2))'")
+    assert.equal("", result.err)
+    assert.equal("1.0\n", result.out)
+  end)
+end)
+
+describe("installing packages", function()
+  local folder
+
+  setup(function()
+    folder = program.capture "mktemp -d"
+    shell("chmod 755 " .. folder .. "; for name in sh id dpkg-query tr; do ln -s $(command -v $name) " ..
+      folder .. "; done")
+  end)
+  teardown(function() os.execute("rm -rf " .. folder) end)
+
+  -- With no sudo and no apt-get to be found; as another user where `user` says so.
+  local function packages(names, user)
+    return shell(("%s env -u NO_INSTALL PATH=%s sh lkrun/packages %s"):format(user or "", folder, names))
+  end
+
+  it("does nothing where all are there, or one of two that will do", function()
+    for _, names in ipairs { "libc6 liblua5.4-dev", "'lkrun-nothing|libc6'", "'libc6|lkrun-nothing'" } do
+      local result = packages(names)
+      assert.equal("", result.out .. result.err)
+      assert.equal(0, result.status)
+    end
+  end)
+
+  it("says the one command to type where it can't", function()
+    local result = packages "libc6 lkrun-nothing 'lkrun-this|lkrun-that'"
+    assert.equal(2, result.status)
+    assert.truthy(result.err:find("apt-get install -y --no-install-recommends lkrun-nothing lkrun-this\n", 1, true))
+    assert.equal("", result.out)
+  end)
+
+  it("says it to those who are not root, too", function()
+    local user = shell "id -u".out == "0\n" and "setpriv --reuid=65534 --regid=65534 --clear-groups" or ""
+    os.execute(("cp lkrun/packages %s; chmod 644 %s/packages"):format(folder, folder))
+    local result = shell(("cd %s && %s env -u NO_INSTALL PATH=%s sh packages lkrun-nothing"):format(folder, user,
+      folder))
+    assert.equal(2, result.status)
+    assert.truthy(result.err:find("type: sudo apt-get install -y --no-install-recommends lkrun-nothing\n", 1, true))
+  end)
+
+  it("is not done under NO_INSTALL=1", function()
+    local result = shell "NO_INSTALL=1 sh lkrun/packages libc6 lkrun-nothing"
+    assert.equal(0, result.status)
+    assert.truthy(result.err:find("lkrun-nothing", 1, true))
+    assert.falsy(result.err:find("libc6", 1, true))
+  end)
+end)
