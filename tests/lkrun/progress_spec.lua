@@ -403,9 +403,13 @@ describe("on a terminal", function()
   end)
 
   it("the module in a stock Lua shows the same", function()
+    if (os.getenv "LKRUN_SAN" or "") ~= "" then
+      pending "a stock Lua can't load a module built with a sanitizer"
+      return
+    end
     local module = program.executable:gsub("[^/]*$", "lib/?.so")
     local t <close> = terminal.run(one, {
-      env = { LUA_CPATH = module, LUA_CPATH_5_4 = module, LD_PRELOAD = os.getenv "LD_PRELOAD" },
+      env = { LUA_CPATH = module, LUA_CPATH_5_4 = module },
       command = 'lua5.4 "$SCRIPT"',
     })
     assert.matches("^recommend  25%% ▕[█]+[▒]+[·]+ +▏  50/200 users", (t:expect "50/200 users"))
