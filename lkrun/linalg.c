@@ -4,23 +4,6 @@
 #include "backend.h"
 #include "util.h"
 
-static struct tensor *check_out(lua_State *L, int index, enum dtype dtype, int dim,
-                                const int64_t *size, const char *where)
-{
-    struct tensor *out = tensor_argument(L, index, where);
-    bool same = out->dim == dim;
-    for (int d = 0; same && d < dim; d++)
-        same = out->size[d] == size[d];
-    if (!same)
-        raise_error(L, where, "the tensor for the result has the shape %s; %s is expected",
-                    shape_text(out->dim, out->size), shape_text(dim, size));
-    if (out->dtype != dtype)
-        raise_error(L, where, "the tensor for the result is %s; %s is expected",
-                    dtype_names[out->dtype], dtype_names[dtype]);
-    check_target(L, out, where);
-    return out;
-}
-
 /* y = alpha a x + beta y, or the same with matrices, into `out`, which may be a factor as well. */
 static void multiply(lua_State *L, union scalar alpha, const struct tensor *a,
                      const struct tensor *b, union scalar beta, const struct tensor *out,

@@ -17,6 +17,13 @@ static const luaL_Reg *const method_files[] = {
     tensor_element_methods,
     tensor_view_methods,
     tensor_copy_methods,
+    tensor_arith_methods,
+    tensor_math_methods,
+    tensor_reduce_methods,
+    tensor_sort_methods,
+    tensor_index_methods,
+    tensor_compare_methods,
+    tensor_print_methods,
     linalg_methods,
 };
 
@@ -195,6 +202,7 @@ static int is_tensor(lua_State *L)
 
 static const luaL_Reg *const function_files[] = {
     tensor_create_functions,
+    tensor_compare_functions,
 };
 
 int luaopen_lkrun_core_tensor(lua_State *L);

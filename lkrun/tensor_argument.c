@@ -198,6 +198,22 @@ union scalar scalar_of(enum dtype dtype, int value)
     }
 }
 
+double scalar_to_double(enum dtype dtype, const void *element)
+{
+    switch (dtype) {
+    case DTYPE_F64:
+        return *(const double *)element;
+    case DTYPE_F32:
+        return (double)*(const float *)element;
+    case DTYPE_I64:
+        return (double)*(const int64_t *)element;
+    case DTYPE_I32:
+        return *(const int32_t *)element;
+    default:
+        return *(const uint8_t *)element;
+    }
+}
+
 void scalar_push(lua_State *L, enum dtype dtype, const void *element)
 {
     switch (dtype) {
@@ -255,4 +271,21 @@ void check_same_dtype(lua_State *L, const struct tensor *a, const struct tensor 
     if (a->dtype != b->dtype)
         raise_error(L, where, "a tensor of %s and one of %s; the same dtype is expected: use to()",
                     dtype_names[a->dtype], dtype_names[b->dtype]);
+}
+
+struct tensor *check_out(lua_State *L, int index, enum dtype dtype, int dim, const int64_t *size,
+                         const char *where)
+{
+    struct tensor *out = tensor_argument(L, index, where);
+    bool same = out->dim == dim;
+    for (int d = 0; same && d < dim; d++)
+        same = out->size[d] == size[d];
+    if (!same)
+        raise_error(L, where, "the tensor for the result has the shape %s; %s is expected",
+                    shape_text(out->dim, out->size), shape_text(dim, size));
+    if (out->dtype != dtype)
+        raise_error(L, where, "the tensor for the result is %s; %s is expected",
+                    dtype_names[out->dtype], dtype_names[dtype]);
+    check_target(L, out, where);
+    return out;
 }

@@ -57,6 +57,7 @@ void check_same_dtype(lua_State *L, const struct tensor *a, const struct tensor 
                       const char *where);
 
 union scalar scalar_of(enum dtype dtype, int value); /* a value that every dtype has: 0 or 1 */
+double scalar_to_double(enum dtype dtype, const void *element);
 void scalar_push(lua_State *L, enum dtype dtype, const void *element);
 static inline void *element_at(const struct tensor *tensor, int64_t position)
 {
@@ -65,6 +66,9 @@ static inline void *element_at(const struct tensor *tensor, int64_t position)
 
 /* For a function that writes all of a tensor: writable, and no element stands for several. */
 void check_target(lua_State *L, const struct tensor *tensor, const char *where);
+/* The tensor that the caller passed for a result of this dtype and shape. */
+struct tensor *check_out(lua_State *L, int index, enum dtype dtype, int dim, const int64_t *size,
+                         const char *where);
 /* Whether any byte belongs to both. */
 bool shares_memory(const struct tensor *a, const struct tensor *b);
 /* Whether writing `target` element by element could change `source` before it is read. */
@@ -80,6 +84,7 @@ struct tensor *tensor_like(lua_State *L, const struct tensor *tensor, enum dtype
 void tensor_assign(lua_State *L, const struct tensor *target, const struct tensor *source,
                    const char *where);
 
+bool tensor_has_zero(const struct tensor *tensor);
 void tensor_fill(const struct tensor *tensor, union scalar scalar);
 /* Pushes a tensor of the nested table, or the number, at `index`; raises naming the place. */
 struct tensor *tensor_from_table(lua_State *L, int index, enum dtype dtype, const char *where);
@@ -88,7 +93,15 @@ struct tensor *tensor_from_table(lua_State *L, int index, enum dtype dtype, cons
 extern const luaL_Reg tensor_element_methods[];
 extern const luaL_Reg tensor_view_methods[];
 extern const luaL_Reg tensor_copy_methods[];
+extern const luaL_Reg tensor_arith_methods[];
+extern const luaL_Reg tensor_math_methods[];
+extern const luaL_Reg tensor_reduce_methods[];
+extern const luaL_Reg tensor_sort_methods[];
+extern const luaL_Reg tensor_index_methods[];
+extern const luaL_Reg tensor_compare_methods[];
+extern const luaL_Reg tensor_print_methods[];
 extern const luaL_Reg linalg_methods[];
 extern const luaL_Reg tensor_create_functions[];
+extern const luaL_Reg tensor_compare_functions[];
 
 #endif

@@ -111,6 +111,33 @@ void walk_next(struct walk *walk)
     }
 }
 
+struct rows rows_along(const struct tensor *tensor, int d)
+{
+    int64_t element = (int64_t)dtype_sizes[tensor->dtype];
+    struct rows rows = {.tensor = tensor, .d = d, .left = 1, .at = tensor_data(tensor)};
+    rows.step = tensor->stride[d] * element;
+    for (int i = 0; i < tensor->dim; i++)
+        if (i != d)
+            rows.left *= tensor->size[i];
+    return rows;
+}
+
+void next_row(struct rows *rows)
+{
+    const struct tensor *tensor = rows->tensor;
+    int64_t element = (int64_t)dtype_sizes[tensor->dtype];
+    rows->left--;
+    for (int i = tensor->dim - 1; i >= 0; i--) {
+        if (i == rows->d)
+            continue;
+        rows->at += tensor->stride[i] * element;
+        if (++rows->index[i] < tensor->size[i])
+            return;
+        rows->at -= tensor->size[i] * tensor->stride[i] * element;
+        rows->index[i] = 0;
+    }
+}
+
 #define COPY_ELEMENTS(type)                                                                        \
     for (int64_t i = 0; i < length; i++)                                                           \
     *(type *)(to + i * to_step) = *(const type *)(from + i * from_step)

@@ -34,6 +34,20 @@ void walk_begin(struct walk *walk, int operands, const struct tensor *const tens
                 enum walk_order order);
 void walk_next(struct walk *walk);
 
+/* Through the rows along dimension d, in row-major order of the other dimensions:
+ * for (struct rows rows = rows_along(tensor, d); rows.left; next_row(&rows)) */
+struct rows {
+    const struct tensor *tensor;
+    int d;
+    int64_t left;   /* rows to go, this one included */
+    const char *at; /* the row's first element */
+    int64_t step;   /* bytes from one element of the row to the next */
+    int64_t index[TENSOR_MAX_DIM];
+};
+
+struct rows rows_along(const struct tensor *tensor, int d);
+void next_row(struct rows *rows);
+
 /* Copies `length` elements of this many bytes from one row to another. */
 void copy_row(size_t element, int64_t length, char *to, int64_t to_step, const char *from,
               int64_t from_step);

@@ -1,0 +1,310 @@
+/* Reductions: sum, mean, min, max, argmax, argmin, norm, of a whole tensor or along a dimension.
+ * Sums of floats are pairwise in f64, of integers modulo 2^64 in i64. Not-a-number wins every
+ * minimum and maximum, the first one where there are several. */
+#include "tensor_class.h"
+
+#include <math.h>
+
+#include "tensor_walk.h"
+#include "util.h"
+
+/* ---- Kernels of one row ---- */
+
+#define PAIRWISE_BLOCK 128
+
+#define FLOAT_SUM(name, type)                                                                      \
+    static double sum_##name(int64_t length, const char *at, int64_t step)                         \
+    {                                                                                              \
+        if (length > PAIRWISE_BLOCK) {                                                             \
+            int64_t half = length / 2;                                                             \
+            return sum_##name(half, at, step) + sum_##name(length - half, at + half * step, step); \
+        }                                                                                          \
+        double sum[4] = {0};                                                                       \
+        int64_t i = 0;                                                                             \
+        for (; i + 4 <= length; i += 4)                                                            \
+            for (int j = 0; j < 4; j++)                                                            \
+                sum[j] += (double)*(const type *)(at + (i + j) * step);                            \
+        for (; i < length; i++)                                                                    \
+            sum[0] += (double)*(const type *)(at + i * step);                                      \
+        return (sum[0] + sum[1]) + (sum[2] + sum[3]);                                              \
+    }
+FOR_FLOATS(FLOAT_SUM)
+
+#define INTEGER_SUM(name, type)                                                                    \
+    static uint64_t sum_##name(int64_t length, const char *at, int64_t step)                       \
+    {                                                                                              \
+        uint64_t sum = 0;                                                                          \
+        for (int64_t i = 0; i < length; i++)                                                       \
+            sum += (uint64_t)(int64_t) * (const type *)(at + i * step);                            \
+        return sum;                                                                                \
+    }
+FOR_INTEGERS(INTEGER_SUM)
+
+/* In f64 for floats, in i64 otherwise. */
+static union scalar sum_row(enum dtype dtype, int64_t length, const char *at, int64_t step)
+{
+    switch (dtype) {
+    case DTYPE_F64:
+        return (union scalar){.f64 = sum_f64(length, at, step)};
+    case DTYPE_F32:
+        return (union scalar){.f64 = sum_f32(length, at, step)};
+    case DTYPE_I64:
+        return (union scalar){.i64 = (int64_t)sum_i64(length, at, step)};
+    case DTYPE_I32:
+        return (union scalar){.i64 = (int64_t)sum_i32(length, at, step)};
+    default:
+        return (union scalar){.i64 = (int64_t)sum_u8(length, at, step)};
+    }
+}
+
+/* Positions of the least and the greatest; x != x is true of not-a-number alone. */
+#define EXTREME(op, name, type, BETTER)                                                            \
+    static int64_t op##_##name(int64_t length, const char *at, int64_t step)                       \
+    {                                                                                              \
+        int64_t found = 0;                                                                         \
+        type best = *(const type *)at;                                                             \
+        for (int64_t i = 0; i < length; i++) {                                                     \
+            type x = *(const type *)(at + i * step);                                               \
+            if (x != x)                                                                            \
+                return i;                                                                          \
+            if (x BETTER best) {                                                                   \
+                best = x;                                                                          \
+                found = i;                                                                         \
+            }                                                                                      \
+        }                                                                                          \
+        return found;                                                                              \
+    }
+#define LEAST(name, type)    EXTREME(least, name, type, <)
+#define GREATEST(name, type) EXTREME(greatest, name, type, >)
+FOR_NUMBERS(LEAST)
+FOR_NUMBERS(GREATEST)
+
+typedef int64_t (*extreme_kernel)(int64_t length, const char *at, int64_t step);
+static const extreme_kernel least[DTYPE_COUNT] = {least_f64, least_f32, least_i64,
+                                                  least_i32, least_u8,  least_u8};
+static const extreme_kernel greatest[DTYPE_COUNT] = {greatest_f64, greatest_f32, greatest_i64,
+                                                     greatest_i32, greatest_u8,  greatest_u8};
+
+/* ---- Rows along a dimension ---- */
+
+struct shape {
+    int dim;
+    int64_t size[TENSOR_MAX_DIM];
+};
+
+static struct shape without_dim(const struct tensor *tensor, int d)
+{
+    struct shape shape = {.dim = tensor->dim - 1};
+    for (int from = 0, to = 0; from < tensor->dim; from++)
+        if (from != d)
+            shape.size[to++] = tensor->size[from];
+    return shape;
+}
+
+/* ---- Sums ---- */
+
+static union scalar sum_all(const struct tensor *tensor)
+{
+    union scalar sum = {.i64 = 0}; /* the bits of 0.0 too */
+    struct walk walk;
+    const struct tensor *operands[] = {tensor};
+    for (walk_begin(&walk, 1, operands, WALK_ANY_ORDER); walk.rows; walk_next(&walk)) {
+        union scalar row = sum_row(tensor->dtype, walk.length, walk.at[0], walk.step[0]);
+        if (dtype_is_float(tensor->dtype))
+            sum.f64 += row.f64;
+        else
+            sum.i64 = (int64_t)((uint64_t)sum.i64 + (uint64_t)row.i64);
+    }
+    return sum;
+}
+
+static double as_double(enum dtype dtype, union scalar sum)
+{
+    return dtype_is_float(dtype) ? sum.f64 : (double)sum.i64;
+}
+
+static int sum(lua_State *L)
+{
+    const char *where = "tensor:sum";
+    const struct tensor *tensor = tensor_argument(L, 1, where);
+    bool is_float = dtype_is_float(tensor->dtype);
+    if (lua_isnoneornil(L, 2)) {
+        union scalar total = sum_all(tensor);
+        if (is_float)
+            lua_pushnumber(L, total.f64);
+        else
+            lua_pushinteger(L, total.i64);
+        return 1;
+    }
+    int d = dim_argument(L, 2, where, tensor);
+    struct shape shape = without_dim(tensor, d);
+    enum dtype dtype = is_float ? tensor->dtype : DTYPE_I64;
+    char *to = tensor_data(tensor_new(L, dtype, shape.dim, shape.size, false));
+    for (struct rows rows = rows_along(tensor, d); rows.left; next_row(&rows)) {
+        union scalar total = sum_row(tensor->dtype, tensor->size[d], rows.at, rows.step);
+        if (dtype == DTYPE_F32)
+            *(float *)to = (float)total.f64;
+        else
+            *(int64_t *)to = total.i64;
+        to += dtype_sizes[dtype];
+    }
+    return 1;
+}
+
+static int mean(lua_State *L)
+{
+    const char *where = "tensor:mean";
+    const struct tensor *tensor = tensor_argument(L, 1, where);
+    if (lua_isnoneornil(L, 2)) {
+        lua_pushnumber(L, as_double(tensor->dtype, sum_all(tensor)) / (double)tensor->count);
+        return 1;
+    }
+    int d = dim_argument(L, 2, where, tensor);
+    struct shape shape = without_dim(tensor, d);
+    enum dtype dtype = tensor->dtype == DTYPE_F32 ? DTYPE_F32 : DTYPE_F64;
+    char *to = tensor_data(tensor_new(L, dtype, shape.dim, shape.size, false));
+    for (struct rows rows = rows_along(tensor, d); rows.left; next_row(&rows)) {
+        union scalar total = sum_row(tensor->dtype, tensor->size[d], rows.at, rows.step);
+        double value = as_double(tensor->dtype, total) / (double)tensor->size[d];
+        if (dtype == DTYPE_F32)
+            *(float *)to = (float)value;
+        else
+            *(double *)to = value;
+        to += dtype_sizes[dtype];
+    }
+    return 1;
+}
+
+/* ---- Extremes ---- */
+
+static void check_not_empty(lua_State *L, const struct tensor *tensor, int64_t size,
+                            const char *where)
+{
+    if (size == 0)
+        raise_error(L, where, "a tensor of %s has no elements here; at least one is expected",
+                    shape_text(tensor->dim, tensor->size));
+}
+
+/* Pushes the indices, from 1, of element `position` in row-major order. */
+static int push_indices(lua_State *L, const struct tensor *tensor, int64_t position)
+{
+    luaL_checkstack(L, tensor->dim, "tensor:argmax");
+    int64_t index[TENSOR_MAX_DIM];
+    for (int d = tensor->dim - 1; d >= 0; d--) {
+        index[d] = position % tensor->size[d];
+        position /= tensor->size[d];
+    }
+    for (int d = 0; d < tensor->dim; d++)
+        lua_pushinteger(L, index[d] + 1);
+    return tensor->dim;
+}
+
+static int extreme_of_all(lua_State *L, const struct tensor *tensor, extreme_kernel kernel,
+                          bool wants_index)
+{
+    if (!tensor_is_contiguous(tensor))
+        tensor = tensor_clone(L, tensor);
+    const char *data = tensor_data(tensor);
+    int64_t element = (int64_t)dtype_sizes[tensor->dtype];
+    int64_t position = kernel(tensor->count, data, element);
+    if (wants_index)
+        return push_indices(L, tensor, position);
+    scalar_push(L, tensor->dtype, data + position * element);
+    return 1;
+}
+
+static int extreme(lua_State *L, const extreme_kernel kernels[], bool wants_index,
+                   const char *where)
+{
+    const struct tensor *tensor = tensor_argument(L, 1, where);
+    extreme_kernel kernel = kernels[tensor->dtype];
+    if (lua_isnoneornil(L, 2)) {
+        check_not_empty(L, tensor, tensor->count, where);
+        return extreme_of_all(L, tensor, kernel, wants_index);
+    }
+    int d = dim_argument(L, 2, where, tensor);
+    check_not_empty(L, tensor, tensor->size[d], where);
+    struct shape shape = without_dim(tensor, d);
+    enum dtype dtype = wants_index ? DTYPE_I64 : tensor->dtype;
+    size_t element = dtype_sizes[dtype];
+    char *to = tensor_data(tensor_new(L, dtype, shape.dim, shape.size, false));
+    for (struct rows rows = rows_along(tensor, d); rows.left; next_row(&rows)) {
+        int64_t position = kernel(tensor->size[d], rows.at, rows.step);
+        if (wants_index)
+            *(int64_t *)to = position + 1;
+        else
+            copy_row(element, 1, to, 0, rows.at + position * rows.step, 0);
+        to += element;
+    }
+    return 1;
+}
+
+static int min(lua_State *L)
+{
+    return extreme(L, least, false, "tensor:min");
+}
+
+static int max(lua_State *L)
+{
+    return extreme(L, greatest, false, "tensor:max");
+}
+
+static int argmin(lua_State *L)
+{
+    return extreme(L, least, true, "tensor:argmin");
+}
+
+static int argmax(lua_State *L)
+{
+    return extreme(L, greatest, true, "tensor:argmax");
+}
+
+/* ---- Norm ---- */
+
+static double sum_of_squares(const struct tensor *tensor, double unit)
+{
+    double total = 0;
+    struct walk walk;
+    const struct tensor *operands[] = {tensor};
+    for (walk_begin(&walk, 1, operands, WALK_ANY_ORDER); walk.rows; walk_next(&walk)) {
+        double row = 0;
+        for (int64_t i = 0; i < walk.length; i++) {
+            double x = scalar_to_double(tensor->dtype, walk.at[0] + i * walk.step[0]) / unit;
+            row += x * x;
+        }
+        total += row;
+    }
+    return total;
+}
+
+static double greatest_distance(const struct tensor *tensor)
+{
+    double most = 0;
+    struct walk walk;
+    const struct tensor *operands[] = {tensor};
+    for (walk_begin(&walk, 1, operands, WALK_ANY_ORDER); walk.rows; walk_next(&walk))
+        for (int64_t i = 0; i < walk.length; i++)
+            most = fmax(most, fabs(scalar_to_double(tensor->dtype, walk.at[0] + i * walk.step[0])));
+    return most;
+}
+
+static int norm(lua_State *L)
+{
+    const struct tensor *tensor = tensor_argument(L, 1, "tensor:norm");
+    double squares = sum_of_squares(tensor, 1);
+    /* Where the squares leave the range of f64, again in units of the largest element. */
+    if (isinf(squares) || (squares < 1e-280 && tensor->count)) {
+        double unit = greatest_distance(tensor);
+        if (unit > 0 && !isinf(unit)) {
+            lua_pushnumber(L, unit * sqrt(sum_of_squares(tensor, unit)));
+            return 1;
+        }
+    }
+    lua_pushnumber(L, sqrt(squares));
+    return 1;
+}
+
+const luaL_Reg tensor_reduce_methods[] = {
+    {"sum", sum},       {"mean", mean},     {"min", min},   {"max", max},
+    {"argmin", argmin}, {"argmax", argmax}, {"norm", norm}, {NULL, NULL},
+};
