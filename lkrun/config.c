@@ -187,6 +187,7 @@ static bool initialize(lua_State *L, int parameters)
     char warning[320] = "";
     if (atomic_load(&initialized))
         return false;
+    log_check_environment(L);
     read_variables(L, &config);
     if (parameters)
         config_override(L, parameters, "lk.initialize", &config);

@@ -162,6 +162,22 @@ static void handle(int signal_number, void (*handler)(int), int flags)
     sigaction(signal_number, &action, NULL);
 }
 
+/* Ctrl-Z: the shell's prompt must not run into a bar. The bar comes back at its next drawing. */
+static void on_stop(int signal_number)
+{
+    int saved_errno = errno;
+    sigset_t stop;
+    sigemptyset(&stop);
+    sigaddset(&stop, signal_number);
+    if (getpid() == owner)
+        progress_clear();
+    handle(signal_number, SIG_DFL, 0);
+    raise(signal_number);
+    pthread_sigmask(SIG_UNBLOCK, &stop, NULL); /* it stops here, and goes on here */
+    handle(signal_number, on_stop, SA_RESTART);
+    errno = saved_errno;
+}
+
 static bool is_ignored(int signal_number)
 {
     struct sigaction action;
@@ -284,5 +300,7 @@ void signals_install(lua_State *L)
         handle(SIGINT, on_interrupt, 0);
     if (!is_ignored(SIGTERM))
         handle(SIGTERM, on_interrupt, 0);
+    if (!is_ignored(SIGTSTP))
+        handle(SIGTSTP, on_stop, SA_RESTART);
     handle(SIGPIPE, on_broken_pipe, SA_RESTART);
 }

@@ -1,5 +1,6 @@
-/* SIGINT, SIGTERM and SIGPIPE. Only the executable installs handlers; in another host nothing here
- * ever changes: signal_pending() is 0, signal_descriptor() is -1, raising does nothing. */
+/* SIGINT, SIGTERM, SIGPIPE and SIGTSTP. Only the executable installs handlers; in another host
+ * nothing here ever changes: signal_pending() is 0, signal_descriptor() is -1, raising does
+ * nothing. */
 #ifndef LKRUN_SIGNALS_H
 #define LKRUN_SIGNALS_H
 

@@ -91,6 +91,12 @@ describe("the level", function()
       result.err, 1, true)
   end)
 
+  it("that is none is named by a program that logs nothing itself, too", function()
+    local result = program.run("require 'lkrun'.config()", { env = { LK_LOG_LEVEL = "loud" } })
+    assert.equal(1, result.status)
+    assert.matches('lkrun: LK_LOG_LEVEL: "loud" is no level', result.err, 1, true)
+  end)
+
   it("can be read and set", function()
     local result = run [[
       print(lk.log.level()) lk.log.set_level "warn" print(lk.log.level())

@@ -385,6 +385,21 @@ describe("on a terminal", function()
     assert.matches("\nstatus 130$", screen)
   end)
 
+  it("Ctrl-Z takes the bar off, and going on brings it back", function()
+    local t <close> = terminal.run([[
+      local p = lk.invoke_progress{label = "bar", total = 3}
+      wait(p)]], { command = [[set -m; "$LKRUN" "$SCRIPT"; echo stopped; cat "$GATE-go"; fg %1 >/dev/null]] })
+    os.execute("mkfifo " .. t.gate .. "-go")
+    t:expect "bar   0%"
+    t:keys "C-z"
+    local screen = t:expect "stopped"
+    assert.is_nil(screen:find("bar ", 1, true))
+    os.execute("echo going on > " .. t.gate .. "-go")
+    t:expect(function(text) return text:find "going on\nbar   0%%" end)
+    t:open_gate()
+    assert.matches("going on\nbar   0%%[^\n]*\nstatus 0$", (t:expect "status 0"))
+  end)
+
   it("a program that just exits leaves no bar behind", function()
     local t <close> = terminal.run [[
       local p = lk.invoke_progress{label = "bar", total = 3}
