@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <lua.h>
 
+#include "tensor.h"
+
 #define SPARSE_CLASS "lkrun.sparse"
 
 /* User values, so that the parts travel and are shared like any other tensor. */
@@ -17,6 +19,7 @@ enum sparse_part {
 
 struct sparse {
     int64_t rows, columns;
+    const struct tensor *pointers, *column_of, *values; /* the user values */
 };
 
 struct sparse *sparse_test(lua_State *L, int index);
@@ -24,5 +27,13 @@ struct sparse *sparse_test(lua_State *L, int index);
  * one (wrong lengths or dtypes, a column out of range, pointers that do not ascend). The tensors
  * are kept as they are when contiguous, else copied. */
 void sparse_push(lua_State *L, int64_t rows, int64_t columns, int pointers, int cols, int values);
+
+/* What the files of the sparse class share. */
+struct sparse *sparse_argument(lua_State *L, int index, const char *where);
+int sparse_csr(lua_State *L);
+int sparse_transpose(lua_State *L);
+int sparse_mv(lua_State *L);
+int sparse_mm(lua_State *L);
+int sparse_todense(lua_State *L);
 
 #endif
