@@ -1,0 +1,98 @@
+--- Work chunks: ranges of jobs that are handed out as one task each.
+--- As tasks, chunk i is {first, last}: its jobs, counted from 1, both ends included. Jobs that no
+--- chunk would hold are refused; a chunk that would hold none is not given, so `#chunks` can be less
+--- than chunk_count.
+
+---@class lkrun.WorkChunks
+---@field total integer # jobs
+---@field chunk_size integer # jobs in a chunk, fewer in the last
+---@field chunk_count integer
+---@operator len: integer # the chunks that hold a job
+---@field [integer] integer[] # chunk i as {first, last}; nil outside 1 … #chunks
+local methods = {}
+
+local class = { __name = "lkrun.WorkChunks" }
+
+local function check(where, name, value)
+  local integer = math.type(value) and math.tointeger(value)
+  if not integer then
+    local found = type(value) == "number" and tostring(value) or "a " .. type(value)
+    error(("lkrun: %s: %s is %s; an integer is expected"):format(where, name, value == nil and "nil" or found), 0)
+  elseif integer < 0 then
+    error(("lkrun: %s: %s is %d; 0 or more is expected"):format(where, name, integer), 0)
+  end
+  return integer
+end
+
+-- How many chunks hold a job; never overflows.
+local function filled(chunks)
+  if chunks.total == 0 then return 0 end
+  return (chunks.total - 1) // chunks.chunk_size + 1
+end
+
+local function make(where, total, chunk_size, chunk_count)
+  total = check(where, "total", total)
+  chunk_size = check(where, "chunk_size", chunk_size)
+  chunk_count = check(where, "chunk_count", chunk_count)
+  local chunks = { total = total, chunk_size = chunk_size, chunk_count = chunk_count }
+  if total > 0 and (chunk_size == 0 or filled(chunks) > chunk_count) then
+    error(("lkrun: %s: %d chunks of %d jobs hold fewer than %d jobs; chunk_count * chunk_size must reach total")
+      :format(where, chunk_count, chunk_size, total), 0)
+  end
+  return setmetatable(chunks, class)
+end
+
+--- An iterator over the chunks, each a new table {first, last}.
+---@return fun(): integer[]?
+function methods:tasks()
+  local i = 0
+  return function()
+    i = i + 1
+    return self[i]
+  end
+end
+
+function class:__index(key)
+  local i = math.type(key) == "integer" and key
+  if not i then return methods[key] end
+  if i < 1 or i > filled(self) then return nil end
+  local first = (i - 1) * self.chunk_size + 1
+  local last = self.chunk_size > self.total - first and self.total or first + self.chunk_size - 1
+  return { first, last }
+end
+
+function class.__newindex(_, key)
+  error(("lkrun: lk.WorkChunks: %s is assigned to; chunks do not change"):format(tostring(key)), 2)
+end
+
+class.__len = filled
+
+function class.__eq(a, b)
+  return a.total == b.total and a.chunk_size == b.chunk_size and a.chunk_count == b.chunk_count
+end
+
+function class:__tostring()
+  return ("WorkChunks(total=%d, chunk_size=%d, chunk_count=%d)"):format(self.total, self.chunk_size, self.chunk_count)
+end
+
+---@class lkrun.WorkChunksModule
+---@overload fun(total: integer, chunk_size: integer, chunk_count: integer): lkrun.WorkChunks
+local WorkChunks = {}
+
+--- Chunks for a number of jobs: under 100 jobs one chunk; otherwise chunks of a thousandth of the
+--- jobs, but of 100 at least and of 4,000 at most.
+---@param njobs integer 0 or more; raises otherwise
+---@return lkrun.WorkChunks
+function WorkChunks.create(njobs)
+  local where = "lk.WorkChunks.create"
+  njobs = check(where, "njobs", njobs)
+  if njobs < 100 then return make(where, njobs, njobs, 1) end
+  local chunk_size = math.max(100, math.min(njobs // 1000, 4000))
+  return make(where, njobs, chunk_size, (njobs - 1) // chunk_size + 1)
+end
+
+return setmetatable(WorkChunks, {
+  __call = function(_, total, chunk_size, chunk_count)
+    return make("lk.WorkChunks", total, chunk_size, chunk_count)
+  end,
+})
