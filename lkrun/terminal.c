@@ -145,10 +145,15 @@ void output_write(int descriptor, const char *bytes, size_t length)
     terminal_output(descriptor, bytes, length);
 }
 
-static bool in_background(void)
+/* Not in a background job, nor while the terminal is held (Ctrl-S): a bar is not worth waiting for.
+ */
+static bool may_draw(void)
 {
     pid_t foreground = tcgetpgrp(STDERR_FILENO);
-    return foreground >= 0 && foreground != getpgrp();
+    struct pollfd terminal = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return !mid_line && clock_nanoseconds() >= not_before &&
+           (foreground < 0 || foreground == getpgrp()) && poll(&terminal, 1, 0) == 1 &&
+           (terminal.revents & POLLOUT);
 }
 
 /* The bytes for these lines: no line wraps, and at the end the cursor is back on the first. */
@@ -187,7 +192,7 @@ void terminal_draw(const char *lines, size_t length)
     drawing = (struct buffer){0};
     if (length == 0 || !compose(lines, length)) {
         terminal_clear();
-    } else if (!mid_line && clock_nanoseconds() >= not_before && !in_background()) {
+    } else if (may_draw()) {
         bool same = drawing.length == before.length &&
                     memcmp(drawing.data, before.data, before.length) == 0;
         struct iovec part[2] = {{(char *)erase, sizeof erase - 1}, {drawing.data, drawing.length}};

@@ -20,7 +20,8 @@ bool terminal_output(int descriptor, const char *bytes, size_t length);
 
 /* Shows these lines, joined by newlines, at the bottom of standard error's terminal in place of the
  * ones before; none when length is 0. What is written by output_write goes above them. Nothing is
- * drawn in a background job or after an unfinished line of the program's own. */
+ * drawn in a background job, on a terminal that is held (Ctrl-S), or after an unfinished line of
+ * the program's own. */
 void terminal_draw(const char *lines, size_t length);
 /* Leaves this line, newline included, above them for good, on a line of its own. */
 void terminal_leave(const char *line, size_t length);

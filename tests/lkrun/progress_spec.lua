@@ -400,6 +400,23 @@ describe("on a terminal", function()
     assert.matches("going on\nbar   0%%[^\n]*\nstatus 0$", (t:expect "status 0"))
   end)
 
+  it("a held terminal (Ctrl-S) does not hold the work", function()
+    local t <close> = terminal.run [[
+      local p <close> = lk.invoke_progress{label = "bar", total = 1000000000}
+      wait(p)
+      local shown = lk.clock()
+      while lk.clock() < shown + 0.5 do p:update(1) end
+      io.open(os.getenv "GATE" .. "-worked", "w"):close()
+      wait(p, "2")]]
+    t:expect "bar   0%"
+    t:keys "C-s"
+    t:open_gate()
+    t:expect(function() return io.open(t.gate .. "-worked") end)
+    t:open_gate "2"
+    t:keys "C-q"
+    t:expect "status 0"
+  end)
+
   it("a program that just exits leaves no bar behind", function()
     local t <close> = terminal.run [[
       local p = lk.invoke_progress{label = "bar", total = 3}
