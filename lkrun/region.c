@@ -22,12 +22,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define PAGE             4096u
-#define NONE             UINT32_MAX
-#define BINS             32
-#define MAX_GENERATIONS  64
-/* Freed pages are kept, because touching fresh ones costs a fault each; beyond this much they go. */
-#define KEEP_BYTES       ((size_t)256 << 20)
+#define PAGE 4096u
+#define NONE UINT32_MAX
+#define BINS 32
+/* Freed pages are kept, because touching fresh ones costs a fault each; beyond this much they go.
+ */
+#define KEEP_BYTES ((size_t)256 << 20)
 
 enum span_state { SPAN_FREE = 1, SPAN_USED, SPAN_WAITING };
 
@@ -54,12 +54,12 @@ struct region {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct region own;
-static struct region inherited; /* of the process that forked this one */
+static struct region inherited;  /* of the process that forked this one */
 static struct region *ancestors; /* regions inherited before that, for region_contains */
 static int ancestor_count;
 static uint32_t generation_count;
-static uint32_t live_generations[MAX_GENERATIONS];
-static int live_count;
+static uint32_t *live_generations; /* [live_capacity], ascending */
+static int live_count, live_capacity;
 static _Thread_local char message[200];
 
 static bool parse_size(const char *text, size_t *bytes)
@@ -104,7 +104,8 @@ static bool open_locked(const char **error)
     size_t size = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
     if (asked && !parse_size(setting, &size)) {
         snprintf(message, sizeof message,
-                 "LK_REGION_SIZE is '%.40s'; expected a number of bytes, at least 1048576", setting);
+                 "LK_REGION_SIZE is '%.40s'; expected a number of bytes, at least 1048576",
+                 setting);
         *error = message;
         return false;
     }
@@ -116,7 +117,8 @@ static bool open_locked(const char **error)
         return false;
     }
     size &= ~(size_t)(PAGE - 1);
-    /* Under a limit on address space less of it will do; what the user asked for will not shrink. */
+    /* Under a limit on address space less of it will do; what the user asked for will not shrink.
+     */
     while (!map_region(&region, size)) {
         if (asked || size < (64 << 20)) {
             snprintf(message, sizeof message, "no shared memory: mapping %zu bytes: %s", size,
@@ -316,6 +318,11 @@ void region_free(void *segment)
     pthread_mutex_unlock(&lock);
 }
 
+bool region_owns(const void *address)
+{
+    return within(&own, address);
+}
+
 bool region_contains(const void *address)
 {
     if (within(&own, address) || within(&inherited, address))
@@ -332,18 +339,35 @@ uint64_t region_handle(const void *segment)
     return (uint64_t)((const char *)segment - region->base);
 }
 
-void *region_resolve(uint64_t handle, size_t bytes)
+static void *resolve(const struct region *region, uint64_t handle, size_t bytes)
 {
-    if (!inherited.base || handle >= inherited.size || bytes > inherited.size - handle)
+    if (!region->base || handle >= region->size || bytes > region->size - handle)
         return NULL;
-    return inherited.base + handle;
+    return region->base + handle;
+}
+
+void *region_resolve_own(uint64_t handle, size_t bytes)
+{
+    return resolve(&own, handle, bytes);
+}
+
+void *region_resolve_inherited(uint64_t handle, size_t bytes)
+{
+    return resolve(&inherited, handle, bytes);
 }
 
 uint32_t region_fork_lock(void)
 {
     pthread_mutex_lock(&lock);
-    if (live_count == MAX_GENERATIONS) /* the oldest two become one: later is the safe side */
-        memmove(live_generations, live_generations + 1, sizeof *live_generations * --live_count);
+    if (live_count == live_capacity) {
+        uint32_t *more = realloc(live_generations, sizeof *more * (size_t)(live_capacity + 16));
+        if (!more) {
+            pthread_mutex_unlock(&lock);
+            return 0;
+        }
+        live_generations = more;
+        live_capacity += 16;
+    }
     live_generations[live_count++] = ++generation_count;
     return generation_count;
 }
@@ -385,14 +409,16 @@ void region_mark_writable(void *segment, bool writable)
 static void protect_inherited(void)
 {
     uint32_t start = 0;
-    for (uint32_t at = 0; at <= inherited.top; at += at < inherited.top ? inherited.spans[at].pages : 1) {
+    for (uint32_t at = 0; at <= inherited.top;
+         at += at < inherited.top ? inherited.spans[at].pages : 1) {
         const struct span *span = &inherited.spans[at];
         bool keep = at == inherited.top || span->state == SPAN_FREE ||
                     (span->state == SPAN_USED && span->writable);
         if (!keep)
             continue;
         if (at > start)
-            (void)!mprotect(inherited.base + (size_t)start * PAGE, (size_t)(at - start) * PAGE, PROT_READ);
+            (void)!mprotect(inherited.base + (size_t)start * PAGE, (size_t)(at - start) * PAGE,
+                            PROT_READ);
         start = at < inherited.top ? at + span->pages : at;
     }
 }

@@ -21,16 +21,21 @@ void region_free(void *segment);
 /* Whether this address lies in a region of this process or an inherited one. */
 bool region_contains(const void *address);
 
+bool region_owns(const void *address); /* … of this process alone */
+
 /* Makes this process's region now, so that workers forked from here on see what is put there
  * later. False with *error set. */
 bool region_open(const char **error);
 /* A handle names a segment to a process that inherited the region it lies in. */
 uint64_t region_handle(const void *segment);
-/* The segment of the region inherited last under this handle; NULL when it lies outside. */
-void *region_resolve(uint64_t handle, size_t bytes);
+/* The segment under this handle, in this process's own region or in the one inherited last; NULL
+ * when it lies outside. */
+void *region_resolve_own(uint64_t handle, size_t bytes);
+void *region_resolve_inherited(uint64_t handle, size_t bytes);
 
 /* Around a fork of workers. Everything alive now stays unrecycled until the generation, whose
- * number is returned, has ended. The lock keeps other threads out of the allocator meanwhile. */
+ * number is returned, has ended. The lock keeps other threads out of the allocator meanwhile.
+ * 0: out of memory, and not locked. */
 uint32_t region_fork_lock(void);
 void region_fork_unlock(void);
 void region_end_generation(uint32_t generation);
@@ -44,9 +49,9 @@ void region_mark_writable(void *segment, bool writable);
 bool region_make_private(void *segment, size_t bytes);
 
 struct region_use {
-    size_t size;  /* bytes of address range */
-    size_t used;  /* bytes in segments */
-    size_t idle;  /* bytes of freed segments kept for reuse or for a generation to end */
+    size_t size; /* bytes of address range */
+    size_t used; /* bytes in segments */
+    size_t idle; /* bytes of freed segments kept for reuse or for a generation to end */
 };
 struct region_use region_use(void);
 

@@ -91,6 +91,27 @@ struct storage *storage_wrap(void *data, size_t bytes, void (*release)(struct st
     return storage;
 }
 
+bool storage_share(struct storage *storage, const char **error)
+{
+    if (!storage_may_write(storage)) {
+        *error = "it is read-only here; pass its clone()";
+        return false;
+    }
+    if (!region_owns(storage->data)) {
+        void *segment = region_alloc(storage->bytes, false, error);
+        if (!segment)
+            return false;
+        if (storage->bytes)
+            memcpy(segment, storage->data, storage->bytes);
+        if (storage->release)
+            storage->release(storage);
+        storage->data = segment;
+        storage->release = free_segment;
+    }
+    storage->shared_writable = true;
+    return true;
+}
+
 void storage_retain(struct storage *storage)
 {
     atomic_fetch_add_explicit(&storage->references, 1, memory_order_relaxed);

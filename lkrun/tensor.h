@@ -42,6 +42,9 @@ struct storage *storage_new(size_t bytes, bool zeroed, const char **error);
 /* Storage over memory that somebody else has; `release` gets it back. NULL: out of memory. */
 struct storage *storage_wrap(void *data, size_t bytes, void (*release)(struct storage *), void *owner,
                              uint64_t handle);
+/* Before a fork: workers may write it, and both sides see the writes; what lies elsewhere moves into
+ * the region. False with *error set. */
+bool storage_share(struct storage *storage, const char **error);
 void storage_retain(struct storage *storage);
 void storage_release(struct storage *storage);
 

@@ -1,0 +1,73 @@
+/* Queues of flights, and what a flight owns. */
+#include "pool.h"
+
+#include <stdlib.h>
+
+#include "region.h"
+
+static bool make_room(struct flight_queue *queue)
+{
+    if (queue->count < queue->capacity)
+        return true;
+    uint32_t capacity = queue->capacity ? queue->capacity * 2 : 16;
+    struct flight *items = malloc(capacity * sizeof *items);
+    if (!items)
+        return false;
+    for (uint32_t i = 0; i < queue->count; i++)
+        items[i] = *flights_at(queue, i);
+    free(queue->items);
+    queue->items = items;
+    queue->capacity = capacity;
+    queue->first = 0;
+    return true;
+}
+
+bool flights_push(struct flight_queue *queue, const struct flight *flight)
+{
+    if (!make_room(queue))
+        return false;
+    queue->count++;
+    *flights_at(queue, queue->count - 1) = *flight;
+    return true;
+}
+
+bool flights_push_front(struct flight_queue *queue, const struct flight *flight)
+{
+    if (!make_room(queue))
+        return false;
+    queue->first = (queue->first - 1) & (queue->capacity - 1);
+    queue->count++;
+    *flights_at(queue, 0) = *flight;
+    return true;
+}
+
+struct flight flights_pop(struct flight_queue *queue)
+{
+    struct flight flight = *flights_at(queue, 0);
+    queue->first = (queue->first + 1) & (queue->capacity - 1);
+    queue->count--;
+    return flight;
+}
+
+struct flight flights_pop_last(struct flight_queue *queue)
+{
+    queue->count--;
+    return *flights_at(queue, queue->count);
+}
+
+void segments_free(struct segment **list)
+{
+    while (*list) {
+        struct segment *segment = *list;
+        *list = segment->next;
+        region_free(segment->address);
+        free(segment);
+    }
+}
+
+void flight_discard(struct flight *flight)
+{
+    free(flight->bytes);
+    flight->bytes = NULL;
+    segments_free(&flight->segments);
+}

@@ -1,0 +1,390 @@
+/* The pool: a template process, its workers, and the tasks between them.
+ *
+ *   pool.c         what runs where next, and the invariants
+ *   pool_collect.c results in
+ *   pool_watch.c   news, balance, sleep
+ *   pool_start.c   template and workers: making, replacing, ending them
+ *   pool_fault.c   a worker died: who is to blame, what is run again
+ *   pool_output.c  what workers print
+ *   pool_map.c     one map: pulling tasks from Lua, delivering results to Lua
+ *   pool_future.c  single tasks
+ *   pool_lua.c     invokers as Lua sees them
+ *   worker.c       the other side of the channel
+ *   task.c         running one task, in a worker or in place
+ */
+#ifndef LKRUN_POOL_H
+#define LKRUN_POOL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <lua.h>
+
+#include "channel.h"
+#include "codec.h"
+#include "config.h"
+#include "random.h"
+#include "util.h"
+
+#define RING_SIZE ((size_t)256 << 10)
+
+/* Frames to a worker. */
+enum task_kind {
+    TASK_VALUE = 1,    /* the encoded task */
+    TASK_INDIRECT = 2, /* too large for the ring: a struct indirect */
+};
+
+/* Frames from a worker. */
+enum result_kind {
+    RESULT_VALUES = 1, /* what func returned */
+    RESULT_ERROR,      /* message, traceback, and the error value if it can be sent */
+    RESULT_PART, /* the next piece of a result larger than the ring; the last is one of the above */
+    RESULT_LOG,  /* level, logger, text */
+    RESULT_PROGRESS, /* a display made in the worker */
+    RESULT_FREED,    /* handles of task tensors that the worker let go */
+};
+
+enum result_flags {
+    RESULT_PRINTED = 1, /* the worker's output pipes hold bytes of this task or earlier ones */
+    RESULT_DREW = 2,    /* the task drew random numbers */
+};
+
+struct indirect {
+    uint64_t handle;
+    uint64_t length;
+};
+
+/* Why a worker ended itself; published before it does. */
+enum worker_verdict { VERDICT_NONE, VERDICT_TIMEOUT, VERDICT_MEMORY };
+
+/* Shared between the host and one worker. Which side writes a line stands beside it. */
+struct worker_shared {
+    /* Both: tasks begun since the worker started (high half) and how many it may begin (low half).
+     * A worker begins one by adding to the first while it is below the second; the host takes
+     * unbegun tasks back by lowering the second while it is not below the first. */
+    _Alignas(CACHE_LINE) _Atomic uint64_t claim;
+    struct ring_shared tasks, results;
+    /* Worker: nanoseconds it was busy before busy_since; busy_since is 0 while it is idle. */
+    _Alignas(CACHE_LINE) _Atomic uint64_t busy;
+    _Atomic uint64_t busy_since;
+    _Atomic uint64_t asked; /* bytes of region it waits for, 0: none */
+    _Atomic uint32_t verdict;
+    /* The template. */
+    _Atomic int32_t pid;         /* 0: not forked yet; the kernel sets it before the worker runs */
+    _Atomic int32_t start_error; /* errno of the fork that failed */
+    /* Host. */
+    _Alignas(CACHE_LINE) _Atomic uint64_t granted; /* handle + 1; GRANT_REFUSED */
+    _Atomic uint32_t quiet; /* results it may publish before it looks whether the host sleeps */
+    _Atomic uint32_t stop;  /* leave */
+    struct doorbell bell;   /* the worker's */
+};
+#define GRANT_REFUSED UINT64_MAX
+
+/* Shared between the host and all its workers. */
+struct pool_shared {
+    struct doorbell bell;                          /* the host's */
+    _Alignas(CACHE_LINE) _Atomic uint64_t ordinal; /* of the map that runs, for random streams */
+    struct worker_shared workers[];
+};
+
+static inline uint32_t claim_begun(uint64_t claim)
+{
+    return (uint32_t)(claim >> 32);
+}
+static inline uint32_t claim_limit(uint64_t claim)
+{
+    return (uint32_t)claim;
+}
+
+/* A region segment that carries a tensor of a task, or a task too large for the ring. */
+struct segment {
+    struct segment *next;
+    void *address;
+    uint32_t tag; /* granted for a result: which of the worker's tasks asked, counted from 1 */
+};
+
+/* A task on its way: in a queue of the host, or at a worker until its result is in. */
+struct flight {
+    uint64_t index;  /* in its map from 1; of a future, its number */
+    uint64_t offset; /* where its frame starts in the worker's task ring */
+    char *bytes;     /* its payload while it is in a queue of the host; owned */
+    struct segment *segments;
+    uint32_t length; /* of the payload */
+    uint16_t kind;   /* enum task_kind */
+    uint8_t is_future;
+    uint8_t is_dropped; /* nobody waits for its result */
+    uint32_t attempts;  /* times a worker died of it */
+};
+
+/* Flights in order; a circular buffer that grows. */
+struct flight_queue {
+    struct flight *items;
+    uint32_t capacity; /* a power of two */
+    uint32_t first, count;
+};
+
+/* The host's view of one worker. */
+struct worker {
+    pid_t pid;             /* 0: none, or not known yet */
+    bool starting;         /* asked of the template */
+    bool gone;             /* dead, and the template can't make another */
+    int pidfd;             /* -1: none; then waitpid is asked now and then */
+    int bell_fd;           /* wakes the worker */
+    int output_fd[2];      /* read ends of its standard output and error */
+    int output_end[2];     /* the write ends, for the template and its workers */
+    struct buffer line[2]; /* their unfinished lines */
+    struct worker_shared *shared;
+    struct ring tasks, results;
+    struct flight_queue flights; /* at the worker, oldest first */
+    uint32_t unpublished;        /* the newest of them that it may not begin yet */
+    uint32_t committed;          /* results taken in since it started */
+    uint32_t window;             /* unbegun tasks it should have */
+    uint32_t begun_seen;         /* tasks begun when last looked at … */
+    uint64_t begun_time;         /* … and since when that is so */
+    uint64_t busy_seen;          /* busy time when last looked at */
+    uint64_t head_noted;         /* results published when the host went to sleep */
+    uint64_t released;           /* its result ring is given back up to here */
+    struct buffer partial;       /* pieces of a large frame so far */
+    struct segment *held;        /* of finished tasks; the worker may still look at them */
+    struct segment *grants;      /* given to it for results */
+    uint64_t tasks_done;
+    double busy_before; /* seconds, of earlier workers in this place */
+};
+
+/* A task of an ordered map that is not delivered yet. */
+struct slot {
+    enum { SLOT_QUEUED, SLOT_AT_WORKER, SLOT_STORED } state;
+    uint16_t worker; /* which has it, or had it, from 0 */
+    uint16_t kind;   /* SLOT_STORED: RESULT_VALUES or RESULT_ERROR */
+    char *bytes;     /* SLOT_STORED: owned */
+    size_t length;
+    struct segment *segments; /* SLOT_STORED: its large tensors */
+};
+
+struct pool_options {
+    int jobs;
+    bool ordered;
+    bool return_errors;
+    int retries;
+    double timeout;      /* seconds; 0: none */
+    size_t memory_limit; /* bytes; 0: none */
+    uint64_t seed;
+    bool seed_given;
+    struct config worker; /* the configuration inside workers */
+};
+
+/* A finished task, where its bytes lie. */
+struct outcome {
+    uint64_t index;
+    int worker;    /* from 1; 0: the host itself */
+    uint16_t kind; /* RESULT_VALUES or RESULT_ERROR */
+    const char *bytes;
+    size_t length;
+    char *owned;              /* what to free afterwards, or NULL */
+    struct worker *ring_of;   /* whose ring they lie in, or NULL */
+    struct segment *segments; /* its large tensors, until they are fetched; owned */
+};
+
+struct pool;
+
+/* One map over a pool. */
+struct map {
+    struct pool *pool; /* NULL once it has ended */
+    uint64_t pulled;   /* tasks taken from the generator */
+    uint64_t delivered;
+    bool exhausted;        /* the generator has ended, or failed */
+    bool failed;           /* … failed: its error is raised when all before it is delivered */
+    bool pulling;          /* the generator is running: it may have yielded */
+    int64_t length;        /* of a sequence; -1: a generator function */
+    struct slot *slots;    /* ordered: task i is slots[i & (capacity - 1)] */
+    uint64_t capacity;     /* a power of two, or 0 */
+    struct outcome *ready; /* unordered: stored results, oldest first */
+    size_t ready_first, ready_count, ready_capacity;
+};
+
+struct pool {
+    struct pool_options options;
+    pid_t owner;        /* the process that made it: a forked copy does nothing */
+    pid_t template_pid; /* 0: gone */
+    int template_fd;    /* -1: gone */
+    int template_end;   /* the template's side */
+    bool started, closed;
+    bool broken; /* cannot go on, for this reason: */
+    char reason[240];
+    char *ring_memory;
+    struct pool_shared *shared;
+    size_t shared_size;
+    struct worker *workers;      /* [options.jobs] */
+    struct pollfd *polled;       /* [2 + 3 × jobs] */
+    int bell_fd;                 /* wakes the host */
+    uint32_t generation;         /* of the region */
+    bool in_place;               /* one job: no process is made */
+    int gc_mode;                 /* the user's, to be restored */
+    struct flight_queue backlog; /* tasks to hand out before any new one is pulled */
+    struct map *map;             /* the running map, or NULL */
+    uint64_t maps;               /* begun so far */
+    uint64_t futures;            /* made so far */
+    uint64_t crashes, retried, bytes_out, bytes_in, done;
+    int fruitless;             /* workers in a row that died before they began a task */
+    double mean;               /* nanoseconds a task takes, smoothed; 0: not known */
+    uint64_t away;             /* nanoseconds the caller's code lately kept the host away */
+    uint64_t left;             /* coarse clock when control last went back to the caller */
+    uint64_t tick;             /* coarse clock at the last look around */
+    uint32_t until_look;       /* deliveries until the next one */
+    size_t stored_bytes;       /* in results that wait to be delivered */
+    struct segment *placing;   /* segments of the task that is being encoded */
+    struct segment **fetching; /* segments of the result that is being decoded */
+    struct progress *progress;
+    bool seed_logged;
+    struct pool *next; /* all pools of this process */
+    int futures_ref;   /* registry: weak table, number → future */
+    lua_State *L;      /* the state's main thread */
+};
+
+/* Nanoseconds of work ahead of a worker, at least. */
+#define HORIZON 1000000.0
+
+uint64_t clock_coarse(void); /* nanoseconds, a few milliseconds behind, at a quarter of the cost */
+
+static inline uint64_t claim_of(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->shared->claim, memory_order_acquire);
+}
+/* Tasks it has not begun, told to it or not. */
+static inline uint32_t worker_unbegun(const struct worker *worker, uint64_t claim)
+{
+    return claim_limit(claim) - claim_begun(claim) + worker->unpublished;
+}
+static inline bool worker_is_usable(const struct worker *worker)
+{
+    return (worker->pid || worker->starting) && !worker->gone;
+}
+static inline bool worker_is_busy(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->shared->busy_since, memory_order_relaxed) != 0;
+}
+
+/* --- flights --- */
+bool flights_push(struct flight_queue *queue, const struct flight *flight); /* false: no memory */
+bool flights_push_front(struct flight_queue *queue,
+                        const struct flight *flight); /* false: no memory */
+struct flight flights_pop(struct flight_queue *queue);
+struct flight flights_pop_last(struct flight_queue *queue);
+static inline struct flight *flights_at(const struct flight_queue *queue, uint32_t i)
+{
+    return &queue->items[(queue->first + i) & (queue->capacity - 1)];
+}
+void flight_discard(struct flight *flight); /* frees what it owns */
+
+/* --- pool.c: what runs where next --- */
+/* Encodes the value at `index` as a task called `root` and queues it behind the backlog, or on
+ * `worker` if there is one. False with a message pushed when it can't be sent. */
+bool pool_submit(struct pool *pool, lua_State *L, int index, const char *root,
+                 struct flight *flight, struct worker *worker);
+/* A worker that should have more tasks, and how many; NULL: none. */
+struct worker *pool_hungry(struct pool *pool, uint32_t *count);
+void pool_publish(struct worker *worker);
+void pool_feed_backlog(struct pool *pool);
+bool pool_may_pull(const struct pool *pool);
+/* Takes the newest of a worker's unbegun tasks back to the front of the backlog, all but `keep`. */
+void pool_take_back(struct pool *pool, struct worker *worker, uint32_t keep);
+/* --- pool_watch.c: news, balance, sleep --- */
+/* Takes in news, feeds the backlog, balances. Needed every few milliseconds and before waiting. */
+void pool_look_around(struct pool *pool);
+/* Notes what has been published so far; pool_wait returns at once if there has been more since. So:
+ * note, look for what you wait for, wait. */
+void pool_note(struct pool *pool);
+/* Sleeps until something happens, at most `timeout` milliseconds (-1: for ever). */
+void pool_wait(struct pool *pool, int timeout);
+void pool_cancel_map(struct pool *pool);
+/* Takes the task of a future out of the queues; false: it has begun. */
+bool pool_recall(struct pool *pool, uint64_t number);
+
+/* --- pool_collect.c: results in --- */
+/* The next result of the map, if it is in. outcome_finish gives its bytes back. */
+bool pool_next(struct pool *pool, struct outcome *outcome);
+void outcome_finish(struct pool *pool, struct outcome *outcome);
+/* Takes in all that a worker has published; stops at the result of task `want` of the map
+ * (ANY_TASK: of any) and gives its frame. */
+#define ANY_TASK UINT64_MAX
+const struct frame *pool_drain(struct pool *pool, struct worker *worker, uint64_t want);
+/* Hands a result to whoever waits for it: its bytes are copied, its segments taken. */
+void pool_store(struct pool *pool, const struct flight *flight, struct outcome *outcome);
+void pool_release_results(struct worker *worker);
+struct codec_port pool_port(struct pool *pool);
+void segments_free(struct segment **list);
+void pool_clear_map(struct pool *pool, struct map *map); /* its stored results */
+
+/* --- pool_start.c: template and workers --- */
+bool pool_start(struct pool *pool, lua_State *L); /* false: see pool->reason */
+void pool_replace(struct pool *pool, struct worker *worker);
+void pool_stop(struct pool *pool, lua_State *L);
+void pool_template_news(
+    struct pool *pool); /* its socket is readable: a worker forked, or its end */
+void pool_learn_pids(struct pool *pool);
+
+/* --- pool_fault.c: a worker died --- */
+void pool_check_deaths(struct pool *pool); /* reaps and handles every worker that has ended */
+
+/* --- pool_output.c: what workers print --- */
+void pool_read_output(struct worker *worker);
+void pool_flush_output(struct worker *worker); /* an unfinished line too */
+
+/* --- pool_map.c --- */
+#define POOL_CLASS "lkrun.invoker"
+/* What the user values of an invoker are. */
+enum pool_value {
+    POOL_FUNC = 1,
+    POOL_MODEL,
+    POOL_MAKE_ERROR,
+    POOL_PROGRESS,
+    POOL_VALUES = POOL_PROGRESS
+};
+struct pool *pool_check(lua_State *L, int index); /* an open invoker of this process, or raises */
+/* Begins a map. Stack: the invoker, the generator's three values (or the sequence), its closing
+ * value. Pushes what a generic `for` takes. `length`: of a sequence, -1 for a generator. */
+int map_open(lua_State *L, struct pool *pool, int64_t length);
+/* Pushes the values of an outcome and gives their number; false: an error object is pushed instead.
+ */
+bool outcome_push(lua_State *L, struct pool *pool, int pool_index, struct outcome *outcome,
+                  int *count);
+void map_register(lua_State *L);
+
+/* --- pool_future.c --- */
+void pool_abandon_futures(struct pool *pool,
+                          lua_State *L); /* those without a result never get one */
+void future_register(lua_State *L);
+int future_submit(lua_State *L); /* invoker:submit(task) */
+/* The future of that number has its result; takes the segments. */
+void pool_settle(struct pool *pool, struct outcome *outcome);
+
+/* --- worker.c --- */
+/* L's stack starts with func and model. */
+_Noreturn void worker_main(struct pool *pool, lua_State *L, int place);
+
+/* --- task.c: running one --- */
+struct task {
+    uint64_t index;   /* from 1 */
+    uint64_t ordinal; /* of its map, from 1; 0: submitted by itself */
+    uint64_t seed;
+    const char *bytes;
+    size_t length;
+    const struct codec_port *port;
+    struct buffer *out; /* the encoded result is appended here */
+    bool drew;          /* out: whether it drew random numbers */
+};
+/* Pops model, then func, and pushes the two values that task_run needs. */
+void task_prepare(lua_State *L);
+/* Runs func(model, task) and gives RESULT_VALUES or RESULT_ERROR; `prepared`: the absolute index of
+ * the first of those two values. */
+enum result_kind task_run(lua_State *L, int prepared, struct task *task);
+/* Appends an encoded failure, as task_run does for an error, of the given fields. */
+struct failure {
+    const char *message;
+    const char *reason; /* "error", "signal", "exit", "timeout", "memory" */
+    int signal, status; /* 0 / -1: none */
+};
+bool failure_encode(lua_State *L, const struct failure *failure, struct buffer *out);
+
+#endif

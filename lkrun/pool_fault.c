@@ -1,0 +1,172 @@
+/* A worker died: who is to blame, what is run again.
+ *
+ * What always holds: a worker publishes that it begins a task before it touches it, and the result
+ * whole afterwards. So when it is dead and its ring is drained, the tasks it began are one more
+ * than the results it gave if it died in a task, which is then its oldest flight; otherwise nobody
+ * is to blame. All flights behind that one were never begun. */
+#include "pool.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "progress.h"
+
+/* Workers in a row that may die before they begin a task. */
+#define FRUITLESS_LIMIT 3
+
+static const char *likely_cause(int signal_number)
+{
+    return signal_number == SIGKILL   ? "; the kernel's out-of-memory killer is a usual cause"
+           : signal_number == SIGSEGV ? "; invalid memory access in C code"
+           : signal_number == SIGBUS
+               ? "; memory for shared tensors ran out, or a mapped file shrank"
+           : signal_number == SIGABRT ? "; C code called abort"
+                                      : "";
+}
+
+static void describe_end(int status, char *text, size_t size)
+{
+    if (WIFSIGNALED(status))
+        snprintf(text, size, "SIG%s%s", sigabbrev_np(WTERMSIG(status)),
+                 likely_cause(WTERMSIG(status)));
+    else
+        snprintf(text, size, "exit status %d", WEXITSTATUS(status));
+}
+
+/* The failure that the blamed task gets as its result. */
+static void blame(struct pool *pool, struct worker *worker, const struct flight *flight, int status)
+{
+    char end[160], text[400], what[48];
+    int number = (int)(worker - pool->workers) + 1;
+    uint32_t verdict = atomic_load_explicit(&worker->shared->verdict, memory_order_acquire);
+    struct failure failure = {.message = text, .status = -1, .reason = "signal"};
+    snprintf(what, sizeof what, flight->is_future ? "submitted task %llu" : "task %llu",
+             (unsigned long long)flight->index);
+    describe_end(status, end, sizeof end);
+    char again[64] = "";
+    if (pool->options.retries == 0)
+        snprintf(again, sizeof again, "; retries = 1 would run it again");
+    else
+        snprintf(again, sizeof again, ", the last of %u times it was tried", flight->attempts);
+    if (verdict == VERDICT_TIMEOUT) {
+        failure.reason = "timeout";
+        snprintf(text, sizeof text, "%s ran longer than its timeout of %g seconds on worker %d%s",
+                 what, pool->options.timeout, number, again);
+    } else {
+        snprintf(text, sizeof text, "%s killed worker %d (%s)%s", what, number, end, again);
+        if (WIFSIGNALED(status))
+            failure.signal = WTERMSIG(status);
+        else
+            failure.reason = "exit", failure.status = WEXITSTATUS(status);
+    }
+    struct buffer bytes = {0};
+    failure_encode(pool->L, &failure, &bytes);
+    struct outcome outcome = {.index = flight->index,
+                              .worker = number,
+                              .kind = RESULT_ERROR,
+                              .bytes = bytes.data,
+                              .length = bytes.length};
+    pool_store(pool, flight, &outcome);
+    buffer_free(&bytes);
+}
+
+/* The flight goes back to the front of the queue with its bytes, which the ring still has. */
+static void requeue(struct pool *pool, struct worker *worker, struct flight *flight)
+{
+    flight->bytes = malloc(flight->length + 1u);
+    if (flight->bytes) {
+        size_t place = (size_t)(flight->offset & (worker->tasks.size - 1));
+        memcpy(flight->bytes, worker->tasks.data + place + sizeof(struct frame), flight->length);
+        if (flights_push_front(&pool->backlog, flight)) {
+            struct map *map = pool->map;
+            if (map && map->slots && !flight->is_future && !flight->is_dropped)
+                map->slots[flight->index & (map->capacity - 1)].state = SLOT_QUEUED;
+            return;
+        }
+    }
+    blame(pool, worker, flight, 0);
+    flight_discard(flight);
+}
+
+static void judge(struct pool *pool, struct worker *worker, int status)
+{
+    uint32_t begun = claim_begun(atomic_load(&worker->shared->claim));
+    bool in_a_task = begun != worker->committed && worker->flights.count > 0;
+    pool->fruitless = begun ? 0 : pool->fruitless + 1;
+    struct flight blamed = {0};
+    if (in_a_task)
+        blamed = flights_pop(&worker->flights);
+    while (worker->flights.count) {
+        struct flight flight = flights_pop_last(&worker->flights);
+        if (flight.is_dropped)
+            flight_discard(&flight);
+        else
+            requeue(pool, worker, &flight);
+    }
+    if (!in_a_task)
+        return;
+    pool->crashes++;
+    blamed.attempts++;
+    if (blamed.is_dropped) {
+        flight_discard(&blamed);
+    } else if (blamed.attempts <= (uint32_t)pool->options.retries) {
+        pool->retried++;
+        requeue(pool, worker, &blamed);
+    } else {
+        blame(pool, worker, &blamed, status);
+        flight_discard(&blamed);
+    }
+}
+
+static void bury(struct pool *pool, struct worker *worker, int status)
+{
+    pool_drain(pool, worker, 0);
+    pool_flush_output(worker);
+    progress_drop_worker((int)(worker - pool->workers) + 1);
+    if (worker->pidfd >= 0)
+        close(worker->pidfd);
+    worker->pidfd = -1;
+    worker->pid = 0;
+    worker->unpublished = 0;
+    worker->partial.length = 0;
+    worker->busy_before += (double)atomic_load(&worker->shared->busy) * 1e-9;
+    judge(pool, worker, status);
+    segments_free(&worker->held);
+    segments_free(&worker->grants);
+    if (pool->fruitless >= FRUITLESS_LIMIT && !pool->broken) {
+        char end[160];
+        describe_end(status, end, sizeof end);
+        snprintf(pool->reason, sizeof pool->reason,
+                 "workers cannot start: %d in a row ended before they began a task, the last by %s",
+                 pool->fruitless, end);
+        pool->broken = true;
+    }
+    if (pool->broken)
+        worker->gone = true;
+    else
+        pool_replace(pool, worker);
+    bool any_left = false;
+    for (int i = 0; i < pool->options.jobs; i++)
+        any_left = any_left || !pool->workers[i].gone;
+    if (!any_left)
+        pool->broken = true;
+}
+
+void pool_check_deaths(struct pool *pool)
+{
+    for (int i = 0; i < pool->options.jobs; i++) {
+        struct worker *worker = &pool->workers[i];
+        int status = 0;
+        if (!worker->pid)
+            continue;
+        pid_t ended = waitpid(worker->pid, &status, WNOHANG);
+        if (ended == worker->pid || (ended < 0 && errno == ECHILD))
+            bury(pool, worker, status);
+    }
+}

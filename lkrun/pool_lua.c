@@ -1,0 +1,202 @@
+/* Invokers as Lua sees them: a userdata that is the pool. Options are checked in
+ * lua/lkrun/invoker.lua, which also turns tasks into a generator; here they are taken over. */
+#include "pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <lauxlib.h>
+
+#include "progress.h"
+#include "random.h"
+#include "region.h"
+#include "tensor.h"
+
+static lua_Integer integer_field(lua_State *L, int index, const char *name)
+{
+    lua_getfield(L, index, name);
+    lua_Integer value = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
+static bool boolean_field(lua_State *L, int index, const char *name)
+{
+    lua_getfield(L, index, name);
+    bool value = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
+static struct pool_options read_options(lua_State *L, int index)
+{
+    struct pool_options options = {
+        .jobs = (int)integer_field(L, index, "n_jobs"),
+        .ordered = boolean_field(L, index, "ordered"),
+        .return_errors = boolean_field(L, index, "return_errors"),
+        .retries = (int)integer_field(L, index, "retries"),
+        .memory_limit = (size_t)integer_field(L, index, "memory_limit"),
+        .seed = (uint64_t)integer_field(L, index, "seed"),
+    };
+    lua_getfield(L, index, "timeout");
+    options.timeout = lua_tonumber(L, -1);
+    options.seed_given = lua_getfield(L, index, "seed") != LUA_TNIL;
+    if (!options
+             .seed_given) /* half of it: the other seeds do not fit a Lua integer's positive half */
+        options.seed = random_system_seed() >> 1;
+    options.worker = config_for_worker(config_ensure(L));
+    if (lua_getfield(L, index, "worker") == LUA_TTABLE)
+        config_override(L, lua_gettop(L), "lk.invoker: worker", &options.worker);
+    lua_pop(L, 3);
+    return options;
+}
+
+/* `writable`: a sequence of tensors whose storage workers may write; a small one moves into the
+ * region. Before the fork. */
+static void mark_writable(lua_State *L, int index)
+{
+    lua_Integer count = luaL_len(L, index);
+    for (lua_Integer i = 1; i <= count; i++) {
+        lua_geti(L, index, i);
+        struct tensor *tensor = tensor_check(L, -1);
+        struct storage *storage = tensor->storage;
+        const char *error;
+        if (!storage_share(storage, &error))
+            raise_error(L, "lk.invoker", "writable[%d]: %s", (int)i, error);
+        region_mark_writable(storage->data, true);
+        lua_pop(L, 1);
+    }
+}
+
+/* new(func, model, options, make_error, progress) → invoker */
+static int pool_new(lua_State *L)
+{
+    struct pool_options options = read_options(L, 3);
+    struct pool *pool = lua_newuserdatauv(L, sizeof *pool, POOL_VALUES);
+    *pool = (struct pool){.options = options,
+                          .template_fd = -1,
+                          .template_end = -1,
+                          .bell_fd = -1,
+                          .owner = getpid(),
+                          .in_place = options.jobs == 1,
+                          .gc_mode = -1,
+                          .futures_ref = LUA_NOREF};
+    luaL_setmetatable(L, POOL_CLASS);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+    pool->L = lua_tothread(L, -1);
+    lua_pop(L, 1);
+    lua_pushvalue(L, 4);
+    lua_setiuservalue(L, -2, POOL_MAKE_ERROR);
+    lua_pushvalue(L, 5);
+    lua_setiuservalue(L, -2, POOL_PROGRESS);
+    if (lua_isuserdata(L, 5))
+        pool->progress = progress_check(L, 5);
+    if (lua_getfield(L, 3, "writable") == LUA_TTABLE)
+        mark_writable(L, lua_gettop(L));
+    lua_pop(L, 1);
+    if (pool->in_place) {
+        lua_pushvalue(L, 1);
+        lua_setiuservalue(L, -2, POOL_FUNC);
+        lua_pushvalue(L, 2);
+        lua_setiuservalue(L, -2, POOL_MODEL);
+    } else if (!pool_start(pool, L)) {
+        pool->closed = true;
+        return raise_error(L, "lk.invoker", "%s", pool->reason);
+    }
+    return 1;
+}
+
+/* map(invoker, f, s, control, closing, length) */
+static int pool_map(lua_State *L)
+{
+    struct pool *pool = pool_check(L, 1);
+    int64_t length = luaL_checkinteger(L, 6);
+    lua_settop(L, 5);
+    return map_open(L, pool, length);
+}
+
+static void shut_down(lua_State *L, struct pool *pool)
+{
+    if (pool->closed || pool->owner != getpid())
+        return;
+    pool->closed = true;
+    pool_cancel_map(pool);
+    pool_abandon_futures(pool, L);
+    if (pool->progress && lua_getiuservalue(L, 1, POOL_PROGRESS) != LUA_TUSERDATA)
+        progress_free(pool->progress);
+    pool->progress = NULL;
+    pool_stop(pool, L);
+    for (int value = POOL_FUNC; value <= POOL_MODEL; value++) {
+        lua_pushnil(L);
+        lua_setiuservalue(L, 1, value);
+    }
+}
+
+static int pool_shutdown(lua_State *L)
+{
+    shut_down(L, luaL_checkudata(L, 1, POOL_CLASS));
+    return 0;
+}
+
+static void set_count(lua_State *L, const char *name, uint64_t value)
+{
+    lua_pushinteger(L, (lua_Integer)value);
+    lua_setfield(L, -2, name);
+}
+
+/* stats(invoker) → table */
+static int pool_stats(lua_State *L)
+{
+    struct pool *pool = pool_check(L, 1);
+    lua_createtable(L, 0, 8);
+    set_count(L, "tasks", pool->done);
+    set_count(L, "crashes", pool->crashes);
+    set_count(L, "retries", pool->retried);
+    set_count(L, "bytes_sent", pool->bytes_out);
+    set_count(L, "bytes_received", pool->bytes_in);
+    set_count(L, "n_jobs", (uint64_t)pool->options.jobs);
+    lua_pushinteger(L, (lua_Integer)pool->options.seed);
+    lua_setfield(L, -2, "seed");
+    lua_createtable(L, pool->options.jobs, 0);
+    uint64_t now = clock_nanoseconds();
+    for (int i = 0; pool->workers && i < pool->options.jobs; i++) {
+        const struct worker *worker = &pool->workers[i];
+        uint64_t busy = atomic_load(&worker->shared->busy),
+                 since = atomic_load(&worker->shared->busy_since);
+        if (since && now > since)
+            busy += now - since;
+        lua_createtable(L, 0, 3);
+        set_count(L, "pid", (uint64_t)worker->pid);
+        set_count(L, "tasks", worker->tasks_done);
+        lua_pushnumber(L, worker->busy_before + (double)busy * 1e-9);
+        lua_setfield(L, -2, "busy");
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setfield(L, -2, "workers");
+    return 1;
+}
+
+static int is_closed(lua_State *L)
+{
+    const struct pool *pool = luaL_checkudata(L, 1, POOL_CLASS);
+    lua_pushboolean(L, pool->closed);
+    return 1;
+}
+
+int luaopen_lkrun_core_pool(lua_State *L);
+int luaopen_lkrun_core_pool(lua_State *L)
+{
+    static const luaL_Reg methods[] = {
+        {"shutdown", pool_shutdown}, {"stats", pool_stats},      {"submit", future_submit},
+        {"__gc", pool_shutdown},     {"__close", pool_shutdown}, {NULL, NULL},
+    };
+    static const luaL_Reg functions[] = {
+        {"new", pool_new}, {"map", pool_map}, {"is_closed", is_closed}, {NULL, NULL}};
+    register_class(L, POOL_CLASS, methods);
+    map_register(L);
+    future_register(L);
+    luaL_newlib(L, functions);
+    luaL_getmetatable(L, POOL_CLASS);
+    lua_setfield(L, -2, "class");
+    return 1;
+}

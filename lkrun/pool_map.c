@@ -1,0 +1,468 @@
+/* One map over an invoker: the iterator that a generic `for` runs. It pulls tasks from a Lua
+ * generator, which may yield, and delivers results to the loop.
+ *
+ * What always holds: results are delivered as if tasks were run one after the other. An error of
+ * the generator is raised when every result before it is delivered; a task that can't be sent is a
+ * failed task in its place. Whatever happens inside a step, the next one finds the map in order:
+ * counters change only when a task is safely queued or a result safely delivered. */
+#include "pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <lauxlib.h>
+
+#include "progress.h"
+#include "signals.h"
+#include "tensor.h"
+
+#define MAP_CLASS "lkrun.map"
+
+/* User values of a map, and upvalues of its step function. */
+enum { MAP_POOL = 1, MAP_CLOSING, MAP_ERROR, MAP_VALUES = MAP_ERROR };
+enum { STEP_MAP = 1, STEP_FUNCTION, STEP_STATE, STEP_CONTROL };
+
+struct pool *pool_check(lua_State *L, int index)
+{
+    struct pool *pool = luaL_checkudata(L, index, POOL_CLASS);
+    if (pool->closed)
+        raise_error(L, "invoker", "it has been shut down; make a new one with lk.invoker");
+    if (pool->owner != getpid())
+        raise_error(L, "invoker",
+                    "it belongs to the process that made it; a task makes its own with lk.invoker");
+    return pool;
+}
+
+/* --- results --- */
+
+/* Stack: … fields table → … error object. */
+static void make_error(lua_State *L, struct pool *pool, int pool_index,
+                       const struct outcome *outcome)
+{
+    lua_getiuservalue(L, pool_index, POOL_MAKE_ERROR);
+    lua_insert(L, -2);
+    lua_pushinteger(L, (lua_Integer)outcome->index);
+    lua_pushinteger(L, outcome->worker);
+    lua_pushinteger(L, pool->map ? (lua_Integer)pool->map->delivered : 0);
+    lua_call(L, 4, 1);
+}
+
+bool outcome_push(lua_State *L, struct pool *pool, int pool_index, struct outcome *outcome,
+                  int *count)
+{
+    struct codec_port port = pool_port(pool);
+    int top = lua_gettop(L);
+    pool->fetching = &outcome->segments;
+    *count = outcome->kind == RESULT_ERROR && outcome->length == 0
+                 ? -1
+                 : codec_decode(L, outcome->bytes, outcome->length, pool->in_place ? NULL : &port);
+    pool->fetching = NULL;
+    if (*count >= 0 && outcome->kind == RESULT_VALUES)
+        return true;
+    if (*count != 1) {
+        const char *why = *count < 0 && outcome->length ? lua_tostring(L, -1) : "out of memory";
+        lua_createtable(L, 0, 1);
+        lua_pushstring(L, why);
+        lua_setfield(L, -2, "message");
+        lua_insert(L, top + 1);
+        lua_settop(L, top + 1);
+    }
+    make_error(L, pool, pool_index, outcome);
+    *count = 1;
+    return false;
+}
+
+/* --- tasks --- */
+
+static bool grow_slots(struct map *map)
+{
+    uint64_t capacity = map->capacity ? map->capacity * 2 : 64;
+    struct slot *slots = calloc(capacity, sizeof *slots);
+    if (!slots)
+        return false;
+    for (uint64_t i = map->delivered + 1; i <= map->pulled; i++)
+        slots[i & (capacity - 1)] = map->slots[i & (map->capacity - 1)];
+    free(map->slots);
+    map->slots = slots;
+    map->capacity = capacity;
+    return true;
+}
+
+/* Takes the value on top of the stack as the next task, for this worker if it has room. */
+static void queue_task(lua_State *L, struct pool *pool, struct map *map, struct worker *worker)
+{
+    if (pool->options.ordered && map->pulled - map->delivered + 1 >= map->capacity &&
+        !grow_slots(map))
+        luaL_error(L, "not enough memory");
+    struct flight flight = {.index = map->pulled + 1};
+    if (map->slots)
+        map->slots[flight.index & (map->capacity - 1)] = (struct slot){0};
+    char root[40];
+    snprintf(root, sizeof root, "task[%llu]", (unsigned long long)flight.index);
+    bool sent = false;
+    if (lua_isnil(L, -1))
+        lua_pushfstring(L, "%s: nil cannot be sent; lk.null can", root);
+    else
+        sent = pool_submit(pool, L, lua_absindex(L, -1), root, &flight, worker);
+    map->pulled++;
+    if (sent)
+        return;
+    struct buffer bytes = {0};
+    struct failure failure = {.message = lua_tostring(L, -1), .reason = "error", .status = -1};
+    failure_encode(L, &failure, &bytes);
+    struct outcome outcome = {
+        .index = flight.index, .kind = RESULT_ERROR, .bytes = bytes.data, .length = bytes.length};
+    pool_store(pool, &flight, &outcome);
+    buffer_free(&bytes);
+}
+
+/* pull(map, f, s, control, count): pulls tasks until the worker it chose has enough, and returns
+ * the new control value. Runs under a protected call; its errors are the generator's. */
+enum { PULL_MAP = 1, PULL_FUNCTION, PULL_STATE, PULL_CONTROL, PULL_COUNT, PULL_WORKER };
+
+static int continue_pull(lua_State *L, int status, lua_KContext left);
+
+static int pull_sequence(lua_State *L, struct pool *pool, struct map *map, struct worker *worker,
+                         lua_Integer left)
+{
+    for (; left > 0 && map->pulled < (uint64_t)map->length; left--) {
+        lua_geti(L, PULL_FUNCTION, (lua_Integer)map->pulled + 1);
+        queue_task(L, pool, map, worker);
+        lua_settop(L, PULL_WORKER);
+    }
+    if (map->pulled >= (uint64_t)map->length)
+        map->exhausted = true;
+    pool_publish(worker);
+    lua_settop(L, PULL_CONTROL);
+    return 1;
+}
+
+static int pull(lua_State *L)
+{
+    struct map *map = lua_touserdata(L, PULL_MAP);
+    lua_Integer left = lua_tointeger(L, PULL_COUNT);
+    if (map->length >= 0)
+        return pull_sequence(L, map->pool, map, lua_touserdata(L, PULL_WORKER), left);
+    return continue_pull(L, LUA_OK, left * 2);
+}
+
+/* `context`: tasks left to pull, times 2; odd when the generator has just returned. */
+static int continue_pull(lua_State *L, int status, lua_KContext context)
+{
+    (void)status;
+    struct map *map = lua_touserdata(L, PULL_MAP);
+    struct worker *worker = lua_touserdata(L, PULL_WORKER);
+    lua_KContext left = context / 2;
+    bool returned = context % 2;
+    for (;;) {
+        if (!returned) {
+            if (left == 0)
+                break;
+            lua_pushvalue(L, PULL_FUNCTION);
+            lua_pushvalue(L, PULL_STATE);
+            lua_pushvalue(L, PULL_CONTROL);
+            lua_callk(L, 2, LUA_MULTRET, left * 2 + 1, continue_pull);
+        }
+        returned = false;
+        struct pool *pool = map->pool;
+        if (!pool)
+            return 0; /* shut down meanwhile */
+        if (lua_gettop(L) == PULL_WORKER || lua_isnil(L, PULL_WORKER + 1)) {
+            map->exhausted = true;
+            break;
+        }
+        lua_pushvalue(L, PULL_WORKER + 1);
+        lua_replace(L, PULL_CONTROL);
+        queue_task(L, pool, map, worker);
+        lua_settop(L, PULL_WORKER);
+        left--;
+        /* Long tasks, and those of a slow generator, are not held up for the batch. */
+        uint64_t tick = clock_coarse();
+        if (pool->mean == 0 || pool->mean > 10000 || tick != pool->tick) {
+            pool_publish(worker);
+            if (tick != pool->tick)
+                break;
+        }
+    }
+    pool_publish(worker);
+    lua_settop(L, PULL_CONTROL);
+    return 1;
+}
+
+/* --- the step function --- */
+
+static int finish_map(lua_State *L, struct map *map, int map_index)
+{
+    struct pool *pool = map->pool;
+    if (!pool)
+        return 0;
+    map_index = lua_absindex(L, map_index);
+    if (pool->progress) {
+        struct progress_state state = {.finished = map->delivered};
+        progress_set(pool->progress, &state);
+        lua_getiuservalue(L, map_index, MAP_POOL);
+        if (lua_getiuservalue(L, -1, POOL_PROGRESS) !=
+            LUA_TUSERDATA) { /* the default bar is ours */
+            progress_free(pool->progress);
+            pool->progress = NULL;
+        }
+        lua_pop(L, 2);
+    }
+    pool_cancel_map(pool);
+    if (lua_getiuservalue(L, map_index, MAP_CLOSING) != LUA_TNIL) {
+        lua_pushnil(L);
+        lua_setiuservalue(L, map_index, MAP_CLOSING);
+        if (luaL_getmetafield(L, -1, "__close") != LUA_TNIL) {
+            lua_insert(L, -2);
+            lua_pushnil(L);
+            lua_call(L, 2, 0);
+            return 0;
+        }
+    }
+    lua_pop(L, 1);
+    return 0;
+}
+
+static int deliver(lua_State *L, struct pool *pool, struct map *map, struct outcome *outcome)
+{
+    lua_settop(L, 0);
+    lua_pushinteger(L, (lua_Integer)outcome->index);
+    int count;
+    lua_getiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_POOL);
+    bool good = outcome_push(L, pool, 2, outcome, &count);
+    lua_remove(L, 2);
+    outcome_finish(pool, outcome);
+    map->delivered++;
+    pool->until_look -= pool->until_look > 0;
+    pool->left = clock_coarse();
+    if (good)
+        return 1 + count;
+    if (!pool->options.return_errors)
+        return lua_error(L);
+    lua_pushnil(L);
+    lua_insert(L, 2);
+    return 3;
+}
+
+static int continue_step(lua_State *L, int status, lua_KContext context);
+
+/* Pulls a batch of tasks for a hungry worker; its end is continue_step's, too, if it yields. */
+static int pull_batch(lua_State *L, struct map *map, struct worker *worker, uint32_t count)
+{
+    map->pulling = true;
+    lua_settop(L, 0);
+    lua_pushcfunction(L, pull);
+    for (int i = STEP_MAP; i <= STEP_CONTROL; i++)
+        lua_pushvalue(L, lua_upvalueindex(i));
+    lua_pushinteger(L, count);
+    lua_pushlightuserdata(L, worker);
+    return lua_pcallk(L, 6, 1, 0, 1, continue_step);
+}
+
+static void end_pull(lua_State *L, struct map *map, int status)
+{
+    map->pulling = false;
+    if (status == LUA_OK || status == LUA_YIELD) {
+        lua_replace(L, lua_upvalueindex(STEP_CONTROL));
+    } else {
+        map->failed = map->exhausted = true;
+        lua_setiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_ERROR);
+        for (int i = 0; map->pool && i < map->pool->options.jobs; i++)
+            pool_publish(&map->pool->workers[i]);
+    }
+}
+
+static int raise_map(lua_State *L, struct map *map)
+{
+    lua_getiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_ERROR);
+    finish_map(L, map, lua_upvalueindex(STEP_MAP));
+    return lua_error(L);
+}
+
+static int raise_broken(lua_State *L, struct pool *pool, struct map *map)
+{
+    lua_pushfstring(L, "lkrun: invoker: %s", pool->reason);
+    finish_map(L, map, lua_upvalueindex(STEP_MAP));
+    return lua_error(L);
+}
+
+static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool returned);
+
+static int continue_step(lua_State *L, int status, lua_KContext context)
+{
+    struct map *map = lua_touserdata(L, lua_upvalueindex(STEP_MAP));
+    if (map->pool && map->pool->in_place)
+        return step_in_place(L, map->pool, map, context == 1);
+    if (context == 1)
+        end_pull(L, map, status);
+    bool noted = false;
+    for (;;) {
+        struct pool *pool = map->pool;
+        if (!pool)
+            return 0;
+        if (map->pulling)
+            return raise_error(L, "invoker:map",
+                               "its generator is running already; one step at a time");
+        uint32_t count;
+        struct worker *worker;
+        struct outcome outcome;
+        if (noted || pool->until_look == 0 || clock_coarse() != pool->tick) {
+            pool_look_around(pool);
+            while (map->pool && pool_may_pull(pool) && (worker = pool_hungry(pool, &count))) {
+                end_pull(L, map, pull_batch(L, map, worker, count));
+                noted = false;
+                if (clock_coarse() != pool->tick)
+                    break; /* a slow generator: results first */
+            }
+            if (!map->pool)
+                return 0;
+        }
+        if (pool_next(pool, &outcome))
+            return deliver(L, pool, map, &outcome);
+        if (map->exhausted && map->delivered == map->pulled)
+            return map->failed ? raise_map(L, map) : finish_map(L, map, lua_upvalueindex(STEP_MAP));
+        signal_raise_if_pending(L);
+        if (pool->broken)
+            return raise_broken(L, pool, map);
+        if (noted)
+            pool_wait(pool, -1);
+        pool_note(pool);
+        noted = true;
+    }
+}
+
+static int step(lua_State *L)
+{
+    struct map *map = lua_touserdata(L, lua_upvalueindex(STEP_MAP));
+    struct pool *pool = map->pool;
+    lua_settop(L, 0);
+    if (!pool)
+        return 0;
+    if (!pool->in_place && pool->left) {
+        uint64_t away = clock_coarse() - pool->left;
+        pool->away = away > pool->away ? away : pool->away - pool->away / 64;
+    }
+    return continue_step(L, LUA_OK, 0);
+}
+
+/* --- in place --- */
+
+static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool returned)
+{
+    static struct buffer task_bytes,
+        result_bytes; /* reused; nested invokers have taken theirs out */
+    if (!returned) {
+        signal_raise_if_pending(L);
+        if (map->length >= 0) {
+            if (map->pulled >= (uint64_t)map->length)
+                return finish_map(L, map, lua_upvalueindex(STEP_MAP));
+            lua_geti(L, lua_upvalueindex(STEP_FUNCTION), (lua_Integer)map->pulled + 1);
+        } else {
+            for (int i = STEP_FUNCTION; i <= STEP_CONTROL; i++)
+                lua_pushvalue(L, lua_upvalueindex(i));
+            lua_callk(L, 2, LUA_MULTRET, 1, continue_step);
+        }
+    }
+    if (!map->pool)
+        return 0;
+    if (map->length < 0) {
+        if (lua_gettop(L) == 0 || lua_isnil(L, 1))
+            return finish_map(L, map, lua_upvalueindex(STEP_MAP));
+        lua_pushvalue(L, 1);
+        lua_replace(L, lua_upvalueindex(STEP_CONTROL));
+    }
+    struct buffer bytes = task_bytes, out = result_bytes;
+    task_bytes = result_bytes = (struct buffer){0};
+    bytes.length = out.length = 0;
+    struct task task = {
+        .index = ++map->pulled, .ordinal = pool->maps, .seed = pool->options.seed, .out = &out};
+    char root[40];
+    snprintf(root, sizeof root, "task[%llu]", (unsigned long long)task.index);
+    struct outcome outcome = {.index = task.index, .kind = RESULT_ERROR};
+    bool is_nil = lua_isnil(L, -1);
+    if (is_nil)
+        lua_pushfstring(L, "%s: nil cannot be sent; lk.null can", root);
+    if (is_nil || !codec_encode(L, lua_gettop(L), 1, root, NULL, &bytes)) {
+        struct failure failure = {.message = lua_tostring(L, -1), .reason = "error", .status = -1};
+        failure_encode(L, &failure, &out);
+    } else {
+        task.bytes = bytes.data;
+        task.length = bytes.length;
+        lua_getiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_POOL);
+        lua_getiuservalue(L, -1, POOL_FUNC);
+        lua_getiuservalue(L, -2, POOL_MODEL);
+        task_prepare(L);
+        write_epoch++; /* the task sees the model as a worker would: read-only */
+        outcome.kind = (uint16_t)task_run(L, lua_gettop(L) - 1, &task);
+        write_epoch--;
+    }
+    outcome.bytes = out.data;
+    outcome.length = out.length;
+    pool->done++;
+    task_bytes = bytes; /* back for the next task, before anything can raise */
+    result_bytes = out;
+    if (pool->progress && clock_coarse() != pool->tick) {
+        pool->tick = clock_coarse();
+        struct progress_state state = {.finished = map->delivered + 1};
+        progress_set(pool->progress, &state);
+    }
+    return map->pool ? deliver(L, pool, map, &outcome) : 0;
+}
+
+/* --- the map object --- */
+
+static int map_close(lua_State *L)
+{
+    finish_map(L, luaL_checkudata(L, 1, MAP_CLASS), 1);
+    return 0;
+}
+
+static int map_collect(lua_State *L)
+{
+    struct map *map = luaL_checkudata(L, 1, MAP_CLASS);
+    if (map->pool && map->pool->owner == getpid())
+        finish_map(L, map, 1);
+    return 0;
+}
+
+int map_open(lua_State *L, struct pool *pool, int64_t length)
+{
+    if (pool->map)
+        return raise_error(L, "invoker:map",
+                           "a map of this invoker is running; finish its loop first, "
+                           "or make a second invoker");
+    if (pool->broken)
+        return raise_error(L, "invoker:map", "%s", pool->reason);
+    struct map *map = lua_newuserdatauv(L, sizeof *map, MAP_VALUES);
+    *map = (struct map){.pool = pool, .length = length};
+    luaL_setmetatable(L, MAP_CLASS);
+    int index = lua_gettop(L);
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, index, MAP_POOL);
+    lua_pushvalue(L, 5);
+    lua_setiuservalue(L, index, MAP_CLOSING);
+    pool->map = map;
+    pool->maps++;
+    pool->until_look = 0;
+    pool->left = 0;
+    if (!pool->in_place)
+        atomic_store_explicit(&pool->shared->ordinal, pool->maps, memory_order_relaxed);
+    lua_getiuservalue(L, 1, POOL_PROGRESS);
+    if (lua_toboolean(L, -1) && !lua_isuserdata(L, -1))
+        pool->progress = progress_open(NULL, NULL, length, NULL);
+    lua_pop(L, 1);
+    lua_pushvalue(L, index);
+    for (int i = 2; i <= 4; i++)
+        lua_pushvalue(L, i);
+    lua_pushcclosure(L, step, STEP_CONTROL);
+    lua_pushnil(L);
+    lua_pushnil(L);
+    lua_pushvalue(L, index);
+    return 4;
+}
+
+void map_register(lua_State *L)
+{
+    static const luaL_Reg methods[] = {{"__gc", map_collect}, {"__close", map_close}, {NULL, NULL}};
+    register_class(L, MAP_CLASS, methods);
+}

@@ -1,0 +1,465 @@
+/* Template and workers: making, replacing and ending them.
+ *
+ * The template is a fork of the host that never runs user code. It forks the workers as children of
+ * the host (CLONE_PARENT), so the host reaps them and their parent-death signal follows the host.
+ * The kernel writes a worker's pid into shared memory before the worker runs: whoever exists is
+ * known, whatever happens to the template in between. The socket to the template carries requests
+ * one way (a place), nudges the other way, and its end means that the host is gone. */
+#include "pool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backend.h"
+#include "region.h"
+#include "signals.h"
+
+#ifndef PR_GET_TID_ADDRESS
+#define PR_GET_TID_ADDRESS 40
+#endif
+
+static struct pool *all_pools; /* of this process */
+
+/* --- the template's side --- */
+
+static int fork_beside(pid_t *pid_address)
+{
+    /* The C library keeps the thread's id where the kernel clears it at exit: a fork that does not
+     * go through the library must set it anew, or the child would believe itself to be the parent.
+     */
+    int *tid_address = NULL;
+    if (prctl(PR_GET_TID_ADDRESS, &tid_address) != 0)
+        tid_address = NULL;
+    uint64_t flags = CLONE_PARENT | CLONE_PARENT_SETTID;
+    if (tid_address)
+        flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+    struct clone_args arguments = {
+        .flags = flags, .parent_tid = (uintptr_t)pid_address, .child_tid = (uintptr_t)tid_address};
+    long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
+#if defined(__x86_64__)
+    if (pid < 0 && (errno == ENOSYS || errno == EPERM))
+        pid = syscall(SYS_clone, flags | SIGCHLD, NULL, pid_address, tid_address, 0);
+#elif defined(__aarch64__)
+    if (pid < 0 && (errno == ENOSYS || errno == EPERM))
+        pid = syscall(SYS_clone, flags | SIGCHLD, NULL, pid_address, 0, tid_address);
+#endif
+    return (int)pid;
+}
+
+static void fork_worker(struct pool *pool, lua_State *L, int place)
+{
+    struct worker_shared *shared = pool->workers[place].shared;
+    int pid = fork_beside((pid_t *)&shared->pid);
+    if (pid == 0)
+        worker_main(pool, L, place);
+    if (pid < 0)
+        atomic_store(&shared->start_error, errno);
+}
+
+static volatile sig_atomic_t host_is_gone;
+
+static void on_host_death(int signal_number)
+{
+    (void)signal_number;
+    host_is_gone = 1;
+}
+
+/* Workers that are told nothing any more end with the host by their own parent-death signal; what
+ * they started ends with their group, here. */
+_Noreturn static void end_groups(struct pool *pool)
+{
+    for (int i = 0; i < pool->options.jobs; i++) {
+        int pid = atomic_load(&pool->workers[i].shared->pid);
+        if (pid > 0)
+            kill(-pid, SIGKILL);
+    }
+    _exit(0);
+}
+
+_Noreturn static void template_main(struct pool *pool, lua_State *L)
+{
+    signals_enter_worker();
+    setpgid(0, 0);
+    signal(SIGTERM, on_host_death);
+    sigset_t blocked, open;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGTERM);
+    sigprocmask(SIG_BLOCK, &blocked, &open);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != pool->owner)
+        _exit(0);
+    for (struct pool *other = all_pools; other; other = other->next)
+        if (other->template_fd >= 0)
+            close(other->template_fd); /* or those templates would not see their host's end */
+    for (int i = 0; i < pool->options.jobs; i++)
+        fork_worker(pool, L, i);
+    struct pollfd socket = {.fd = pool->template_end, .events = POLLIN};
+    int place;
+    while (send(pool->template_end, "", 1, MSG_NOSIGNAL) == 1) {
+        while (ppoll(&socket, 1, NULL, &open) < 0 && errno == EINTR && !host_is_gone) {
+        }
+        if (host_is_gone || recv(pool->template_end, &place, sizeof place, 0) != sizeof place)
+            break;
+        fork_worker(pool, L, place);
+    }
+    end_groups(pool);
+}
+
+/* --- the host's side --- */
+
+static bool fail(struct pool *pool, const char *what)
+{
+    snprintf(pool->reason, sizeof pool->reason, "workers cannot start: %s: %s", what,
+             strerror(errno));
+    return false;
+}
+
+static bool make_worker(struct pool *pool, int place)
+{
+    struct worker *worker = &pool->workers[place];
+    worker->shared = &pool->shared->workers[place];
+    worker->shared->quiet = 1;
+    ring_attach(&worker->tasks, &worker->shared->tasks, pool->ring_memory, place * 2, RING_SIZE);
+    ring_attach(&worker->results, &worker->shared->results, pool->ring_memory, place * 2 + 1,
+                RING_SIZE);
+    worker->window = 1;
+    worker->starting = true;
+    worker->bell_fd = eventfd(0, EFD_CLOEXEC);
+    if (worker->bell_fd < 0)
+        return fail(pool, "eventfd");
+    for (int i = 0; i < 2; i++) {
+        int ends[2];
+        if (pipe2(ends, O_CLOEXEC) < 0)
+            return fail(pool, "pipe");
+        worker->output_fd[i] = ends[0];
+        worker->output_end[i] = ends[1];
+        fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    }
+    return true;
+}
+
+static bool make_shared(struct pool *pool)
+{
+    int jobs = pool->options.jobs;
+    pool->workers = calloc((size_t)jobs, sizeof *pool->workers);
+    pool->polled = calloc((size_t)jobs * 3 + 3, sizeof *pool->polled);
+    if (!pool->workers || !pool->polled)
+        return fail(pool, "memory");
+    for (int i = 0; i < jobs; i++) {
+        struct worker *worker = &pool->workers[i];
+        worker->pidfd = worker->bell_fd = -1;
+        worker->output_fd[0] = worker->output_fd[1] = worker->output_end[0] =
+            worker->output_end[1] = -1;
+    }
+    pool->shared_size = sizeof *pool->shared + (size_t)jobs * sizeof(struct worker_shared);
+    pool->shared =
+        mmap(NULL, pool->shared_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (pool->shared == MAP_FAILED) {
+        pool->shared = NULL;
+        return fail(pool, "mmap");
+    }
+    pool->ring_memory = ring_memory_map(jobs * 2, RING_SIZE);
+    if (!pool->ring_memory)
+        return fail(pool, "memfd_create");
+    pool->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (pool->bell_fd < 0)
+        return fail(pool, "eventfd");
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return fail(pool, "socketpair");
+    pool->template_fd = ends[0];
+    pool->template_end = ends[1];
+    for (int i = 0; i < jobs; i++)
+        if (!make_worker(pool, i))
+            return false;
+    return true;
+}
+
+/* Gives back what make_shared and fork_template took; every piece may be missing. */
+static void unmake(struct pool *pool)
+{
+    for (int i = 0; pool->workers && i < pool->options.jobs; i++) {
+        struct worker *worker = &pool->workers[i];
+        const int descriptors[] = {worker->pidfd,         worker->bell_fd,
+                                   worker->output_fd[0],  worker->output_fd[1],
+                                   worker->output_end[0], worker->output_end[1]};
+        for (size_t k = 0; k < sizeof descriptors / sizeof *descriptors; k++)
+            if (descriptors[k] >= 0)
+                close(descriptors[k]);
+        while (worker->flights.count) {
+            struct flight flight = flights_pop(&worker->flights);
+            flight_discard(&flight);
+        }
+        free(worker->flights.items);
+        buffer_free(&worker->line[0]);
+        buffer_free(&worker->line[1]);
+        buffer_free(&worker->partial);
+        segments_free(&worker->held);
+        segments_free(&worker->grants);
+    }
+    while (pool->backlog.count) {
+        struct flight flight = flights_pop(&pool->backlog);
+        flight_discard(&flight);
+    }
+    free(pool->backlog.items);
+    segments_free(&pool->placing);
+    free(pool->workers);
+    free(pool->polled);
+    pool->backlog = (struct flight_queue){0};
+    pool->workers = NULL;
+    pool->polled = NULL;
+    if (pool->shared)
+        munmap(pool->shared, pool->shared_size);
+    if (pool->ring_memory)
+        ring_memory_unmap(pool->ring_memory, pool->options.jobs * 2, RING_SIZE);
+    pool->shared = NULL;
+    pool->ring_memory = NULL;
+    int *const descriptors[] = {&pool->bell_fd, &pool->template_fd, &pool->template_end};
+    for (size_t k = 0; k < sizeof descriptors / sizeof *descriptors; k++) {
+        if (*descriptors[k] >= 0)
+            close(*descriptors[k]);
+        *descriptors[k] = -1;
+    }
+    if (pool->generation)
+        region_end_generation(pool->generation);
+    pool->generation = 0;
+}
+
+/* All is marked old now and no full collection follows while workers live: a collection that walks
+ * the heap writes into every object, and would unshare the model page by page. */
+static void settle_heap(struct pool *pool, lua_State *L)
+{
+    pool->gc_mode = -1;
+    if (all_pools)
+        return;
+    pool->gc_mode = lua_gc(L, LUA_GCGEN, 20, 1000);
+}
+
+static void restore_heap(struct pool *pool, lua_State *L)
+{
+    if (pool->gc_mode < 0)
+        return;
+    if (all_pools)
+        all_pools->gc_mode = pool->gc_mode; /* the last pool to end restores it */
+    else if (pool->gc_mode == LUA_GCINC)
+        lua_gc(L, LUA_GCINC, 0, 0, 0);
+    else
+        lua_gc(L, LUA_GCGEN, 20, 100);
+    pool->gc_mode = -1;
+}
+
+bool pool_start(struct pool *pool, lua_State *L)
+{
+    pool->bell_fd = pool->template_fd = pool->template_end = -1;
+    pool->owner = getpid();
+    if (syscall(SYS_gettid) != getpid()) {
+        snprintf(
+            pool->reason, sizeof pool->reason,
+            "workers cannot start from this thread; process pools are made on the main thread");
+        return false;
+    }
+    const char *error;
+    if (!region_open(&error)) {
+        snprintf(pool->reason, sizeof pool->reason, "workers cannot start: %s", error);
+        return false;
+    }
+    if (!make_shared(pool)) {
+        unmake(pool);
+        return false;
+    }
+    settle_heap(pool, L);
+    fflush(NULL);
+    backend_fork_lock();
+    pool->generation = region_fork_lock();
+    pid_t pid = pool->generation ? fork() : -1;
+    if (pid == 0)
+        template_main(pool, L);
+    int reason = errno;
+    if (pool->generation)
+        region_fork_unlock();
+    backend_fork_unlock();
+    if (pid < 0) {
+        errno = reason;
+        fail(pool, "fork");
+        unmake(pool);
+        restore_heap(pool, L);
+        return false;
+    }
+    pool->template_pid = pid;
+    close(pool->template_end);
+    pool->template_end = -1;
+    fcntl(pool->template_fd, F_SETFL, O_NONBLOCK);
+    pool->next = all_pools;
+    all_pools = pool;
+    pool->started = true;
+    return true;
+}
+
+void pool_learn_pids(struct pool *pool)
+{
+    for (int i = 0; i < pool->options.jobs; i++) {
+        struct worker *worker = &pool->workers[i];
+        if (!worker->starting)
+            continue;
+        int error = atomic_load(&worker->shared->start_error);
+        int pid = atomic_load(&worker->shared->pid);
+        if (pid > 0) {
+            worker->starting = false;
+            worker->pid = pid;
+            worker->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+        } else if (error) {
+            worker->starting = false;
+            worker->gone = true;
+            errno = error;
+            fail(pool, "fork");
+            pool->broken = true;
+        }
+    }
+}
+
+void pool_template_news(struct pool *pool)
+{
+    char nudge;
+    ssize_t got;
+    while ((got = recv(pool->template_fd, &nudge, 1, 0)) == 1) {
+    }
+    pool_learn_pids(pool);
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+        int status = 0;
+        close(pool->template_fd);
+        pool->template_fd = -1;
+        waitpid(pool->template_pid, &status, 0);
+        pool->template_pid = 0;
+        if (WIFSIGNALED(status))
+            snprintf(
+                pool->reason, sizeof pool->reason,
+                "workers cannot start: the template process was killed (SIG%s); make a new invoker",
+                sigabbrev_np(WTERMSIG(status)));
+        else
+            snprintf(pool->reason, sizeof pool->reason,
+                     "workers cannot start: the template process has ended; make a new invoker");
+        for (int i = 0; i < pool->options.jobs; i++)
+            if (pool->workers[i].starting) {
+                pool->workers[i].starting = false;
+                pool->workers[i].gone = true;
+            }
+    }
+}
+
+void pool_replace(struct pool *pool, struct worker *worker)
+{
+    int place = (int)(worker - pool->workers);
+    struct worker_shared *shared = worker->shared;
+    memset(shared, 0, sizeof *shared);
+    shared->quiet = 1;
+    ring_attach(&worker->tasks, &shared->tasks, pool->ring_memory, place * 2, RING_SIZE);
+    ring_attach(&worker->results, &shared->results, pool->ring_memory, place * 2 + 1, RING_SIZE);
+    worker->committed = worker->begun_seen = 0;
+    worker->busy_seen = worker->head_noted = worker->released = 0;
+    worker->window = 1;
+    worker->pid = 0;
+    if (pool->template_fd >= 0 &&
+        send(pool->template_fd, &place, sizeof place, MSG_NOSIGNAL) == (ssize_t)sizeof place)
+        worker->starting = true;
+    else
+        worker->gone = true;
+}
+
+/* Whether all workers have ended within `milliseconds`. */
+static bool wait_for_end(struct pool *pool, int milliseconds)
+{
+    uint64_t until = clock_nanoseconds() + (uint64_t)milliseconds * 1000000u;
+    for (;;) {
+        int left = 0;
+        struct pollfd ends[8];
+        nfds_t count = 0;
+        for (int i = 0; i < pool->options.jobs; i++) {
+            struct worker *worker = &pool->workers[i];
+            if (worker->pid && waitpid(worker->pid, NULL, WNOHANG) != 0)
+                worker->pid = 0;
+            if (worker->pid && ++left && worker->pidfd >= 0 && count < 8)
+                ends[count++] = (struct pollfd){.fd = worker->pidfd, .events = POLLIN};
+            pool_read_output(worker); /* it may be waiting for room to print */
+        }
+        uint64_t now = clock_nanoseconds();
+        if (!left)
+            return true;
+        if (now >= until)
+            return false;
+        poll(ends, count, count ? 2 : 1);
+    }
+}
+
+static void kill_workers(struct pool *pool)
+{
+    for (int i = 0; i < pool->options.jobs; i++) {
+        struct worker *worker = &pool->workers[i];
+        if (!worker->pid)
+            continue;
+        kill(-worker->pid, SIGKILL); /* with what it started; it may not have its group yet */
+        kill(worker->pid, SIGKILL);
+        while (waitpid(worker->pid, NULL, 0) < 0 && errno == EINTR) {
+        }
+        worker->pid = 0;
+    }
+}
+
+static bool is_starting(const struct pool *pool)
+{
+    for (int i = 0; i < pool->options.jobs; i++)
+        if (pool->workers[i].starting)
+            return true;
+    return false;
+}
+
+void pool_stop(struct pool *pool, lua_State *L)
+{
+    if (!pool->started || getpid() != pool->owner)
+        return;
+    pool->started = false;
+    for (struct pool **at = &all_pools; *at; at = &(*at)->next)
+        if (*at == pool) {
+            *at = pool->next;
+            break;
+        }
+    for (int i = 0; i < pool->options.jobs; i++) {
+        atomic_store(&pool->workers[i].shared->stop, 2);
+        doorbell_ring(&pool->workers[i].shared->bell, pool->workers[i].bell_fd);
+    }
+    pool_learn_pids(pool);
+    for (int tries = 0; pool->template_pid && is_starting(pool) && tries < 10; tries++) {
+        struct pollfd nudge = {.fd = pool->template_fd, .events = POLLIN};
+        if (poll(&nudge, 1, 10) > 0)
+            pool_template_news(pool);
+    }
+    if (!wait_for_end(pool, 100))
+        kill_workers(pool);
+    if (pool->template_pid) {
+        kill(pool->template_pid, SIGKILL);
+        while (waitpid(pool->template_pid, NULL, 0) < 0 && errno == EINTR) {
+        }
+        pool->template_pid = 0;
+    }
+    pool_learn_pids(pool); /* those it forked meanwhile */
+    kill_workers(pool);
+    for (int i = 0; i < pool->options.jobs; i++) {
+        pool_drain(pool, &pool->workers[i], 0); /* last words */
+        pool_flush_output(&pool->workers[i]);
+    }
+    unmake(pool);
+    restore_heap(pool, L);
+}

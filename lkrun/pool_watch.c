@@ -1,0 +1,234 @@
+/* What the host does besides handing out and delivering: taking in news, sharing work with who
+ * idles, and sleeping. It sleeps in one poll on everything that can happen: the bell that workers
+ * ring, their deaths, their output, the template, signals. What has no descriptor (a deadline, a
+ * display) bounds the sleep. */
+#include "pool.h"
+
+#include <poll.h>
+#include <stdlib.h>
+
+#include "progress.h"
+#include "region.h"
+#include "signals.h"
+
+#define QUIET_TIME                    #define SHORT_TASK 20000.0
+
+static bool is_idle(const struct worker *worker)
+{
+    uint64_t claim = claim_of(worker);
+    return worker_is_usable(worker) && worker_unbegun(worker, claim) == 0 &&
+           !worker_is_busy(worker);
+}
+
+/* A worker idles: what others have not begun is shared with it; all of it where they are stuck in a
+ * long task. Says whether work that should be shared is still held back. */
+static bool balance(struct pool *pool, uint64_t now)
+{
+    bool someone_idle = false, held_back = false;
+    for (int i = 0; i < pool->options.jobs && !someone_idle; i++)
+        someone_idle = is_idle(&pool->workers[i]);
+    for (int i = 0; someone_idle && i < pool->options.jobs; i++) {
+        struct worker *worker = &pool->workers[i];
+        uint32_t waiting = worker_is_usable(worker) ? worker_unbegun(worker, claim_of(worker)) : 0;
+        if (!waiting)
+            continue;
+        bool stuck = (double)(now - worker->begun_time) > HORIZON;
+        if (stuck)
+            pool_take_back(pool, worker, 0);
+        else if (!pool_may_pull(pool) && waiting * pool->mean > QUIET_TIME)
+            pool_take_back(pool, worker, waiting / 2);
+        else
+            held_back = true;
+    }
+    return held_back;
+}
+
+static void grant_room(struct worker *worker)
+{
+    struct worker_shared *shared = worker->shared;
+    if (atomic_load_explicit(&shared->granted, memory_order_acquire))
+        return;
+    uint64_t asked = atomic_load_explicit(&shared->asked, memory_order_acquire);
+    if (!asked)
+        return;
+    const char *error;
+    struct segment *segment = malloc(sizeof *segment);
+    void *address = segment ? region_alloc(asked, false, &error) : NULL;
+    uint64_t answer = GRANT_REFUSED;
+    if (address) {
+        *segment = (struct segment){worker->grants, address, claim_begun(claim_of(worker))};
+        worker->grants = segment;
+        answer = region_handle(address) + 1;
+    } else {
+        free(segment);
+    }
+    atomic_store_explicit(&shared->granted, answer, memory_order_release);
+    doorbell_ring(&shared->bell, worker->bell_fd);
+}
+
+/* How long tasks take, from the workers' own busy time. */
+static void measure(struct pool *pool, uint64_t now)
+{
+    uint64_t tasks = 0, time = 0;
+    for (int i = 0; i < pool->options.jobs; i++) {
+        struct worker *worker = &pool->workers[i];
+        struct worker_shared *shared = worker->shared;
+        uint32_t begun = claim_begun(claim_of(worker));
+        if (begun == worker->begun_seen)
+            continue;
+        uint64_t since = atomic_load_explicit(&shared->busy_since, memory_order_relaxed);
+        uint64_t busy = atomic_load_explicit(&shared->busy, memory_order_relaxed);
+        if (since && now > since)
+            busy += now - since;
+        tasks += begun - worker->begun_seen;
+        time += busy > worker->busy_seen ? busy - worker->busy_seen : 0;
+        worker->begun_seen = begun;
+        worker->begun_time = now;
+        worker->busy_seen = busy;
+    }
+    if (!tasks)
+        return;
+    double sample = (double)time / (double)tasks;
+    pool->mean = pool->mean > 0 ? (3 * pool->mean + sample) / 4 : sample;
+    if (pool->mean < 1)
+        pool->mean = 1;
+}
+
+static void show_progress(struct pool *pool)
+{
+    if (!pool->progress || !pool->map)
+        return;
+    struct progress_state state = {.finished = pool->map->delivered};
+    uint64_t running = 0, waiting = pool->backlog.count;
+    for (int i = 0; i < pool->options.jobs; i++) {
+        const struct worker *worker = &pool->workers[i];
+        uint64_t claim = claim_of(worker);
+        waiting += worker_unbegun(worker, claim);
+        running += claim_begun(claim) != worker->committed && worker_is_busy(worker);
+    }
+    uint64_t out = pool->map->pulled;
+    state.dispatched = waiting;
+    state.in_progress = running;
+    state.finished = out > waiting + running ? out - waiting - running : 0;
+    progress_set(pool->progress, &state);
+}
+
+void pool_look_around(struct pool *pool)
+{
+    if (!pool->started)
+        return;
+    uint64_t now = clock_nanoseconds();
+    pool->tick = clock_coarse();
+    pool_learn_pids(pool);
+    pool_check_deaths(pool);
+    measure(pool, now);
+    uint32_t smallest = MAX_WINDOW;
+    for (int i = 0; i < pool->options.jobs; i++) {
+        struct worker *worker = &pool->workers[i];
+        grant_room(worker);
+        /* A ring that is filling up would make its worker wait for the consumer. */
+        uint64_t head = atomic_load_explicit(&worker->shared->results.head, memory_order_acquire);
+        if (head - worker->results.at > RING_SIZE / 2 && pool->stored_bytes < MAX_STORED)
+            pool_drain(pool, worker, 0);
+        if (worker_is_usable(worker) && worker->window < smallest)
+            smallest = worker->window;
+    }
+    balance(pool, now);
+    pool_feed_backlog(pool);
+    show_progress(pool);
+    pool->until_look = smallest / 4 > 256 ? 256 : smallest / 4 + 1;
+}
+
+void pool_note(struct pool *pool)
+{
+    for (int i = 0; i < pool->options.jobs; i++) {
+        struct worker *worker = &pool->workers[i];
+        worker->head_noted =
+            atomic_load_explicit(&worker->shared->results.head, memory_order_acquire);
+    }
+}
+
+static bool has_news(const struct pool *pool)
+{
+    for (int i = 0; i < pool->options.jobs; i++) {
+        const struct worker *worker = &pool->workers[i];
+        const struct worker_shared *shared = worker->shared;
+        if (atomic_load_explicit(&shared->results.head, memory_order_acquire) !=
+                worker->head_noted ||
+            (atomic_load_explicit(&shared->asked, memory_order_acquire) &&
+             !atomic_load_explicit(&shared->granted, memory_order_acquire)))
+            return true;
+    }
+    return false;
+}
+
+static nfds_t fill_polled(struct pool *pool)
+{
+    nfds_t count = 0;
+    pool->polled[count++] = (struct pollfd){.fd = pool->bell_fd, .events = POLLIN};
+    pool->polled[count++] = (struct pollfd){.fd = pool->template_fd, .events = POLLIN};
+    pool->polled[count++] = (struct pollfd){.fd = signal_descriptor(), .events = POLLIN};
+    for (int i = 0; i < pool->options.jobs; i++) {
+        const struct worker *worker = &pool->workers[i];
+        pool->polled[count++] = (struct pollfd){.fd = worker->pidfd, .events = POLLIN};
+        pool->polled[count++] = (struct pollfd){.fd = worker->output_fd[0], .events = POLLIN};
+        pool->polled[count++] = (struct pollfd){.fd = worker->output_fd[1], .events = POLLIN};
+    }
+    return count;
+}
+
+/* How long the host may sleep: what has no descriptor needs a look now and then. */
+static int sleep_limit(struct pool *pool, int timeout, bool short_tasks)
+{
+    int limit = progress_tick();
+    bool shared_soon = false;
+    uint64_t now = clock_nanoseconds();
+    shared_soon = balance(pool, now);
+    if (pool->backlog.count)
+        pool_feed_backlog(pool);
+    for (int i = 0; i < pool->options.jobs; i++)
+        if (pool->workers[i].pid && pool->workers[i].pidfd < 0 && (limit < 0 || limit > 20))
+            limit = 20;
+    if ((shared_soon || short_tasks) && (limit < 0 || limit > 1))
+        limit = 1;
+    if (pool->options.timeout > 0 && (limit < 0 || limit > 50))
+        limit = 50;
+    return timeout >= 0 && (limit < 0 || timeout < limit) ? timeout : limit;
+}
+
+void pool_wait(struct pool *pool, int timeout)
+{
+    bool short_tasks = pool->mean > 0 && pool->mean < SHORT_TASK;
+    uint32_t quiet = short_tasks ? (uint32_t)(QUIET_TIME / pool->mean) : 1;
+    for (int i = 0; i < pool->options.jobs; i++) {
+        struct worker *worker = &pool->workers[i];
+        pool_release_results(worker);
+        if (atomic_load_explicit(&worker->shared->quiet, memory_order_relaxed) != quiet)
+            atomic_store_explicit(&worker->shared->quiet, quiet, memory_order_relaxed);
+    }
+    int limit = sleep_limit(pool, timeout, short_tasks);
+    doorbell_announce(&pool->shared->bell);
+    if (has_news(pool)) {
+        doorbell_cancel(&pool->shared->bell);
+        return;
+    }
+    nfds_t count = fill_polled(pool);
+    int ready = poll(pool->polled, count, limit);
+    if (ready > 0 && pool->polled[0].revents)
+        doorbell_wait(&pool->shared->bell, pool->bell_fd);
+    else
+        doorbell_cancel(&pool->shared->bell);
+    if (ready <= 0)
+        return;
+    if (pool->polled[1].revents)
+        pool_template_news(pool);
+    bool died = false;
+    for (int i = 0; i < pool->options.jobs; i++) {
+        const struct pollfd *polled = &pool->polled[3 + 3 * i];
+        died = died || polled[0].revents;
+        if (polled[1].revents || polled[2].revents)
+            pool_read_output(&pool->workers[i]);
+    }
+    if (died)
+        pool_check_deaths(pool);
+}

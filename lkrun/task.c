@@ -1,0 +1,120 @@
+/* Running one task: the same in a worker and in place. Everything that can raise happens under one
+ * protected call, so that no task leaves anything on the stack or in the stream. */
+#include "pool.h"
+
+#include <string.h>
+#include <lauxlib.h>
+
+static int run_protected(lua_State *L)
+{
+    struct task *task = lua_touserdata(L, 1);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, lua_upvalueindex(2));
+    int count = codec_decode(L, task->bytes, task->length, task->port);
+    if (count < 0)
+        return lua_error(L);
+    lua_call(L, 1 + count, LUA_MULTRET);
+    if (!codec_encode(L, 2, lua_gettop(L) - 1, "result", task->port, task->out))
+        return lua_error(L);
+    return 0;
+}
+
+/* Turns an error value into {message =, traceback =, value =}. */
+static int handle_error(lua_State *L)
+{
+    lua_createtable(L, 0, 4);
+    luaL_tolstring(L, 1, NULL);
+    lua_setfield(L, 2, "message");
+    luaL_traceback(L, L, lua_tostring(L, -1), 1);
+    lua_setfield(L, 2, "traceback");
+    if (lua_type(L, 1) != LUA_TSTRING) {
+        lua_pushvalue(L, 1);
+        lua_setfield(L, 2, "value");
+    }
+    return 1;
+}
+
+void task_prepare(lua_State *L)
+{
+    lua_pushcclosure(L, run_protected, 2);
+    lua_pushcfunction(L, handle_error);
+    lua_insert(L, -2);
+}
+
+static int encode_error(lua_State *L)
+{
+    struct task *task = lua_touserdata(L, 2);
+    if (lua_type(L, 1) != LUA_TTABLE) { /* no memory for the handler, or it failed */
+        lua_createtable(L, 0, 1);
+        luaL_tolstring(L, 1, NULL);
+        lua_setfield(L, -2, "message");
+        lua_replace(L, 1);
+    }
+    task->out->length = 0;
+    if (!codec_encode(L, 1, 1, "error", task->port, task->out)) {
+        lua_pushnil(L); /* the value can't be sent; its text can */
+        lua_setfield(L, 1, "value");
+        if (!codec_encode(L, 1, 1, "error", NULL, task->out))
+            return lua_error(L);
+    }
+    return 0;
+}
+
+/* The stream of the task that runs in this thread: tasks nest where an invoker works in place. */
+static _Thread_local struct random_stream *running;
+
+enum result_kind task_run(lua_State *L, int prepared, struct task *task)
+{
+    struct random_stream stream;
+    random_open(&stream, task->seed, task->ordinal, task->index);
+    struct random_stream *outer = running;
+    uint64_t start[2] = {stream.counter[0], stream.counter[1]};
+    random_use(running = &stream);
+    lua_pushvalue(L, prepared + 1);
+    lua_pushlightuserdata(L, task);
+    enum result_kind kind = RESULT_VALUES;
+    if (lua_pcall(L, 1, 0, prepared) != LUA_OK) {
+        kind = RESULT_ERROR;
+        lua_pushcfunction(L, encode_error);
+        lua_insert(L, -2);
+        lua_pushlightuserdata(L, task);
+        if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+            task->out->length = 0; /* an empty error: the receiver says "out of memory" */
+            lua_pop(L, 1);
+        }
+    }
+    task->drew = memcmp(start, stream.counter, sizeof start) != 0;
+    random_use(running = outer);
+    return kind;
+}
+
+static int encode_failure(lua_State *L)
+{
+    const struct failure *failure = lua_touserdata(L, 1);
+    struct buffer *out = lua_touserdata(L, 2);
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, failure->message);
+    lua_setfield(L, 3, "message");
+    lua_pushstring(L, failure->reason);
+    lua_setfield(L, 3, "reason");
+    if (failure->signal) {
+        lua_pushinteger(L, failure->signal);
+        lua_setfield(L, 3, "signal");
+    }
+    if (failure->status >= 0) {
+        lua_pushinteger(L, failure->status);
+        lua_setfield(L, 3, "status");
+    }
+    lua_pushboolean(L, codec_encode(L, 3, 1, "error", NULL, out));
+    return 1;
+}
+
+bool failure_encode(lua_State *L, const struct failure *failure, struct buffer *out)
+{
+    lua_pushcfunction(L, encode_failure);
+    lua_pushlightuserdata(L, (void *)failure);
+    lua_pushlightuserdata(L, out);
+    bool encoded = lua_pcall(L, 2, 1, 0) == LUA_OK && lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return encoded;
+}

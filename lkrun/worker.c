@@ -1,0 +1,351 @@
+/* A worker: takes tasks from its ring, runs them, puts results on the other ring. It is a fork of
+ * the template, so it has the model, func and all they reach; it never returns into the stack it
+ * inherited and never runs what belongs to the host.
+ *
+ * The order of its steps is what makes blame exact: claim a task (the host sees it as begun), run
+ * it, publish its result whole, give back the task's bytes. A worker that dies in between is blamed
+ * for the claimed task if and only if its result was not published. */
+#include "pool.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdio_ext.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/time.h>
+#include <unistd.h>
+#include <lauxlib.h>
+#if defined(__x86_64__)
+#include <x86intrin.h>
+#endif
+
+#include "log.h"
+#include "progress.h"
+#include "region.h"
+#include "signals.h"
+#include "worker_sinks.h"
+
+/* Task tensors fetched since the last collection, above which one is due: their userdata are small,
+ * so that the collector would not notice what they hold on to. */
+#define FETCH_BUDGET ((size_t)32 << 20)
+/* Descriptors are asked for unread output at most this often, in clock ticks: some microseconds. */
+#define OUTPUT_TICKS 20000
+
+static struct worker_site site;
+
+static uint64_t ticks(void)
+{
+#if defined(__x86_64__)
+    return __rdtsc();
+#else
+    return clock_nanoseconds() * 2;
+#endif
+}
+
+static void announce(void)
+{
+    site.unannounced = 0;
+    doorbell_ring(&site.pool->shared->bell, site.pool->bell_fd);
+}
+
+/* Sleeps until the host rings; `ready` says whether what it waits for is there. */
+static void wait_for(bool (*ready)(void *context), void *context)
+{
+    struct worker_shared *shared = site.shared;
+    while (!ready(context)) {
+        doorbell_announce(&shared->bell);
+        if (ready(context)) {
+            doorbell_cancel(&shared->bell);
+            break;
+        }
+        doorbell_wait(&shared->bell, site.bell_fd);
+        if (atomic_load_explicit(&shared->stop, memory_order_acquire) > 1)
+            _exit(0);
+    }
+}
+
+static bool has_room(void *bytes)
+{
+    return ring_room(&site.results, *(size_t *)bytes) >= *(size_t *)bytes;
+}
+
+static void put_frame(uint16_t kind, uint16_t flags, const char *bytes, size_t length)
+{
+    size_t whole = frame_size(length);
+    if (ring_room(&site.results, whole) < whole) {
+        announce();
+        wait_for(has_room, &whole);
+    }
+    struct frame *frame = (struct frame *)(void *)ring_place(&site.results);
+    *frame = (struct frame){(uint32_t)length, kind, flags, site.index};
+    if (length)
+        memcpy(frame + 1, bytes, length);
+    ring_advance(&site.results, whole);
+    ring_publish(&site.results);
+}
+
+void worker_post(uint16_t kind, uint16_t flags, const char *bytes, size_t length)
+{
+    const size_t piece = RING_SIZE / 4;
+    for (; length > piece; bytes += piece, length -= piece)
+        put_frame(RESULT_PART, 0, bytes, piece);
+    put_frame(kind, flags, bytes, length);
+}
+
+static bool has_grant(void *unused)
+{
+    (void)unused;
+    return atomic_load_explicit(&site.shared->granted, memory_order_acquire) != 0;
+}
+
+/* Room for a large tensor of a result: the host owns the region, so it is asked. */
+static void *place_tensor(void *unused, size_t bytes, uint64_t *handle, const char **error)
+{
+    (void)unused;
+    struct worker_shared *shared = site.shared;
+    atomic_store_explicit(&shared->asked, bytes, memory_order_release);
+    announce();
+    wait_for(has_grant, NULL);
+    uint64_t granted = atomic_load_explicit(&shared->granted, memory_order_acquire);
+    atomic_store_explicit(&shared->asked, 0, memory_order_release);
+    atomic_store_explicit(&shared->granted, 0, memory_order_release);
+    if (granted == GRANT_REFUSED) {
+        *error = "the region is full; set LK_REGION_SIZE to more, or return less at a time";
+        return NULL;
+    }
+    *handle = granted - 1;
+    return region_resolve_inherited(*handle, bytes);
+}
+
+static void let_go(struct storage *storage)
+{
+    /* A worker of this worker inherits the storage, but not the duty. */
+    if (storage->owner == site.shared && getpid() == site.pid)
+        buffer_append(&site.freed, &storage->handle, sizeof storage->handle);
+}
+
+static struct storage *fetch_tensor(void *unused, uint64_t handle, size_t bytes, const char **error)
+{
+    (void)unused;
+    void *address = region_resolve_inherited(handle, bytes);
+    if (!address) {
+        *error = "a tensor outside the region";
+        return NULL;
+    }
+    /* A task that may run again must find its tensors as they were sent. */
+    if (site.pool->options.retries > 0 && !region_make_private(address, bytes)) {
+        *error = "out of memory";
+        return NULL;
+    }
+    struct storage *storage = storage_wrap(address, bytes, let_go, site.shared, handle);
+    if (!storage)
+        *error = "out of memory";
+    site.fetched += bytes;
+    return storage;
+}
+
+static void tell_freed(void)
+{
+    if (site.freed.length) {
+        worker_post(RESULT_FREED, 0, site.freed.data, site.freed.length);
+        site.freed.length = 0;
+    }
+}
+
+/* Whether the pipes hold output that the host should print before it delivers the next result. C
+ * code and child programs write behind our back, so the pipes are asked; but not after every one of
+ * a million short tasks. */
+static bool has_printed(bool at_once)
+{
+    bool printed = __fpending(stdout) > 0;
+    if (printed)
+        fflush(stdout);
+    uint64_t now = ticks();
+    if (!printed && !at_once && now - site.output_checked < OUTPUT_TICKS)
+        return false;
+    site.output_checked = now;
+    for (int i = 0, unread = 0; i < 2 && !printed; i++)
+        printed = ioctl(i + 1, FIONREAD, &unread) == 0 && unread > 0;
+    return printed;
+}
+
+static void set_timer(double seconds)
+{
+    struct itimerval timer = {0};
+    timer.it_value.tv_sec = (time_t)seconds;
+    timer.it_value.tv_usec = (suseconds_t)((seconds - (double)timer.it_value.tv_sec) * 1e6);
+    if (seconds > 0 && !timer.it_value.tv_sec && !timer.it_value.tv_usec)
+        timer.it_value.tv_usec = 1;
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static void on_timer(int signal_number)
+{
+    (void)signal_number;
+    atomic_store_explicit(&site.shared->verdict, VERDICT_TIMEOUT, memory_order_release);
+    kill(getpid(), SIGKILL);
+}
+
+static void run_next(lua_State *L)
+{
+    const struct pool_options *options = &site.pool->options;
+    const struct frame *frame = (const struct frame *)(const void *)ring_place(&site.tasks);
+    struct task task = {
+        .index = frame->index, .seed = options->seed, .port = &site.port, .out = &site.out};
+    task.ordinal =
+        frame->flags ? 0 : atomic_load_explicit(&site.pool->shared->ordinal, memory_order_relaxed);
+    task.bytes = (const char *)(frame + 1);
+    task.length = frame->length;
+    if (frame->kind == TASK_INDIRECT) {
+        const struct indirect *indirect = (const struct indirect *)(const void *)(frame + 1);
+        task.bytes = region_resolve_inherited(indirect->handle, indirect->length);
+        task.length = indirect->length;
+    }
+    site.index = frame->index;
+    site.out.length = 0;
+    if (options->timeout > 0)
+        set_timer(options->timeout);
+    enum result_kind kind = task_run(L, 1, &task);
+    if (options->timeout > 0)
+        set_timer(0);
+    if (site.fetched > FETCH_BUDGET) {
+        site.fetched = 0;
+        lua_gc(L, LUA_GCSTEP, 0);
+    }
+    uint16_t flags =
+        (uint16_t)((has_printed(false) ? RESULT_PRINTED : 0) | (task.drew ? RESULT_DREW : 0));
+    worker_post((uint16_t)kind, flags, site.out.data, site.out.length);
+    site.index = 0;
+    ring_advance(&site.tasks, frame_size(frame->length));
+    ring_release(&site.tasks);
+    tell_freed();
+    if (++site.unannounced >= atomic_load_explicit(&site.shared->quiet, memory_order_relaxed))
+        announce();
+}
+
+static bool has_work(void *unused)
+{
+    (void)unused;
+    uint64_t claim = atomic_load_explicit(&site.shared->claim, memory_order_acquire);
+    return claim_begun(claim) != claim_limit(claim) ||
+           atomic_load_explicit(&site.shared->stop, memory_order_acquire);
+}
+
+static void be_idle(void)
+{
+    struct worker_shared *shared = site.shared;
+    uint64_t since = atomic_load_explicit(&shared->busy_since, memory_order_relaxed);
+    uint64_t busy = atomic_load_explicit(&shared->busy, memory_order_relaxed);
+    atomic_store_explicit(&shared->busy_since, 0, memory_order_relaxed);
+    atomic_store_explicit(&shared->busy, busy + clock_nanoseconds() - since, memory_order_relaxed);
+    has_printed(true);
+    announce();
+    wait_for(has_work, NULL);
+    atomic_store_explicit(&shared->busy_since, clock_nanoseconds(), memory_order_relaxed);
+}
+
+_Noreturn static void work(lua_State *L)
+{
+    struct worker_shared *shared = site.shared;
+    atomic_store_explicit(&shared->busy_since, clock_nanoseconds(), memory_order_relaxed);
+    while (!atomic_load_explicit(&shared->stop, memory_order_relaxed)) {
+        uint64_t claim = atomic_load_explicit(&shared->claim, memory_order_acquire);
+        if (claim_begun(claim) == claim_limit(claim))
+            be_idle();
+        else if (atomic_compare_exchange_strong(&shared->claim, &claim,
+                                                claim + ((uint64_t)1 << 32)))
+            run_next(L);
+    }
+    fflush(stdout);
+    fflush(stderr);
+    _exit(0);
+}
+
+/* exit(3), from os.exit or C code, ends the worker without the host's atexit handlers. */
+static void on_worker_exit(int status, void *unused)
+{
+    (void)unused;
+    if (getpid() == site.pid) {
+        fflush(stdout);
+        fflush(stderr);
+        _exit(status);
+    }
+}
+
+static int worker_os_exit(lua_State *L)
+{
+    int status = lua_isboolean(L, 1) ? (lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE)
+                                     : (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
+    on_worker_exit(status, NULL);
+    return 0;
+}
+
+static void take_streams(const struct worker *worker)
+{
+    int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    dup2(nothing, 0);
+    dup2(worker->output_end[0], 1);
+    dup2(worker->output_end[1], 2);
+    close(nothing);
+    static char room[1 << 16];
+    setvbuf(stdout, room, _IOFBF, sizeof room);
+    setvbuf(stderr, NULL, _IOLBF, 0);
+}
+
+static void take_signals(const struct pool_options *options)
+{
+    for (int number = 1; number < NSIG; number++) {
+        struct sigaction now;
+        if (sigaction(number, NULL, &now) == 0 && now.sa_handler != SIG_DFL)
+            signal(number, SIG_DFL);
+    }
+    if (options->timeout > 0)
+        signal(SIGALRM, on_timer);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+_Noreturn void worker_main(struct pool *pool, lua_State *L, int place)
+{
+    struct worker *worker = &pool->workers[place];
+    /* The signal follows the death of the thread that forked; it may be dead already. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != pool->owner)
+        _exit(0);
+    setpgid(0,
+            0); /* out of reach of the terminal's Ctrl-C; killed with its children as one group */
+    signals_enter_worker();
+    take_signals(&pool->options);
+    take_streams(worker);
+    site = (struct worker_site){.pool = pool,
+                                .shared = worker->shared,
+                                .place = place,
+                                .pid = getpid(),
+                                .bell_fd = worker->bell_fd};
+    site.port = (struct codec_port){NULL, place_tensor, fetch_tensor};
+    ring_attach(&site.tasks, &worker->shared->tasks, pool->ring_memory, place * 2, RING_SIZE);
+    ring_attach(&site.results, &worker->shared->results, pool->ring_memory, place * 2 + 1,
+                RING_SIZE);
+    region_enter_worker();
+    config_enter_worker(&pool->options.worker);
+    progress_enter_worker();
+    worker_install_sinks(&site);
+    write_epoch++;
+    on_exit(on_worker_exit, NULL);
+    lua_State *own = lua_newthread(L); /* stays on L's stack, which nobody touches again */
+    lua_sethook(own, NULL, 0, 0);
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, 2);
+    lua_xmove(L, own, 2);
+    task_prepare(own);
+    if (lua_getglobal(own, "os") == LUA_TTABLE) {
+        lua_pushcfunction(own, worker_os_exit);
+        lua_setfield(own, -2, "exit");
+    }
+    lua_settop(own, 2);
+    work(own);
+}

@@ -1,0 +1,42 @@
+--- What a failed task raises, or yields with on_error = "return".
+---@class lkrun.TaskError
+---@field message string what went wrong, as func raised it or as the pool saw it
+---@field traceback string? where, in the worker
+---@field value any what func raised, where it is no string and can be sent
+---@field task integer index of the task, from 1
+---@field worker integer the worker that ran it, from 1; 0: the program itself
+---@field reason "error"|"signal"|"exit"|"timeout"|"memory"
+---@field signal integer? number of the signal that ended the worker
+---@field status integer? exit status of the worker
+---@field delivered integer results delivered before this one
+local TaskError = {}
+TaskError.__name = "lkrun.TaskError"
+TaskError.__index = TaskError
+
+-- One line: a multi-line message is cut at its first line, the whole stands in `message`.
+function TaskError:__tostring()
+  local first = self.message:match("^[^\n]*")
+  if self.reason ~= "error" then
+    local others = self.delivered == 1 and "1 other result" or self.delivered .. " other results"
+    return ("lkrun: %s; %s delivered"):format(first, others)
+  end
+  if first:find("^task%[") then return "lkrun: " .. first end
+  local place = self.worker > 0 and (" (worker %d)"):format(self.worker) or ""
+  return ("lkrun: task %d%s: %s"):format(self.task, place, first)
+end
+
+--- Makes the error object from what the worker sent.
+---@param fields table message and the other fields as sent
+---@param task integer
+---@param worker integer
+---@param delivered integer
+---@return lkrun.TaskError
+local function new(fields, task, worker, delivered)
+  fields.task = task
+  fields.worker = worker
+  fields.delivered = delivered
+  fields.reason = fields.reason or "error"
+  return setmetatable(fields, TaskError)
+end
+
+return { new = new, class = TaskError }

@@ -1,0 +1,188 @@
+--- Invokers: func(model, task) over many tasks in worker processes, with the model in shared memory.
+local core = require "lkrun.core.pool"
+local errors = require "lkrun.errors"
+local config = require "lkrun.config"
+
+---@class lkrun.Invoker
+local Invoker = core.class.__index
+
+---@class lkrun.Options
+---@field n_jobs? integer worker processes; nil: as many as lk.config().processes; 1: in place
+---@field progress? lkrun.Progress|boolean a display from lk.invoke_progress, or true for a default bar
+---@field ordered? boolean results in the order of their tasks (default), or as they finish
+---@field on_error? "raise"|"return" a failed task raises, or yields i, nil, err
+---@field retries? integer how often a task is tried again whose worker died
+---@field timeout? number seconds a task may run
+---@field memory_limit? integer bytes of its own a worker may hold
+---@field writable? lkrun.Tensor[] tensors that workers may write; all others are read-only there
+---@field seed? integer root seed of the tasks' random streams; nil: drawn once from the system
+---@field workers? "processes" how workers are made
+---@field worker? table configuration inside workers: threads, backend_threads, child_threads
+
+local function fail(where, ...)
+  error(("lkrun: %s: "):format(where) .. string.format(...), 0)
+end
+
+local function show(value)
+  return type(value) == "string" and ("'%s'"):format(value) or tostring(value)
+end
+
+-- One check an option: gives the value to use, or nil and what was expected.
+local function integer_from(low, high)
+  return function(value)
+    local number = math.type(value) == "integer" and value or math.tointeger(value)
+    if type(value) == "number" and number and number >= low and number <= high then return number end
+    return nil, ("expected an integer from %d to %d"):format(low, high)
+  end
+end
+
+local function one_of(...)
+  local names = { ... }
+  return function(value)
+    for _, name in ipairs(names) do
+      if value == name then return value end
+    end
+    return nil, "expected '" .. table.concat(names, "' or '") .. "'"
+  end
+end
+
+local function boolean(value)
+  if type(value) == "boolean" then return value end
+  return nil, "expected true or false"
+end
+
+local function positive(value)
+  if type(value) == "number" and value > 0 and value < math.huge then return value end
+  return nil, "expected seconds, more than 0"
+end
+
+local function is_table(value)
+  if type(value) == "table" then return value end
+  return nil, "expected a table"
+end
+
+local checks = {
+  n_jobs = integer_from(1, 4096),
+  ordered = boolean,
+  on_error = one_of("raise", "return"),
+  retries = integer_from(0, 1000000),
+  timeout = positive,
+  memory_limit = integer_from(1 << 20, math.maxinteger),
+  writable = is_table,
+  seed = integer_from(math.mininteger, math.maxinteger),
+  workers = one_of("processes"),
+  worker = is_table,
+  progress = function(value)
+    if type(value) == "boolean" or type(value) == "userdata" then return value end
+    return nil, "expected true, or a display from lk.invoke_progress"
+  end,
+}
+
+local function check_options(options, where)
+  if options == nil then return {} end
+  if type(options) ~= "table" then
+    fail(where, "options are a %s; expected a table", type(options))
+  end
+  local checked = {}
+  for name, value in pairs(options) do
+    local check = checks[name]
+    if not check then
+      local known = {}
+      for key in pairs(checks) do known[#known + 1] = key end
+      table.sort(known)
+      fail(where, "unknown option %s; there are %s", show(name), table.concat(known, ", "))
+    end
+    local good, expected = check(value)
+    if good == nil then fail(where, "%s is %s; %s", name, show(value), expected) end
+    checked[name] = good
+  end
+  return checked
+end
+
+--- Makes workers that apply func(model, task) to tasks. They are forked: func may capture anything,
+--- and what model and func reach is shared, not copied. Close it with `<close>` or `shutdown`.
+---@param model any what func gets first; tensors in it are read-only for workers
+---@param func fun(model: any, task: any): ... the operation
+---@param options? lkrun.Options
+---@return lkrun.Invoker
+---Raises for a bad option, and when workers cannot start (no memory, no processes, no descriptors).
+function Invoker.new(model, func, options)
+  local where = "lk.invoker"
+  local callable = type(func) == "function" or (getmetatable(func) or {}).__call
+  if not callable then fail(where, "func is a %s; expected a function of model and task", type(func)) end
+  local checked = check_options(options, where)
+  config.ensure_parallel_init()
+  checked.n_jobs = checked.n_jobs or config.proc_count()
+  checked.ordered = checked.ordered ~= false
+  checked.return_errors = checked.on_error == "return"
+  if checked.n_jobs == 1 and (checked.timeout or checked.memory_limit) then
+    require("lkrun.log").get("lkrun"):warn(
+      "%s: timeout and memory_limit need worker processes; with n_jobs = 1 tasks run in place", where)
+  end
+  return core.new(func, model, checked, errors.new, checked.progress)
+end
+
+-- Tasks as f, s, control, closing and, for a sequence, its length.
+local function generator(tasks, state, control, closing)
+  local kind = type(tasks)
+  if kind == "function" then return tasks, state, control, closing, -1 end
+  local meta = getmetatable(tasks)
+  if type(meta) == "table" and meta.__name == "lkrun.WorkChunks" then
+    return tasks:tasks(), nil, nil, nil, -1
+  end
+  if type(meta) == "table" and meta.__call then return tasks, state, control, closing, -1 end
+  if kind == "table" then
+    local length = rawget(tasks, "n") or #tasks
+    if math.type(length) ~= "integer" or length < 0 then
+      fail("invoker:map", "tasks.n is %s; expected the number of tasks", show(length))
+    end
+    return tasks, nil, nil, nil, length
+  end
+  fail("invoker:map", "tasks are a %s; expected a sequence, an iterator, WorkChunks, or anything with __call", kind)
+end
+
+--- Applies func to every task; for `for i, result in inv:map(tasks) do`. i is the task's index, every
+--- value that func returned follows it. Tasks are pulled as the workers need them.
+---@param tasks any a sequence (tasks.n elements if set), an iterator function or the values of a
+---  generic `for` (the last value of each step is the task), WorkChunks, or anything with __call
+---@return fun(): integer, ... iterator
+function Invoker:map(tasks, ...)
+  local f, s, control, closing, length = generator(tasks, ...)
+  return core.map(self, f, s, control, closing, length)
+end
+
+--- The results of a map in a table: results[i], results.n; a task that returned several values has
+--- its first there. With on_error = "return" results.errors[i] are the failures.
+---@param tasks any as for map
+---@return table results
+function Invoker:collect(tasks, ...)
+  local results, errs, count = {}, {}, 0
+  for i, result, err in self:map(tasks, ...) do
+    results[i] = result
+    if err ~= nil and getmetatable(err) == errors.class then errs[i] = err end
+    if i > count then count = i end
+  end
+  results.n = count
+  results.errors = errs
+  return results
+end
+
+--- One-shot: an invoker for this one map, shut down when its loop ends.
+---@param model any
+---@param func fun(model: any, task: any): ...
+---@param tasks any as for invoker:map
+---@param options? lkrun.Options
+---@return fun(): integer, ... iterator
+local function map(model, func, tasks, options)
+  local inv = Invoker.new(model, func, options)
+  local step, state, control, running = inv:map(tasks)
+  local close = setmetatable({}, {
+    __close = function()
+      local closing <close> = running -- luacheck: ignore closing
+      inv:shutdown()
+    end,
+  })
+  return step, state, control, close
+end
+
+return { invoker = Invoker.new, map = map }
