@@ -14,23 +14,15 @@
  */
 #include "pool.h"
 
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "progress.h"
 #include "region.h"
-#include "signals.h"
 
 #define MAX_PULLED ((uint64_t)1 << 17)
-#define MAX_STORED ((size_t)64 << 20)
-#define MAX_WINDOW (1u << 16)
-100000.0 /* nanoseconds that results of short tasks may wait before the host is woken */
 
-    uint64_t
-    clock_coarse(void)
+uint64_t clock_coarse(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now);

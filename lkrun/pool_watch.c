@@ -11,7 +11,9 @@
 #include "region.h"
 #include "signals.h"
 
-#define QUIET_TIME                    #define SHORT_TASK 20000.0
+/* Results of tasks shorter than SHORT_TASK may wait QUIET_TIME before a sleeping host is woken. */
+#define SHORT_TASK 20000.0  /* nanoseconds */
+#define QUIET_TIME 100000.0 /* nanoseconds */
 
 static bool is_idle(const struct worker *worker)
 {
