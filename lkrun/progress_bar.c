@@ -20,8 +20,11 @@ void bar_sample(struct display *display, uint64_t now)
     double tasks =
         finished > display->sampled_tasks ? (double)(finished - display->sampled_tasks) : 0;
     double kept = exp(-seconds / RATE_MEMORY);
-    display->recent_tasks = display->recent_tasks * kept + tasks;
-    display->recent_seconds = display->recent_seconds * kept + seconds;
+    /* What happened meanwhile has aged too, by its mean: so the rate does not depend on how often
+     * it is looked at. */
+    double aged = seconds > 0 ? RATE_MEMORY * (1 - kept) / seconds : 1;
+    display->recent_tasks = display->recent_tasks * kept + tasks * aged;
+    display->recent_seconds = display->recent_seconds * kept + seconds * aged;
     display->sampled = now;
     display->sampled_tasks = finished;
 }
@@ -53,7 +56,8 @@ static void format_count(char *text, size_t size, double count, bool bytes)
             prefix++;
         }
     int digits = prefix == 0 ? 0 : count < 9.995 ? 2 : count < 99.95 ? 1 : 0;
-    snprintf(text, size, "%.*f%s", digits, count, (bytes ? binary : decimal)[prefix]);
+    snprintf(text, size, "%.*f%s%s", digits, count, (bytes ? binary : decimal)[prefix],
+             bytes ? "B" : "");
 }
 
 static void format_time(char *text, size_t size, double seconds)
@@ -90,9 +94,9 @@ static void format_rate(char *text, size_t size, const struct display *display, 
         return;
     }
     format_count(number, sizeof number, speed, counts_bytes(&display->base));
-    if (speed < 99.95)
+    if (speed < 99.95 && !counts_bytes(&display->base))
         snprintf(number, sizeof number, speed < 9.995 ? "%.2f" : "%.1f", speed);
-    snprintf(text, size, "%s%s/s", number, counts_bytes(&display->base) ? "B" : "");
+    snprintf(text, size, "%s/s", number);
 }
 
 static void format_left(char *text, size_t size, const struct display *display, uint64_t now)
@@ -253,9 +257,9 @@ static void make_parts(struct parts *parts, const struct display *display, uint6
     const char *unit = progress->unit ? progress->unit : "tasks";
     format_count(done, sizeof done, (double)progress->state.finished, counts_bytes(progress));
     format_count(total, sizeof total, (double)progress->total, counts_bytes(progress));
-    snprintf(parts->text[COUNTS], sizeof *parts->text, "%s%s%s %.24s", done,
+    snprintf(parts->text[COUNTS], sizeof *parts->text, "%s%s%s%s%.24s", done,
              progress->total < 0 ? "" : "/", progress->total < 0 ? "" : total,
-             counts_bytes(progress) ? "B" : unit);
+             counts_bytes(progress) ? "" : " ", counts_bytes(progress) ? "" : unit);
     if (progress->total >= 0)
         snprintf(parts->text[PERCENT], sizeof *parts->text, "%3d%%", percentage(progress));
     format_time(parts->text[ELAPSED], sizeof *parts->text, elapsed_seconds(display, now));
