@@ -4,7 +4,7 @@
 #   make check                    installs what the tests need too, builds, and runs every test
 #   make lint | bench | fuzz | docs | install PREFIX=/usr/local DESTDIR=
 #
-# CC=clang, SAN=address,undefined, OPT=-O0 and the like rebuild what they change.
+# CC=clang, SAN=address,undefined, OPT=-O0 and the like rebuild what they change; V=1 shows the commands.
 # NO_INSTALL=1 never installs a package.
 
 ifneq ($(shell uname -s),Linux)
@@ -61,14 +61,16 @@ OBJECTS  := $(SOURCES:lkrun/%.c=$(B)/obj/%.o) $(B)/obj/embedded.o
 PROGRAM_ONLY := $(addprefix $(B)/obj/,main.o repl.o report.o)
 CORE_OBJECTS := $(filter-out $(PROGRAM_ONLY),$(OBJECTS))
 
+Q = $(if $(V),,@echo '$(CC) $@';)
+
 all: $(B)/lkrun $(B)/lib/lkrun/core.so
 
 $(B)/lkrun: $(OBJECTS)
-	$(CC) $(ALL_LDFLAGS) -o $@ $(OBJECTS) $(PKG_LIBS) -lm -ldl
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(OBJECTS) $(PKG_LIBS) -lm -ldl
 
 $(B)/lib/lkrun/core.so: $(CORE_OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) -shared $(ALL_LDFLAGS) -o $@ $(CORE_OBJECTS) $(filter-out -llua%,$(PKG_LIBS)) -lm -ldl
+	$(Q)$(CC) -shared $(ALL_LDFLAGS) -o $@ $(CORE_OBJECTS) $(filter-out -llua%,$(PKG_LIBS)) -lm -ldl
 	@ln -sf lkrun/core.so $(B)/lib/lkrun.so
 
 # What the objects were built with: a change of compiler or flags rebuilds them.
@@ -80,7 +82,7 @@ $(B)/flags: FORCE
 	@[ "$$(cat $@ 2>/dev/null)" = '$(FLAGS)' ] || printf '%s\n' '$(FLAGS)' > $@
 
 $(B)/obj/%.o: lkrun/%.c $(B)/flags
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The Lua modules as bytes, and the list of the C modules (every luaopen_lkrun_core_* of the sources).
 $(B)/sources: FORCE
@@ -92,7 +94,7 @@ $(B)/embedded.c: $(B)/sources $(SOURCES) lkrun/embed
 	@cmp -s $@.tmp $@ && rm $@.tmp || mv $@.tmp $@
 
 $(B)/obj/embedded.o: $(B)/embedded.c $(MODULES) $(B)/flags
-	$(CC) $(ALL_CFLAGS) -Ilkrun -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -Ilkrun -c -o $@ $<
 
 example: all
 	$(B)/lkrun examples/recommend.lua $(if $(RATINGS),--ratings '$(RATINGS)')
@@ -104,7 +106,7 @@ TEST_ENV = LKRUN_SAN='$(SAN)' LKRUN_CC='$(CC)' LKRUN_PYTHON='$(CURDIR)/$(B)/venv
 
 C_TESTS := $(patsubst tests/c/%.c,$(B)/tests/%,$(sort $(wildcard tests/c/*_test.c)))
 $(B)/tests/%: tests/c/%.c $(CORE_OBJECTS)
-	$(CC) $(ALL_CFLAGS) -Ilkrun $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(CORE_OBJECTS) $(PKG_LIBS) -lm -ldl
+	$(Q)$(CC) $(ALL_CFLAGS) -Ilkrun $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(CORE_OBJECTS) $(PKG_LIBS) -lm -ldl
 
 # NumPy is the system's.
 $(B)/venv/bin/python:

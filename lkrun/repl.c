@@ -2,6 +2,8 @@
  * line. Ctrl-C drops what was typed, or interrupts what runs. */
 #include "repl.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -17,6 +19,17 @@
 
 enum reading { READ_LINE, READ_END, READ_INTERRUPTED };
 
+/* Waits until there is something to read on the terminal or a signal is pending: a read alone would
+ * sleep through a signal that came just before it. Standard input has no buffer that poll can't
+ * see. */
+static void wait_for_terminal(void)
+{
+    struct pollfd sources[] = {{.fd = STDIN_FILENO, .events = POLLIN},
+                               {.fd = signal_descriptor(), .events = POLLIN}};
+    while (!signal_pending() && poll(sources, 2, -1) < 0 && errno == EINTR)
+        ;
+}
+
 /* Pushes the next line without its end. */
 static enum reading read_line(lua_State *L, const char *prompt)
 {
@@ -25,6 +38,7 @@ static enum reading read_line(lua_State *L, const char *prompt)
     if (isatty(STDIN_FILENO)) {
         fputs(prompt, stdout);
         fflush(stdout);
+        wait_for_terminal();
     }
     ssize_t length = signal_pending() ? -1 : getline(&line, &capacity, stdin);
     if (length >= 0) {
@@ -115,8 +129,10 @@ int repl_run(lua_State *L)
     lua_pushliteral(L, "lkrun");
     lua_call(L, 1, 1);
     lua_setglobal(L, "lk");
-    if (is_terminal)
+    if (is_terminal) {
+        setvbuf(stdin, NULL, _IONBF, 0);
         printf("lkrun %s, %s; lk is at hand; Ctrl-D ends\n", LKRUN_VERSION, LUA_RELEASE);
+    }
     for (;;) {
         signals_rearm();
         enum reading reading = read_statement(L, &status);

@@ -105,8 +105,16 @@ void signal_raise_if_pending(lua_State *L)
 
 void signals_rearm(void)
 {
-    forget_pending();
-    received = 0;
+    sigset_t both, before;
+    sigemptyset(&both);
+    sigaddset(&both, SIGINT);
+    sigaddset(&both, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &both, &before);
+    if (received == SIGINT) {
+        forget_pending();
+        received = 0;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 static void end_process(int status)

@@ -25,6 +25,6 @@ void signals_enter_worker(void);
 /* For the executable. */
 void signals_install(lua_State *L); /* once, from the main thread, with the main Lua thread */
 int signal_received(void);          /* 0, or the last that arrived, raised or not */
-void signals_rearm(void);           /* the prompt is ready again: what arrived is forgotten */
+void signals_rearm(void);           /* the prompt is ready again: a SIGINT that came is forgotten */
 
 #endif
