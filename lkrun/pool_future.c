@@ -90,6 +90,7 @@ static void run_in_place(lua_State *L, struct pool *pool, struct future *future)
     pool_settle(pool, &outcome);
     buffer_free(&bytes);
     buffer_free(&out);
+    signal_raise_if_pending(L);
 }
 
 int future_submit(lua_State *L)

@@ -401,6 +401,7 @@ static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool 
     pool->done++;
     task_bytes = bytes; /* back for the next task, before anything can raise */
     result_bytes = out;
+    signal_raise_if_pending(L); /* the program was interrupted, whatever its task made of that */
     if (pool->progress && clock_coarse() != pool->tick) {
         pool->tick = clock_coarse();
         struct progress_state state = {.finished = map->delivered + 1};

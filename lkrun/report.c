@@ -29,13 +29,6 @@ void report_line(const char *format, ...)
     va_end(arguments);
 }
 
-/* coroutine.wrap puts positions before it. */
-static bool is_interrupted(const char *message)
-{
-    size_t length = message ? strlen(message) : 0, tail = strlen(INTERRUPTED);
-    return signal_received() && length >= tail && strcmp(message + length - tail, INTERRUPTED) == 0;
-}
-
 /* "script.lua:12: interrupted": where is all that one wants to know of it. */
 static void push_interrupted(lua_State *L)
 {
@@ -66,7 +59,7 @@ static void append_own_traceback(lua_State *L, int object)
 
 static int describe_error(lua_State *L)
 {
-    if (lua_type(L, 1) == LUA_TSTRING && is_interrupted(lua_tostring(L, 1))) {
+    if (lua_type(L, 1) == LUA_TSTRING && signal_is_interruption(lua_tostring(L, 1))) {
         push_interrupted(L);
         return 1;
     }
@@ -95,8 +88,8 @@ int report_error(lua_State *L)
 {
     static const char prefix[] = "lkrun: ";
     const char *message = lua_tostring(L, -1);
-    int status =
-        is_interrupted(message) || signal_pending() ? 128 + signal_received() : STATUS_FAILED;
+    int status = signal_is_interruption(message) || signal_pending() ? 128 + signal_received()
+                                                                     : STATUS_FAILED;
     if (!message)
         message = "(error object is not a string)";
     if (strncmp(message, prefix, strlen(prefix)) == 0)

@@ -103,6 +103,20 @@ void signal_raise_if_pending(lua_State *L)
     lua_error(L);
 }
 
+bool signal_is_interruption(const char *message)
+{
+    size_t length = message ? strlen(message) : 0, tail = strlen(INTERRUPTED);
+    return received && length >= tail && strcmp(message + length - tail, INTERRUPTED) == 0;
+}
+
+void signal_rethrow(const char *message)
+{
+    if (!signal_is_interruption(message))
+        return;
+    pending = received;
+    (void)!write(descriptor, &(uint64_t){1}, sizeof(uint64_t));
+}
+
 void signals_rearm(void)
 {
     sigset_t both, before;

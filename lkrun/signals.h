@@ -4,6 +4,7 @@
 #ifndef LKRUN_SIGNALS_H
 #define LKRUN_SIGNALS_H
 
+#include <stdbool.h>
 #include <lua.h>
 
 /* What is raised; also what an uncaught one ends with. A string. */
@@ -17,6 +18,12 @@ int signal_descriptor(void);
 /* Raises INTERRUPTED if one is pending, which it is no more then. A program that catches it may
  * clean up; the next signal ends the process at once. */
 void signal_raise_if_pending(lua_State *L);
+/* Whether an error with this message is such an interruption (coroutine.wrap puts positions before
+ * it). Text that says the same without a signal is none. */
+bool signal_is_interruption(const char *message);
+/* For what catches errors that it has no say in, like a task run in place: an interruption is
+ * pending again, for signal_raise_if_pending as soon as the catcher has put its things in order. */
+void signal_rethrow(const char *message);
 /* In a new worker or template: SIGINT does nothing (the terminal sends it to all; the parent
  * decides), SIGTERM and SIGPIPE are as usual, nothing is pending. Programs it starts have the usual
  * dispositions. */

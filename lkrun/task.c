@@ -5,6 +5,8 @@
 #include <string.h>
 #include <lauxlib.h>
 
+#include "signals.h"
+
 static int run_protected(lua_State *L)
 {
     struct task *task = lua_touserdata(L, 1);
@@ -23,7 +25,7 @@ static int run_protected(lua_State *L)
 static int handle_error(lua_State *L)
 {
     lua_createtable(L, 0, 4);
-    luaL_tolstring(L, 1, NULL);
+    signal_rethrow(luaL_tolstring(L, 1, NULL)); /* in place: it is the program that was meant */
     lua_setfield(L, 2, "message");
     luaL_traceback(L, L, lua_tostring(L, -1), 1);
     lua_setfield(L, 2, "traceback");

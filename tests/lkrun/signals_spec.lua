@@ -54,6 +54,25 @@ describe("a signal", function()
       while true do next_number() end]], "TERM"))
   end)
 
+  it("interrupts a map, wherever its tasks run", function()
+    for jobs = 1, 2 do
+      for _, on_error in ipairs { "raise", "return" } do
+        assert_interrupted(143, interrupted(([[
+          local lk = require "lkrun"
+          local function forever() io.write "ready\n" io.flush() while true do end end
+          if %d > 1 then print "ready" end
+          for i in lk.map({}, forever, { 1, 2, 3 }, { n_jobs = %d, on_error = %q }) do print(i) end
+          print "after"]]):format(jobs, jobs, on_error), "TERM"))
+      end
+    end
+  end)
+
+  it("interrupts a future that works in place", function()
+    assert_interrupted(130, interrupted([[
+      local invoker = require "lkrun".invoker({}, function() print "ready" while true do end end, { n_jobs = 1 })
+      print(invoker:submit(1):get())]], "INT"))
+  end)
+
   it("interrupts waiting for input", function()
     assert_interrupted(130, interrupted([[
       print "ready"
