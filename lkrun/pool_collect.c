@@ -37,6 +37,12 @@ static void take_frame(struct worker *worker, const struct frame *frame)
 static struct flight settle_flight(struct pool *pool, struct worker *worker)
 {
     struct flight flight = flights_pop(&worker->flights);
+    if (flight.kind == TASK_INDIRECT) { /* its own bytes, placed last: they were decoded */
+        struct segment *bytes = flight.segments;
+        flight.segments = bytes->next;
+        bytes->next = NULL;
+        segments_free(&bytes);
+    }
     struct segment **last = &flight.segments;
     if (*last) {
         while (*last)
