@@ -1,0 +1,30 @@
+/* The header of a .npy file: a Python dictionary of dtype, order and shape. */
+#ifndef LKRUN_NPY_HEADER_H
+#define LKRUN_NPY_HEADER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tensor.h"
+
+struct npy_header {
+    enum dtype dtype;
+    bool swapped; /* the other byte order than this machine's */
+    bool fortran; /* the first index runs fastest */
+    int dim;
+    int64_t size[TENSOR_MAX_DIM];
+};
+
+#define NPY_MAGIC        "\x93NUMPY"
+#define NPY_MAGIC_LENGTH 6
+/* Magic, version, length and dictionary of any tensor. */
+#define NPY_HEADER_MOST 1024
+
+/* The dictionary between its braces and the padding behind it. False with `problem` filled in. */
+bool npy_parse(const char *text, size_t length, struct npy_header *header, char *problem,
+               size_t room);
+/* All that comes before the data, version 1.0, as NumPy writes it; its length, a multiple of 64. */
+size_t npy_format(const struct npy_header *header, char text[NPY_HEADER_MOST]);
+
+#endif
