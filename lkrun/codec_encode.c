@@ -125,15 +125,29 @@ _Static_assert(CODEC_TABLE % 2 == 0 && CODEC_TABLE_SHARED == CODEC_TABLE + 1, "p
 _Static_assert(CODEC_TENSOR % 2 == 0 && CODEC_TENSOR_SHARED == CODEC_TENSOR + 1, "put_again");
 _Static_assert(CODEC_SPARSE % 2 == 0 && CODEC_SPARSE_SHARED == CODEC_SPARSE + 1, "put_again");
 
+/* The elements to an address that need not suit them; there is room for 8 bytes more. */
+static void copy_unaligned(const struct tensor *tensor, char *at, size_t bytes)
+{
+    if (bytes == 0)
+        return;
+    if (tensor_is_contiguous(tensor)) {
+        memcpy(at, tensor_data(tensor), bytes);
+        return;
+    }
+    char *aligned = at + (-(uintptr_t)at & 7);
+    tensor_copy_to(tensor, aligned);
+    memmove(at, aligned, bytes);
+}
+
 static bool put_elements(struct encoder *e, const struct tensor *tensor, char *placed)
 {
     size_t bytes = (size_t)tensor->count * dtype_sizes[tensor->dtype];
     *placed = e->port && bytes > REGION_THRESHOLD;
     if (!*placed) {
-        char *at = reserve(e, bytes);
+        char *at = reserve(e, bytes + 8);
         if (!at)
             return false;
-        tensor_copy_to(tensor, at);
+        copy_unaligned(tensor, at, bytes);
         e->out->length += bytes;
         return true;
     }
