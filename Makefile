@@ -125,6 +125,16 @@ check-fresh:
 lint:
 	@sh tests/lint
 
+# libFuzzer is clang's. What it finds interesting stays in build/fuzz/corpus.
+FUZZ_SECONDS = 60
+fuzz:
+	$(MAKE) CC=clang SAN=fuzzer-no-link,address,undefined B=build/fuzz build/fuzz/codec_fuzz
+	@mkdir -p build/fuzz/corpus
+	build/fuzz/codec_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -artifact_prefix=build/fuzz/ build/fuzz/corpus
+
+$(B)/codec_fuzz: tests/fuzz/codec_fuzz.c $(CORE_OBJECTS)
+	$(CC) $(ALL_CFLAGS) -Ilkrun $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(CORE_OBJECTS) $(PKG_LIBS) -lm -ldl
+
 bench: all
 	@$(B)/lkrun bench/run.lua $(BENCH)
 
@@ -141,5 +151,5 @@ clean:
 	rm -rf $(B)
 
 FORCE:
-.PHONY: all example check check-docs check-fresh docs lint bench install clean FORCE
+.PHONY: all example check check-docs check-fresh docs lint fuzz bench install clean FORCE
 -include $(OBJECTS:.o=.d) $(C_TESTS:=.d)

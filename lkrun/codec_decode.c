@@ -103,8 +103,8 @@ static bool take_description(struct decoder *d, struct description *description,
     *placed = head[2];
     if (!take(d, description->size, head[1] * sizeof description->size[0]))
         return false;
-    /* Sizes whose product overflows describe no tensor, even where one of them is 0. */
-    int64_t largest = INT64_MAX / (int64_t)dtype_sizes[description->dtype];
+    /* No tensor has sizes whose product, leaving out zeros, is more than memory could hold. */
+    const int64_t largest = PTRDIFF_MAX / (int64_t)sizeof(double);
     int64_t count = 1;
     bool empty = false;
     for (int i = 0; i < description->dim; i++) {
@@ -373,9 +373,11 @@ static int decode_rest(lua_State *L, const char *start, const char *at, const ch
 
 int codec_decode(lua_State *L, const void *bytes, size_t length, const struct codec_port *port)
 {
+    if (length == 0)
+        return 0;
     const char *start = bytes;
     const char *at = start, *end = start + length;
-    for (int done = 0; at < end; done++) {
+    for (int done = 0;; done++) {
         if (!lua_checkstack(L, 2))
             return decode_rest(L, start, at, end, done, port);
         size_t taken = codec_get(L, at, (size_t)(end - at));
@@ -385,5 +387,4 @@ int codec_decode(lua_State *L, const void *bytes, size_t length, const struct co
         if (at == end)
             return done + 1;
     }
-    return 0;
 }

@@ -288,6 +288,26 @@ describe("tensors", function()
   end)
 end)
 
+describe("sparse matrices", function()
+  local function matrix()
+    return lk.sparse.csr(tensor.from({ 1, 1, 2 }, "i64"), tensor.from({ 1, 3, 2 }, "i32"),
+      tensor.from { 1.5, 2.5, 3.5 }, { 2, 3 })
+  end
+
+  it("arrive", function()
+    local m = matrix()
+    local arrived = travel(m)
+    assert.same(m:size(), arrived:size())
+    assert.equal(encode(m), encode(arrived))
+  end)
+
+  it("keep being one object", function()
+    local m = matrix()
+    local arrived = travel { m, { m } }
+    assert.is_true(rawequal(arrived[1], arrived[2][1]))
+  end)
+end)
+
 describe("what can't be sent is named", function()
   it("with its path", function()
     assert.equal("value: a function cannot be sent", problem(print))
