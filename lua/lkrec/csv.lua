@@ -9,13 +9,11 @@ local function quoted_fields(record, delimiter)
   local fields, at = {}, 1
   while true do
     if record:sub(at, at) == '"' then
-      local from, closing = at + 1, nil
-      repeat
-        closing = record:find('"', from, true)
-        if not closing then return nil end
-        local doubled = record:sub(closing + 1, closing + 1) == '"'
-        from = closing + 2
-      until not doubled
+      local closing = record:find('"', at + 1, true)
+      while closing and record:sub(closing + 1, closing + 1) == '"' do -- a quote in the text
+        closing = record:find('"', closing + 2, true)
+      end
+      if not closing then return nil end
       fields[#fields + 1] = record:sub(at + 1, closing - 1):gsub('""', '"')
       at = closing + 1
       if at <= #record and record:sub(at, at) ~= delimiter then
@@ -89,11 +87,12 @@ function csv.rows(path)
     until text ~= ""
     delimiter = delimiter or (text:find("\t", 1, true) and not text:find(",", 1, true) and "\t" or ",")
 
-    local first, fields, trouble = line, nil, nil
+    local first, fields = line, nil
     if not text:find('"', 1, true) then
       if pattern then fields = { text:match(pattern) } end
       if not fields or #fields == 0 then fields = plain_fields(text, delimiter) end
     else
+      local trouble
       fields, trouble = quoted_fields(text, delimiter)
       local parts = { text .. "\n" }
       while not fields and not trouble do

@@ -305,4 +305,16 @@ function data.split(ratings, options)
   return train, test
 end
 
+--- The ratings as a sparse matrix.
+---@param ratings lkrec.Ratings
+---@param options? {values?: boolean, dtype?: "f32"|"f64"} # values: keep them; else each counts 1
+---@return lkrun.Sparse # [users, items], f32 by default
+function data.matrix(ratings, options)
+  options = options or {}
+  local dtype = options.dtype or "f32"
+  local values = options.values and lk.tensor.from(ratings.values, dtype)
+    or lk.tensor.ones({ #ratings.users }, dtype)
+  return lk.sparse.csr(ratings.users, ratings.items, values, { #ratings.user_ids, #ratings.item_ids })
+end
+
 return data

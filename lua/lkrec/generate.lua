@@ -15,9 +15,9 @@ local lk = require "lkrun"
 ---@field topics? integer # default 12
 ---@field seed? integer # default 1
 
-local TASTE_SPREAD = 2.0 -- of the logits of a user's topics: the larger, the narrower the taste
-local AFFINITY_SPREAD = 1.5 -- of the logits of a topic's items
-local ZIPF_EXPONENT, ZIPF_SHIFT = 0.9, 10 -- popularity of rank r: (r + shift)^-exponent
+local TASTE_SPREAD = 2.5 -- of the logits of a user's topics: the larger, the narrower the taste
+local AFFINITY_SPREAD = 2.5 -- of the logits of a topic's items
+local ZIPF_EXPONENT, ZIPF_SHIFT = 0.7, 10 -- popularity of rank r: (r + shift)^-exponent
 local NOISE = 0.1 -- part of the ratings that has nothing to do with taste
 local ACTIVITY_SPREAD = 0.7 -- of the logarithm of a user's number of ratings
 
@@ -77,8 +77,8 @@ end
 local function grade(stream, taste, topics, popularity, item)
   local likely = 0.0
   for k, share in ipairs(taste) do likely = likely + share * topics[k][item] end
-  local grade = 3.0 + math.log(likely / popularity[item]) + stream:normal(0, 0.5)
-  return math.min(math.max(math.floor(grade + 0.5), 1), 5) + 0.0
+  local liking = 3.0 + math.log(likely / popularity[item]) + stream:normal(0, 0.5)
+  return math.min(math.max(math.floor(liking + 0.5), 1), 5) + 0.0
 end
 
 --- Generates ratings: grades from 1 to 5, ids from 1, times in the order in which a user rated. The

@@ -169,13 +169,6 @@ metrics.names = {
   "ndcg", "graded_ndcg", "recall", "precision", "hit_rate", "reciprocal_rank", "average_precision", "rbp",
 }
 
--- The items of one row of recommendations, without the zeros that fill a short one.
-local function without_padding(row)
-  local stop = #row
-  while stop > 0 and row[stop] == 0 do stop = stop - 1 end
-  return stop == #row and row or table.move(row, 1, stop, 1, {})
-end
-
 ---@class lkrec.Evaluation
 ---@field means table<string, number> # metric → mean over the lists for which it is defined; none: nan
 ---@field lists table<string, number[]> # metric → its value for each evaluated list
@@ -185,14 +178,14 @@ end
 --- Evaluates recommendations: every metric of `names` for every list, and its mean.
 ---@param recommendations lkrec.Recommendations # from lkrec.batch.recommend
 ---@param test lkrec.Ratings # what is relevant: each rating's value is the grade of its item
----@param k? integer # places that count; default: the lists as they are
+---@param k? integer # places that count; default: as many as were recommended, n
 ---@return lkrec.Evaluation
 -- Raises when a grade is not above 0: such ratings are to be left out, or moved up, first.
 function metrics.evaluate(recommendations, test, k)
   local relevant = {}
   for i, user in ipairs(test.users) do
     local grade = test.values[i]
-    if not (grade > 0) then
+    if grade <= 0 then
       error(("lkrun: lkrec.metrics.evaluate: rating %d has value %s; expected one above 0")
         :format(i, grade), 2)
     end
@@ -200,17 +193,16 @@ function metrics.evaluate(recommendations, test, k)
     relevant[user][test.items[i]] = grade
   end
 
-  local rows = recommendations.items
-  if type(rows) == "userdata" then rows = rows:totable() end
+  k = k or recommendations.items:size(2)
+  local rows = recommendations.items:totable()
   local result = { means = {}, lists = {}, users = {}, skipped = 0 }
   for _, name in ipairs(metrics.names) do result.lists[name] = {} end
   for i, user in ipairs(recommendations.users) do
     if relevant[user] then
-      local list = without_padding(rows[i])
       local at = #result.users + 1
       result.users[at] = user
       for _, name in ipairs(metrics.names) do
-        result.lists[name][at] = metrics[name](list, relevant[user], k)
+        result.lists[name][at] = metrics[name](rows[i], relevant[user], k)
       end
     else
       result.skipped = result.skipped + 1

@@ -1,3 +1,4 @@
+local lk = require "lkrun"
 local metrics = require "lkrec.metrics"
 
 local function near(expected, actual, tolerance)
@@ -114,7 +115,7 @@ describe("lkrec.metrics.evaluate", function()
   it("averages over the users with something relevant", function()
     local recommendations = {
       users = { 1, 2, 3 },
-      items = { { 5, 9, 0 }, { 1, 2, 3 }, { 1, 7, 2 } },
+      items = lk.tensor.from({ { 5, 9, 0 }, { 1, 2, 3 }, { 1, 7, 2 } }, "i64"),
     }
     local result = metrics.evaluate(recommendations, test, 3)
     assert.same({ 1, 3 }, result.users)
@@ -126,19 +127,21 @@ describe("lkrec.metrics.evaluate", function()
     near((4 / 6 + 1) / 2, result.means.graded_ndcg)
   end)
 
-  it("does not take the zeros of a short row for items", function()
-    local recommendations = { users = { 1 }, items = { { 5, 0, 0, 0 } } }
-    assert.equal(1, metrics.evaluate(recommendations, test).means.precision)
+  it("takes the zeros of a short row for places left empty", function()
+    local recommendations = { users = { 1 }, items = lk.tensor.from({ { 5, 0, 0, 0 } }, "i64") }
+    assert.equal(1 / 4, metrics.evaluate(recommendations, test).means.precision)
+    assert.equal(1, metrics.evaluate(recommendations, test, 1).means.precision)
   end)
 
   it("has no mean without lists", function()
-    local mean = metrics.evaluate({ users = { 2 }, items = { { 1 } } }, test).means.ndcg
+    local mean = metrics.evaluate({ users = { 2 }, items = lk.tensor.from({ { 1 } }, "i64") }, test).means.ndcg
     assert.is_true(mean ~= mean)
   end)
 
   it("refuses a grade that is not above 0", function()
     assert.has_error(function()
-      metrics.evaluate({ users = {}, items = {} }, { users = { 1 }, items = { 1 }, values = { 0.0 } })
+      metrics.evaluate({ users = {}, items = lk.tensor.zeros { 0, 1 } },
+        { users = { 1 }, items = { 1 }, values = { 0.0 } })
     end, "lkrun: lkrec.metrics.evaluate: rating 1 has value 0.0; expected one above 0")
   end)
 end)
