@@ -1,0 +1,223 @@
+--- Matrix factorization for implicit feedback, by alternating least squares.
+---
+--- Y. Hu, Y. Koren, C. Volinsky: Collaborative filtering for implicit feedback datasets. ICDM 2008,
+--- section 4. With the factors Y of the items fixed, those of user u are the x with
+---
+---     (YᵀY + λI + Σ w_i y_i y_iᵀ) x = Σ (1 + w_i) y_i
+---
+--- where the sums go over the items that u has, and w_i is how much more than a missing entry such
+--- an entry counts. YᵀY is computed once for all users; so a row costs what its entries cost. The
+--- items' turn is the same with the roles exchanged.
+---
+--- A row is solved exactly (Cholesky), or improved from its last value by a few steps of conjugate
+--- gradients: G. Takács, I. Pilászy, D. Tikk: Applications of the conjugate gradient method for
+--- implicit feedback collaborative filtering. RecSys 2011, section 3.
+---
+--- Workers write rows of the shared factor matrices, and no two tasks write the same row. What a
+--- row becomes depends on its entries, the other side's factors and, with conjugate gradients, its
+--- own last value: not on the number of workers.
+local lk = require "lkrun"
+
+---@class lkrec.als.implicit
+local implicit = {}
+
+local KIND = "lkrec.als.implicit"
+local INITIAL_SPREAD = 0.01 -- of the factors before training
+
+---@class lkrec.als.implicit.Model
+---@field kind "lkrec.als.implicit"
+---@field user_factors lkrun.Tensor # [users, factors], f32
+---@field item_factors lkrun.Tensor # [items, factors], f32
+
+---@class lkrec.als.implicit.Options
+---@field factors? integer # default 32
+---@field epochs? integer # passes over all users and all items; default 10
+---@field weight? number # w = weight × the matrix's value, above 0; default 5
+---@field regularization? number # λ, above 0; default 5
+---@field solver? "cholesky"|"cg" # exact, or conjugate gradients; default "cholesky"
+---@field steps? integer # of conjugate gradients for a row; default 3
+---@field seed? integer # of the initial factors; default 1
+---@field n_jobs? integer # worker processes; default: lk.proc_count()
+---@field progress? lkrun.Progress|boolean # counts rows, epochs × (users + items); true: a bar of its own
+
+local defaults = {
+  factors = 32, epochs = 10, weight = 5, regularization = 5, solver = "cholesky", steps = 3, seed = 1,
+}
+local optional = { n_jobs = true, progress = true }
+
+local function with_defaults(options)
+  local result = {}
+  for name, value in pairs(options) do
+    if defaults[name] == nil and not optional[name] then
+      error(("lkrun: lkrec.als.implicit.train: unknown option '%s'"):format(name), 3)
+    end
+    result[name] = value
+  end
+  for name, value in pairs(defaults) do
+    if result[name] == nil then result[name] = value end
+  end
+  local function check(name, right, expected)
+    if not right then
+      error(("lkrun: lkrec.als.implicit.train: %s is %s; expected %s")
+        :format(name, result[name], expected), 4)
+    end
+  end
+  for _, name in ipairs { "factors", "epochs", "steps" } do
+    check(name, math.type(result[name]) == "integer" and result[name] >= 1, "an integer of at least 1")
+  end
+  for _, name in ipairs { "weight", "regularization" } do
+    check(name, type(result[name]) == "number" and result[name] > 0, "a number above 0")
+  end
+  check("solver", result.solver == "cholesky" or result.solver == "cg", "'cholesky' or 'cg'")
+  return result
+end
+
+-- A solver writes the factors of one row into x, given `rows` [entries, factors], the factors of the
+-- entries on the other side, and their weights w [entries].
+---@type table<string, fun(work: table, x: lkrun.Tensor, rows: lkrun.Tensor, weights: lkrun.Tensor)>
+local solvers = {}
+
+function solvers.cholesky(work, x, rows, weights)
+  local count, factors = rows:size(1), rows:size(2)
+  local columns = rows:t()
+  local weighted = rows:clone():mul(weights:view(count, 1):expand(count, factors))
+  work.matrix:copy(work.gram):addmm(columns, weighted)
+  x:addmv(columns, weights + 1, 1, 0)
+  lk.linalg.cholesky_solve(work.matrix, x, true)
+end
+
+function solvers.cg(work, x, rows, weights)
+  local columns, residual, direction, image = rows:t(), work.residual, work.direction, work.image
+  -- b - A x, the entries' part of both in one product: 1 + w - w (y x).
+  local entries = rows:mv(x):mul(weights):mul(-1):add(weights):add(1)
+  residual:addmv(columns, entries, 1, 0):addmv(work.gram, x, -1)
+  direction:copy(residual)
+  local square = residual:dot(residual)
+  for _ = 1, work.steps do
+    if square < 1e-20 then return end
+    rows:mv(direction, entries):mul(weights)
+    image:addmv(columns, entries, 1, 0):addmv(work.gram, direction)
+    local step = square / direction:dot(image)
+    x:axpy(step, direction)
+    residual:axpy(-step, image)
+    local last = square
+    square = residual:dot(residual)
+    direction:mul(square / last):add(residual)
+  end
+end
+
+-- The operation. A task is a range of rows of one side, to be solved, or drawn at random to begin.
+local function update_rows(shared, task)
+  local side = shared[task.side]
+  if task.draw then
+    local count = task.last - task.first + 1
+    side.own:narrow(1, task.first, count)
+      :copy(lk.tensor.randn({ count, shared.factors }, "f32"):mul(INITIAL_SPREAD))
+    return
+  end
+  local function vector() return lk.tensor.zeros({ shared.factors }, "f32") end
+  local work = {
+    gram = side.gram, steps = shared.steps,
+    matrix = lk.tensor.zeros({ shared.factors, shared.factors }, "f32"),
+    residual = vector(), direction = vector(), image = vector(),
+  }
+  local solve = solvers[shared.solver]
+  for row = task.first, task.last do
+    local x = side.own:select(1, row)
+    local entries, values = side.matrix:row(row)
+    if #entries == 0 then
+      x:zero()
+    else
+      solve(work, x, side.other:index(entries), values * shared.weight)
+    end
+  end
+end
+
+local function tasks_for(side, count, draw)
+  local tasks = {}
+  for chunk in lk.WorkChunks.create(count):tasks() do
+    tasks[#tasks + 1] = { side = side, first = chunk[1], last = chunk[2], draw = draw }
+  end
+  return tasks
+end
+
+--- Trains a model on all CPUs, in worker processes. The result depends on the matrix and the
+--- options, and not on n_jobs.
+---@param matrix lkrun.Sparse # [users, items]: how much each user had of each item, above 0
+---@param options? lkrec.als.implicit.Options
+---@return lkrec.als.implicit.Model
+-- Raises for an unknown option or one out of range.
+function implicit.train(matrix, options)
+  options = with_defaults(options or {})
+  local users, items = matrix:size(1), matrix:size(2)
+  local function zeros(...) return lk.tensor.zeros({ ... }, "f32") end
+  local factors = options.factors
+  local of_users, of_items = zeros(users, factors), zeros(items, factors)
+  local gram = zeros(factors, factors)
+  local ridge = zeros(factors, factors)
+  for k = 1, factors do ridge:set(k, k, options.regularization) end
+
+  local shared = {
+    users = { matrix = matrix, own = of_users, other = of_items, gram = gram },
+    items = { matrix = matrix:t(), own = of_items, other = of_users, gram = gram },
+    factors = factors, weight = options.weight, solver = options.solver, steps = options.steps,
+  }
+  local bar <close> = options.progress == true and lk.invoke_progress {
+    label = "ALS", total = options.epochs * (users + items), unit = "rows",
+  } or nil
+  local progress = bar or options.progress or nil
+  local invoker <close> = lk.invoker(shared, update_rows, {
+    n_jobs = options.n_jobs, seed = options.seed, writable = { of_users, of_items, gram },
+  })
+
+  local function run(tasks, shown)
+    for i in invoker:map(tasks) do
+      if shown then shown:update(tasks[i].last - tasks[i].first + 1) end
+    end
+  end
+  local user_tasks, item_tasks = tasks_for("users", users), tasks_for("items", items)
+  run(tasks_for("items", items, true))
+  for _ = 1, options.epochs do
+    lk.linalg.syrk(of_items, gram):add(ridge)
+    run(user_tasks, progress)
+    lk.linalg.syrk(of_users, gram):add(ridge)
+    run(item_tasks, progress)
+  end
+  return { kind = KIND, user_factors = of_users, item_factors = of_items }
+end
+
+--- The scores of all items for some users.
+---@param model lkrec.als.implicit.Model
+---@param users integer[]|lkrun.Tensor # user indices
+---@param out? lkrun.Tensor # [#users, items], f32: where to put them
+---@return lkrun.Tensor # [#users, items], f32
+function implicit.scores(model, users, out)
+  return model.user_factors:index(users):mm(model.item_factors:t(), out)
+end
+
+--- The score of each of some pairs.
+---@param model lkrec.als.implicit.Model
+---@param users integer[]|lkrun.Tensor # user index of each pair
+---@param items integer[]|lkrun.Tensor # item index of each pair
+---@return lkrun.Tensor # [#users], f32
+function implicit.predict(model, users, items)
+  return model.user_factors:index(users):mul(model.item_factors:index(items)):sum(2)
+end
+
+--- The same model for some of the items only, in that order.
+---@param model lkrec.als.implicit.Model
+---@param items integer[]|lkrun.Tensor # item indices
+---@return lkrec.als.implicit.Model
+function implicit.for_items(model, items)
+  return {
+    kind = KIND, user_factors = model.user_factors, item_factors = model.item_factors:index(items),
+  }
+end
+
+--- How many users and items the model knows.
+---@param model lkrec.als.implicit.Model
+---@return integer users
+---@return integer items
+function implicit.size(model) return model.user_factors:size(1), model.item_factors:size(1) end
+
+return implicit

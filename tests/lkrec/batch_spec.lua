@@ -1,0 +1,180 @@
+local lk = require "lkrun"
+local batch = require "lkrec.batch"
+
+local users, items = 300, 4000 -- more scores than one block of users holds
+local stream = lk.random.stream(3)
+
+-- Factors that are small integers, so that scores are exact and many of them equal.
+local function small_integers(rows)
+  local t = lk.tensor.zeros({ rows, 2 }, "f32")
+  for i = 1, rows do
+    for k = 1, 2 do t:set(i, k, stream:integer(-3, 3)) end
+  end
+  return t
+end
+
+local model = {
+  kind = "lkrec.als.implicit", user_factors = small_integers(users), item_factors = small_integers(items),
+}
+
+-- The plain definition: the n best by score, then by index, of those that are allowed.
+local function plainly(user, n, allowed)
+  local x, y = model.user_factors:get(user, 1), model.user_factors:get(user, 2)
+  local best = {}
+  for item = 1, items do
+    if allowed(item) then
+      local score = x * model.item_factors:get(item, 1) + y * model.item_factors:get(item, 2)
+      local place = #best + 1
+      while place > 1 and best[place - 1].score < score do place = place - 1 end
+      if place <= n then
+        table.insert(best, place, { item = item, score = score })
+        best[n + 1] = nil
+      end
+    end
+  end
+  return best
+end
+
+local function check(recommendations, row, expected, n)
+  local found = {}
+  for place = 1, n do
+    local item = recommendations.items:get(row, place)
+    found[place] = item ~= 0 and { item = item, score = recommendations.scores:get(row, place) } or nil
+  end
+  assert.same(expected, found)
+end
+
+local function everything() return true end
+
+describe("lkrec.batch.recommend", function()
+  it("gives the best items, those with equal scores by index, for every number of workers", function()
+    local expected = {}
+    for user = 1, users, 23 do expected[user] = plainly(user, 3, everything) end
+    local first
+    for _, n_jobs in ipairs { 1, 2, 3 } do
+      local recommendations = batch.recommend(model, nil, { n = 3, n_jobs = n_jobs })
+      assert.equal(users, #recommendations.users)
+      for user, best in pairs(expected) do check(recommendations, user, best, 3) end
+      first = first or recommendations
+      assert.is_true(first.items:equal(recommendations.items))
+      assert.is_true(first.scores:equal(recommendations.scores))
+    end
+  end)
+
+  it("leaves out what each user has", function()
+    local rows, columns, has = {}, {}, {}
+    for user = 1, users do
+      has[user] = {}
+      for _ = 1, 200 do
+        local item = stream:integer(1, items)
+        if not has[user][item] then
+          has[user][item] = true
+          rows[#rows + 1], columns[#columns + 1] = user, item
+        end
+      end
+    end
+    local matrix = lk.sparse.csr(rows, columns, lk.tensor.ones({ #rows }, "f32"), { users, items })
+    local recommendations = batch.recommend(model, nil, { n = 5, exclude = matrix, n_jobs = 2 })
+    for user = 1, users, 31 do
+      check(recommendations, user, plainly(user, 5, function(item) return not has[user][item] end), 5)
+    end
+  end)
+
+  it("serves the users that are named, in their order, and one twice", function()
+    local recommendations = batch.recommend(model, { 200, 3, 200 }, { n = 2, n_jobs = 1 })
+    assert.same({ 200, 3, 200 }, recommendations.users)
+    for row, user in ipairs { 200, 3, 200 } do check(recommendations, row, plainly(user, 2, everything), 2) end
+    assert.same({ 0, 4 }, batch.recommend(model, {}, { n = 4 }).items:size())
+  end)
+
+  it("chooses from candidates, in any order and repeated", function()
+    local candidates = { 3999, 17, 2000, 17, 5, 3000 }
+    local allowed = {}
+    for _, item in ipairs(candidates) do allowed[item] = true end
+    local exclude = lk.sparse.csr({ 1, 1, 1 }, { 17, 18, 3999 }, { 1, 1, 1 }, { users, items })
+    local options = { n = 4, candidates = candidates, exclude = exclude, n_jobs = 2 }
+    local recommendations = batch.recommend(model, { 1, 2 }, options)
+    check(recommendations, 2, plainly(2, 4, function(item) return allowed[item] end), 4)
+    allowed[17], allowed[3999] = nil, nil
+    check(recommendations, 1, plainly(1, 4, function(item) return allowed[item] end), 4)
+  end)
+
+  it("ends a short list with 0", function()
+    local recommendations = batch.recommend(model, { 1 }, {
+      n = 4, candidates = { 10, 20, 30 }, n_jobs = 1,
+      exclude = lk.sparse.csr({ 1 }, { 20 }, { 1 }, { users, items }),
+    })
+    local found = recommendations.items:select(1, 1):totable()
+    table.sort(found)
+    assert.same({ 0, 0, 10, 30 }, found)
+    assert.same({ 0, 0 }, recommendations.items:narrow(2, 3, 2):select(1, 1):totable())
+    assert.equal(-math.huge, recommendations.scores:get(1, 3))
+    assert.equal(-math.huge, recommendations.scores:get(1, 4))
+    assert.same({ 0, 0 }, batch.recommend(model, { 1 }, { n = 2, candidates = {} }).items:select(1, 1):totable())
+  end)
+
+  it("counts users in a progress of the caller's", function()
+    local progress <close> = lk.invoke_progress { total = users }
+    batch.recommend(model, nil, { n_jobs = 2, progress = progress })
+    assert.equal(users, progress.finished)
+  end)
+
+  it("recommends by popularity", function()
+    local popular = { kind = "lkrec.popularity", users = 2, counts = lk.tensor.from({ 1, 5, 5, 0 }, "f32") }
+    local recommendations = batch.recommend(popular, nil, { n = 3, n_jobs = 1 })
+    assert.same({ { 2, 3, 1 }, { 2, 3, 1 } }, recommendations.items:totable())
+  end)
+
+  it("refuses what it cannot use", function()
+    local function refused(expected, ...)
+      local done, message = pcall(batch.recommend, ...)
+      assert.is_false(done)
+      assert.matches("lkrun: lkrec.batch.recommend: " .. expected, message)
+    end
+    refused("a model of kind 'os'; expected one of lkrec.als.implicit, lkrec.popularity", { kind = "os" })
+    refused("nil; expected one of", nil)
+    refused("users%[2%] is 301; expected an index in %[1, 300%]", model, { 1, 301 })
+    refused("users%[1%] is 0", model, { 0 })
+    refused("candidate 4001; expected an index in %[1, 4000%]", model, nil, { candidates = { 1, 4001 } })
+    refused("n is 0; expected an integer of at least 1", model, nil, { n = 0 })
+    refused("exclude is %[2, 2%]; expected %[300, 4000%]", model, nil,
+      { exclude = lk.sparse.csr({ 1 }, { 1 }, { 1 }, { 2, 2 }) })
+  end)
+end)
+
+describe("lkrec.batch.each", function()
+  it("gives user, rank, item and score, and passes over the ends of short lists", function()
+    local seen = {}
+    for user, rank, item, score in batch.each {
+      users = { 7, 8, 9, 10 },
+      items = lk.tensor.from({ { 4, 2 }, { 0, 0 }, { 5, 0 }, { 0, 0 } }, "i64"),
+      scores = lk.tensor.from({ { 2, 1 }, { 0, 0 }, { 3, 0 }, { 0, 0 } }, "f32"),
+    } do
+      seen[#seen + 1] = { user, rank, item, score }
+    end
+    assert.same({ { 7, 1, 4, 2 }, { 7, 2, 2, 1 }, { 9, 1, 5, 3 } }, seen)
+  end)
+end)
+
+describe("lkrec.batch.score and predict", function()
+  local function product(user, item)
+    local sum = 0
+    for k = 1, 2 do sum = sum + model.user_factors:get(user, k) * model.item_factors:get(item, k) end
+    return sum
+  end
+
+  it("score all items, or pairs", function()
+    local scores = batch.score(model, { 5, 250 })
+    assert.same({ 2, items }, scores:size())
+    assert.equal(product(250, 3999), scores:get(2, 3999))
+    assert.same({ product(9, 1), product(300, 4000) }, batch.predict(model, { 9, 300 }, { 1, 4000 }):totable())
+  end)
+
+  it("refuse what they cannot use", function()
+    assert.has_error(function() batch.predict(model, { 1 }, { 1, 2 }) end,
+      "lkrun: lkrec.batch.predict: 1 users and 2 items; expected one of each for a pair")
+    assert.has_error(function() batch.score(model, { 301 }) end,
+      "lkrun: lkrec.batch.score: users[1] is 301; expected an index in [1, 300]")
+    assert.has_error(function() batch.score({ kind = "x" }) end)
+  end)
+end)
