@@ -279,6 +279,11 @@ static int raise_map(lua_State *L, struct map *map)
     return lua_error(L);
 }
 
+static int raise_pulling(lua_State *L)
+{
+    return raise_error(L, "invoker:map", "its generator is running already; one step at a time");
+}
+
 static int raise_broken(lua_State *L, struct pool *pool, struct map *map)
 {
     lua_pushfstring(L, "lkrun: invoker: %s", pool->reason);
@@ -286,13 +291,14 @@ static int raise_broken(lua_State *L, struct pool *pool, struct map *map)
     return lua_error(L);
 }
 
-static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool returned);
+static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool returned,
+                         int status);
 
 static int continue_step(lua_State *L, int status, lua_KContext context)
 {
     struct map *map = lua_touserdata(L, lua_upvalueindex(STEP_MAP));
     if (map->pool && map->pool->in_place)
-        return step_in_place(L, map->pool, map, context == 1);
+        return step_in_place(L, map->pool, map, context == 1, status);
     if (context == 1)
         end_pull(L, map, status);
     bool noted = false;
@@ -301,8 +307,7 @@ static int continue_step(lua_State *L, int status, lua_KContext context)
         if (!pool)
             return 0;
         if (map->pulling)
-            return raise_error(L, "invoker:map",
-                               "its generator is running already; one step at a time");
+            return raise_pulling(L);
         uint32_t count;
         struct worker *worker;
         struct outcome outcome;
@@ -347,21 +352,40 @@ static int step(lua_State *L)
 
 /* --- in place --- */
 
-static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool returned)
+/* Pushes the next task; returns false at the end of a sequence. A generator's values are there when
+ * it has returned, which after a yield is in continue_step. */
+static bool push_task(lua_State *L, struct map *map, int *status)
+{
+    if (map->length >= 0) {
+        if (map->pulled >= (uint64_t)map->length)
+            return false;
+        lua_geti(L, lua_upvalueindex(STEP_FUNCTION), (lua_Integer)map->pulled + 1);
+        return true;
+    }
+    map->pulling = true;
+    for (int i = STEP_FUNCTION; i <= STEP_CONTROL; i++)
+        lua_pushvalue(L, lua_upvalueindex(i));
+    *status = lua_pcallk(L, 2, LUA_MULTRET, 0, 1, continue_step);
+    return true;
+}
+
+/* `status`: of the generator, if it has `returned`. */
+static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool returned,
+                         int status)
 {
     static struct buffer task_bytes,
         result_bytes; /* reused; nested invokers have taken theirs out */
     if (!returned) {
         signal_raise_if_pending(L);
-        if (map->length >= 0) {
-            if (map->pulled >= (uint64_t)map->length)
-                return finish_map(L, map, lua_upvalueindex(STEP_MAP));
-            lua_geti(L, lua_upvalueindex(STEP_FUNCTION), (lua_Integer)map->pulled + 1);
-        } else {
-            for (int i = STEP_FUNCTION; i <= STEP_CONTROL; i++)
-                lua_pushvalue(L, lua_upvalueindex(i));
-            lua_callk(L, 2, LUA_MULTRET, 1, continue_step);
-        }
+        if (map->pulling)
+            return raise_pulling(L);
+        if (!push_task(L, map, &status))
+            return finish_map(L, map, lua_upvalueindex(STEP_MAP));
+    }
+    map->pulling = false;
+    if (status != LUA_OK && status != LUA_YIELD) {
+        lua_setiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_ERROR);
+        return raise_map(L, map);
     }
     if (!map->pool)
         return 0;
