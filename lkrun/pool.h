@@ -70,6 +70,8 @@ struct worker_shared {
     _Atomic uint64_t busy_since;
     _Atomic uint64_t asked; /* bytes of region it waits for, 0: none */
     _Atomic uint32_t verdict;
+    _Atomic uint32_t
+        news; /* log records and displays posted: they don't wait for results before them */
     /* The template. */
     _Atomic int32_t pid;         /* 0: not forked yet; the kernel sets it before the worker runs */
     _Atomic int32_t start_error; /* errno of the fork that failed */
@@ -143,6 +145,7 @@ struct worker {
     uint32_t begun_seen;         /* tasks begun when last looked at … */
     uint64_t begun_time;         /* … and since when that is so */
     uint64_t busy_seen;          /* busy time when last looked at */
+    uint32_t news_seen;          /* of the worker's news */
     uint64_t head_noted;         /* results published when the host went to sleep */
     uint64_t released;           /* its result ring is given back up to here */
     struct buffer partial;       /* pieces of a large frame so far */

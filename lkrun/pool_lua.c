@@ -91,6 +91,10 @@ static int pool_new(lua_State *L)
     lua_setiuservalue(L, -2, POOL_PROGRESS);
     if (lua_isuserdata(L, 5))
         pool->progress = progress_check(L, 5);
+    else if (lua_toboolean(L, 5))
+        progress_check_environment(L);
+    if (lua_toboolean(L, 5))
+        progress_install(L);
     if (lua_getfield(L, 3, "writable") == LUA_TTABLE)
         mark_writable(L, lua_gettop(L));
     lua_pop(L, 1);

@@ -128,10 +128,15 @@ void pool_look_around(struct pool *pool)
     for (int i = 0; i < pool->options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
         grant_room(worker);
-        /* A ring that is filling up would make its worker wait for the consumer. */
+        /* A ring that is filling up would make its worker wait for the consumer; and what the user
+         * should see now may lie behind results that are not due. */
         uint64_t head = atomic_load_explicit(&worker->shared->results.head, memory_order_acquire);
-        if (head - worker->results.at > RING_SIZE / 2 && pool->stored_bytes < MAX_STORED)
+        uint32_t news = atomic_load_explicit(&worker->shared->news, memory_order_acquire);
+        bool is_filling = head - worker->results.at > RING_SIZE / 2;
+        if ((is_filling || news != worker->news_seen) && pool->stored_bytes < MAX_STORED) {
+            worker->news_seen = news;
             pool_drain(pool, worker, 0);
+        }
         if (worker_is_usable(worker) && worker->window < smallest)
             smallest = worker->window;
     }

@@ -3,6 +3,8 @@
  * That reaches print, io.write and file:write however the program holds them (`local print = print`
  * at its head included) and C code, and costs nothing while no bar is drawn.
  *
+ * A worker is captured for good: its lines go out as they are finished, and it knows that they did.
+ *
  * Main invariant: while `captured`, every stream here and every handle of an installed state points
  * to `around`; otherwise to `original`. Nothing is left unwritten in the one that isn't in use. */
 #include "terminal_stdio.h"
@@ -13,6 +15,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdio_ext.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,6 +32,8 @@ static struct stream streams[2] = {
     {.descriptor = STDERR_FILENO, .variable = &stderr},
 };
 static bool captured;
+static bool in_worker;
+static uint64_t written; /* times that a worker's streams were */
 
 /* The file handles of one Lua state; a userdata of it that the registry holds. */
 struct handles {
@@ -40,7 +45,14 @@ static struct handles *installed;
 static ssize_t write_around(void *cookie, const char *bytes, size_t length)
 {
     const struct stream *stream = cookie;
-    return terminal_output(stream->descriptor, bytes, length) ? (ssize_t)length : 0;
+    bool done;
+    if (in_worker) {
+        written++;
+        done = terminal_write_all(stream->descriptor, bytes, length);
+    } else {
+        done = terminal_output(stream->descriptor, bytes, length);
+    }
+    return done ? (ssize_t)length : 0;
 }
 
 static bool needs_capture(const struct stream *stream)
@@ -70,6 +82,25 @@ static void point_handles(struct handles *handles, int which, FILE *from, FILE *
             handles->handle[which]->f = to;
 }
 
+static bool make_around(struct stream *stream)
+{
+    if (!stream->around) {
+        stream->around = fopencookie(stream, "w", (cookie_io_functions_t){.write = write_around});
+        /* So that fileno and isatty go on telling the truth about it. */
+        if (stream->around)
+            stream->around->_fileno = stream->descriptor;
+    }
+    return stream->around;
+}
+
+static void turn_to_around(int which)
+{
+    struct stream *stream = &streams[which];
+    stream->original = *stream->variable;
+    *stream->variable = stream->around;
+    point_handles(installed, which, stream->original, stream->around);
+}
+
 void stdio_capture(void)
 {
     if (captured)
@@ -77,37 +108,23 @@ void stdio_capture(void)
     captured = true;
     for (int i = 0; i < 2; i++) {
         struct stream *stream = &streams[i];
-        if (!needs_capture(stream))
+        if (!needs_capture(stream) || !make_around(stream))
             continue;
-        if (!stream->around) {
-            stream->around =
-                fopencookie(stream, "w", (cookie_io_functions_t){.write = write_around});
-            if (!stream->around)
-                continue;
-            /* So that fileno and isatty go on telling the truth about it. */
-            stream->around->_fileno = stream->descriptor;
-        }
-        FILE *original = *stream->variable;
-        fflush(original);
-        setvbuf(stream->around, NULL, buffering(original, stream->descriptor), BUFSIZ);
-        stream->original = original;
-        *stream->variable = stream->around;
-        point_handles(installed, i, original, stream->around);
+        fflush(*stream->variable);
+        setvbuf(stream->around, NULL, buffering(*stream->variable, stream->descriptor), BUFSIZ);
+        turn_to_around(i);
     }
 }
 
-static void release(bool flush)
+void stdio_release(void)
 {
-    if (!captured)
+    if (!captured || in_worker)
         return;
     for (int i = 0; i < 2; i++) {
         struct stream *stream = &streams[i];
         if (!stream->original)
             continue;
-        if (flush)
-            fflush(stream->around);
-        else
-            __fpurge(stream->around);
+        fflush(stream->around);
         if (*stream->variable == stream->around)
             *stream->variable = stream->original;
         point_handles(installed, i, stream->around, stream->original);
@@ -116,14 +133,23 @@ static void release(bool flush)
     captured = false;
 }
 
-void stdio_release(void)
-{
-    release(true);
-}
-
 void stdio_enter_worker(void)
 {
-    release(false);
+    in_worker = captured = true;
+    for (int i = 0; i < 2; i++) {
+        struct stream *stream = &streams[i];
+        if (!make_around(stream))
+            continue;
+        __fpurge(*stream->variable);
+        setvbuf(stream->around, NULL, _IOLBF, 1 << 16);
+        if (!stream->original)
+            turn_to_around(i);
+    }
+}
+
+uint64_t stdio_written(void)
+{
+    return written;
 }
 
 static int forget_state(lua_State *L)

@@ -2,6 +2,7 @@
 #ifndef LKRUN_TERMINAL_STDIO_H
 #define LKRUN_TERMINAL_STDIO_H
 
+#include <stdint.h>
 #include <lua.h>
 
 /* Makes io.stdout and io.stderr of this state follow what is below. Once per state; more do
@@ -11,6 +12,9 @@ void stdio_install(lua_State *L);
  * output_write, and so above the bar. Each call is undone by stdio_release. */
 void stdio_capture(void);
 void stdio_release(void);
-void stdio_enter_worker(void); /* as stdio_release, and drops what the parent had not written yet */
+/* In a new worker: drops what the parent had not written yet; from now on stdout and stderr go out
+ * line by line, and stdio_written counts how often something did. */
+void stdio_enter_worker(void);
+uint64_t stdio_written(void);
 
 #endif

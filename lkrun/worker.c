@@ -26,6 +26,7 @@
 #include "progress.h"
 #include "region.h"
 #include "signals.h"
+#include "terminal_stdio.h"
 #include "worker_sinks.h"
 
 /* Task tensors fetched since the last collection, above which one is due: their userdata are small,
@@ -93,6 +94,10 @@ void worker_post(uint16_t kind, uint16_t flags, const char *bytes, size_t length
     for (; length > piece; bytes += piece, length -= piece)
         put_frame(RESULT_PART, 0, bytes, piece);
     put_frame(kind, flags, bytes, length);
+    if (kind == RESULT_LOG || kind == RESULT_PROGRESS) { /* for eyes, now */
+        atomic_fetch_add_explicit(&site.shared->news, 1, memory_order_release);
+        announce();
+    }
 }
 
 static bool has_grant(void *unused)
@@ -155,14 +160,17 @@ static void tell_freed(void)
     }
 }
 
-/* Whether the pipes hold output that the host should print before it delivers the next result. C
- * code and child programs write behind our back, so the pipes are asked; but not after every one of
- * a million short tasks. */
+/* Whether the pipes hold output that the host should print before it delivers the next result. What
+ * doesn't go through stdio, child programs above all, is written behind our back, so the pipes are
+ * asked; but not after every one of a million short tasks. */
 static bool has_printed(bool at_once)
 {
-    bool printed = __fpending(stdout) > 0;
-    if (printed)
+    if (__fpending(stdout) > 0)
         fflush(stdout);
+    if (__fpending(stderr) > 0)
+        fflush(stderr);
+    bool printed = stdio_written() != site.written_seen;
+    site.written_seen = stdio_written();
     uint64_t now = ticks();
     if (!printed && !at_once && now - site.output_checked < OUTPUT_TICKS)
         return false;
@@ -290,9 +298,6 @@ static void take_streams(const struct worker *worker)
     dup2(worker->output_end[0], 1);
     dup2(worker->output_end[1], 2);
     close(nothing);
-    static char room[1 << 16];
-    setvbuf(stdout, room, _IOFBF, sizeof room);
-    setvbuf(stderr, NULL, _IOLBF, 0);
 }
 
 static void take_signals(const struct pool_options *options)
@@ -332,6 +337,7 @@ _Noreturn void worker_main(struct pool *pool, lua_State *L, int place)
                 RING_SIZE);
     region_enter_worker();
     config_enter_worker(&pool->options.worker);
+    progress_install(L);
     progress_enter_worker();
     worker_install_sinks(&site);
     write_epoch++;
