@@ -13,6 +13,10 @@
 /* Of the encoding; where it is stored its owner writes this first. Messages carry none. */
 #define CODEC_VERSION 1
 
+/* Tables nested in each other: what a receiver's Lua stack of a million slots has room for. */
+#define CODEC_MAX_DEPTH      200000
+#define CODEC_MAX_DEPTH_TEXT "200,000"
+
 /* How tensors above REGION_THRESHOLD bytes travel beside the bytes. With no port they lie inline.
  */
 struct codec_port {

@@ -279,8 +279,10 @@ static bool open_table(struct encoder *e)
         lua_pop(L, 1);
         return true;
     }
+    if (e->depth == CODEC_MAX_DEPTH)
+        return fail(e, "nested too deep to be sent; " CODEC_MAX_DEPTH_TEXT " tables are the most");
     if (!lua_checkstack(L, 8))
-        return fail(e, "nested too deep to be sent");
+        return fail(e, "no room on the stack to send it");
     char *at = reserve(e, 9);
     if (!at)
         return false;
@@ -391,44 +393,25 @@ static bool put_tree(struct encoder *e)
     return true;
 }
 
-/* "function", "userdata (FILE*)": the value at the top of the stack, in words. */
-static void describe(lua_State *L, bool is_key, char *text, size_t size)
-{
-    int type = lua_type(L, -1);
-    if (tensor_test(L, -1))
-        snprintf(text, size, "tensor");
-    else if (sparse_test(L, -1))
-        snprintf(text, size, "sparse matrix");
-    else if (type == LUA_TTABLE && !is_key)
-        snprintf(text, size, "table with a metatable");
-    else if (type == LUA_TTHREAD)
-        snprintf(text, size, "coroutine");
-    else if (type == LUA_TLIGHTUSERDATA)
-        snprintf(text, size, "light userdata");
-    else if (type == LUA_TUSERDATA && luaL_getmetafield(L, -1, "__name") == LUA_TSTRING)
-        snprintf(text, size, "userdata (%s)", lua_tostring(L, -1));
-    else
-        snprintf(text, size, "%s", lua_typename(L, type));
-}
-
 /* Leaves the message of what failed, in place of all that the encoding has on the stack. */
 static void push_problem(struct encoder *e, const char *root, int ordinal)
 {
     lua_State *L = e->L;
-    char path[PATH_SIZE], numbered[240], type[100];
+    char path[PATH_SIZE], numbered[240], kind[KIND_SIZE];
     if (ordinal > 1)
         snprintf(numbered, sizeof numbered, "%.200s#%d", root, ordinal);
     size_t keys = e->depth - (e->in_key ? 1 : 0);
     path_write(L, ordinal > 1 ? numbered : root, e->base + 2, 2, keys, path);
     if (!e->problem)
-        describe(L, e->in_key, type, sizeof type);
+        kind_write(L, -1, kind);
+    const char *table = lua_istable(L, -1) ? " with a metatable" : "";
     lua_settop(L, e->base);
     if (e->problem)
         lua_pushfstring(L, "%s: %s", path, e->problem);
     else if (e->in_key)
-        lua_pushfstring(L, "%s: a table key that is a %s cannot be sent", path, type);
+        lua_pushfstring(L, "%s: a table key that is a %s cannot be sent", path, kind);
     else
-        lua_pushfstring(L, "%s: a %s cannot be sent", path, type);
+        lua_pushfstring(L, "%s: a %s%s cannot be sent", path, kind, table);
 }
 
 static void free_memory(struct encoder *e)

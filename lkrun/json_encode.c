@@ -14,7 +14,6 @@
 
 #include "json_writer.h"
 #include "path.h"
-#include "sparse.h"
 
 #define BUFFER_CLASS "lkrun.json.buffer"
 #define MAX_INDENT   16
@@ -234,7 +233,7 @@ static void put_value(struct json_writer *w)
 {
     lua_State *L = w->L;
     luaL_checkstack(L, 12, "too many nested tables");
-    char problem[100];
+    char problem[KIND_SIZE + 20];
     const struct tensor *tensor;
     switch (lua_type(L, -1)) {
     case LUA_TBOOLEAN:
@@ -266,13 +265,13 @@ static void put_value(struct json_writer *w)
             json_put_tensor(w, tensor);
             return;
         }
-        if (sparse_test(L, -1))
-            json_raise_here(w, "a sparse matrix has no JSON; its parts have");
         break;
     case LUA_TNIL:
         json_raise_here(w, "nil has no JSON; lk.null has");
     }
-    snprintf(problem, sizeof problem, "a %s has no JSON", luaL_typename(L, -1));
+    char kind[KIND_SIZE];
+    kind_write(L, -1, kind);
+    snprintf(problem, sizeof problem, "a %s has no JSON", kind);
     json_raise_here(w, problem);
 }
 

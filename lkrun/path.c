@@ -4,6 +4,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <lauxlib.h>
+
+#include "sparse.h"
+#include "tensor.h"
 
 #define ROOT_MAX   200 /* bytes */
 #define STRING_MAX 48  /* bytes of a key that are shown */
@@ -107,4 +111,27 @@ void path_write(lua_State *L, const char *root, int first, int step, size_t coun
         }
         add_key(L, &text, first + step * (int)i);
     }
+}
+
+void kind_write(lua_State *L, int index, char text[KIND_SIZE])
+{
+    int type = lua_type(L, index);
+    const char *kind = lua_typename(L, type);
+    if (type == LUA_TTHREAD)
+        kind = "coroutine";
+    else if (type == LUA_TLIGHTUSERDATA)
+        kind = "light userdata";
+    else if (tensor_test(L, index))
+        kind = "tensor";
+    else if (sparse_test(L, index))
+        kind = "sparse matrix";
+    else if (type == LUA_TUSERDATA && luaL_getmetafield(L, index, "__name") != LUA_TNIL) {
+        if (lua_type(L, -1) == LUA_TSTRING)
+            snprintf(text, KIND_SIZE, "userdata (%s)", lua_tostring(L, -1));
+        else
+            snprintf(text, KIND_SIZE, "userdata");
+        lua_pop(L, 1);
+        return;
+    }
+    snprintf(text, KIND_SIZE, "%s", kind);
 }

@@ -1,4 +1,5 @@
-/* Where a value stands inside another, as a Lua program would write it: task[3].name["a b"]. */
+/* Where a value stands inside another, as a Lua program would write it: task[3].name["a b"]; and
+ * what kind of value it is, in words. */
 #ifndef LKRUN_PATH_H
 #define LKRUN_PATH_H
 
@@ -11,5 +12,9 @@
  * Allocates nothing in Lua, and never raises. */
 void path_write(lua_State *L, const char *root, int first, int step, size_t count,
                 char text[PATH_SIZE]);
+
+#define KIND_SIZE 100
+/* "function", "coroutine", "sparse matrix", "userdata (FILE*)" … May raise for lack of memory. */
+void kind_write(lua_State *L, int index, char text[KIND_SIZE]);
 
 #endif

@@ -184,8 +184,11 @@ describe("other values", function()
 
   it("what has no JSON is named", function()
     refused("lkrun: lk.json.encode: value.f: a function has no JSON", json.encode, { f = print })
-    refused("lkrun: lk.json.encode: value: a userdata has no JSON", json.encode, io.stdout)
-    refused("lkrun: lk.json.encode: value: a thread has no JSON", json.encode, coroutine.create(print))
+    refused("lkrun: lk.json.encode: value: a userdata (FILE*) has no JSON", json.encode, io.stdout)
+    refused("lkrun: lk.json.encode: value: a coroutine has no JSON", json.encode, coroutine.create(print))
+    local one = lk.tensor.from({ 1 }, "i64")
+    local matrix = lk.sparse.csr(one, one, lk.tensor.ones { 1 }, { 1, 1 })
+    refused("lkrun: lk.json.encode: value[1]: a sparse matrix has no JSON", json.encode, { matrix })
   end)
 end)
 
