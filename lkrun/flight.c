@@ -5,10 +5,8 @@
 
 #include "region.h"
 
-static bool make_room(struct flight_queue *queue)
+bool flights_grow(struct flight_queue *queue)
 {
-    if (queue->count < queue->capacity)
-        return true;
     uint32_t capacity = queue->capacity ? queue->capacity * 2 : 16;
     struct flight *items = malloc(capacity * sizeof *items);
     if (!items)
@@ -24,7 +22,7 @@ static bool make_room(struct flight_queue *queue)
 
 bool flights_push(struct flight_queue *queue, const struct flight *flight)
 {
-    if (!make_room(queue))
+    if (queue->count == queue->capacity && !flights_grow(queue))
         return false;
     queue->count++;
     *flights_at(queue, queue->count - 1) = *flight;
@@ -33,7 +31,7 @@ bool flights_push(struct flight_queue *queue, const struct flight *flight)
 
 bool flights_push_front(struct flight_queue *queue, const struct flight *flight)
 {
-    if (!make_room(queue))
+    if (queue->count == queue->capacity && !flights_grow(queue))
         return false;
     queue->first = (queue->first - 1) & (queue->capacity - 1);
     queue->count++;

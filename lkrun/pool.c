@@ -207,6 +207,34 @@ bool pool_submit(struct pool *pool, lua_State *L, int index, const char *root,
     return true;
 }
 
+bool pool_submit_scalar(struct pool *pool, lua_State *L, int index, uint64_t task,
+                        struct worker *worker)
+{
+    const size_t most = frame_size(CODEC_SCALAR_MAX);
+    if (ring_room(&worker->tasks, most) < most)
+        return false;
+    struct frame *frame = (struct frame *)(void *)ring_place(&worker->tasks);
+    size_t length = codec_put(L, index, (char *)(frame + 1));
+    struct flight *flight = length ? flights_new(&worker->flights) : NULL;
+    if (!flight)
+        return false;
+    *frame = (struct frame){(uint32_t)length, TASK_VALUE, 0, task};
+    flight->index = task;
+    flight->offset = worker->tasks.at;
+    flight->length = (uint32_t)length;
+    flight->kind = TASK_VALUE;
+    ring_advance(&worker->tasks, frame_size(length));
+    worker->unpublished++;
+    pool->bytes_out += length;
+    struct map *map = pool->map;
+    if (map->slots) {
+        struct slot *slot = &map->slots[task & (map->capacity - 1)];
+        slot->state = SLOT_AT_WORKER;
+        slot->worker = (uint16_t)(worker - pool->workers);
+    }
+    return true;
+}
+
 void pool_feed_backlog(struct pool *pool)
 {
     uint32_t count;
@@ -234,6 +262,14 @@ bool pool_may_pull(const struct pool *pool)
     const struct map *map = pool->map;
     return map && !map->exhausted && !map->pulling && !pool->backlog.count &&
            map->pulled - map->delivered < MAX_PULLED && pool->stored_bytes < MAX_STORED;
+}
+
+bool pool_has_plenty(const struct pool *pool)
+{
+    uint64_t ahead = 0;
+    for (int i = 0; i < pool->options.jobs; i++)
+        ahead += pool->workers[i].window;
+    return pool->map->pulled - pool->map->delivered > ahead + ahead / 2;
 }
 
 /* --- taking back --- */

@@ -248,7 +248,7 @@ struct pool {
 /* Nanoseconds of work ahead of a worker, at least. */
 #define HORIZON 1000000.0
 /* Unbegun tasks of a worker, and bytes of results that wait for their turn, at most. */
-#define MAX_WINDOW (1u << 16)
+#define MAX_WINDOW 4096u
 #define MAX_STORED ((size_t)64 << 20)
 
 uint64_t clock_coarse(void); /* nanoseconds, a few milliseconds behind, at a quarter of the cost */
@@ -272,6 +272,7 @@ static inline bool worker_is_busy(const struct worker *worker)
 }
 
 /* --- flights --- */
+bool flights_grow(struct flight_queue *queue); /* false: no memory */
 bool flights_push(struct flight_queue *queue, const struct flight *flight); /* false: no memory */
 bool flights_push_front(struct flight_queue *queue,
                         const struct flight *flight); /* false: no memory */
@@ -281,6 +282,15 @@ static inline struct flight *flights_at(const struct flight_queue *queue, uint32
 {
     return &queue->items[(queue->first + i) & (queue->capacity - 1)];
 }
+/* A new last flight, all zero; NULL: no memory. */
+static inline struct flight *flights_new(struct flight_queue *queue)
+{
+    if (queue->count == queue->capacity && !flights_grow(queue))
+        return NULL;
+    struct flight *flight = flights_at(queue, queue->count++);
+    *flight = (struct flight){0};
+    return flight;
+}
 void flight_discard(struct flight *flight); /* frees what it owns */
 
 /* --- pool.c: what runs where next --- */
@@ -288,11 +298,17 @@ void flight_discard(struct flight *flight); /* frees what it owns */
  * `worker` if there is one. False with a message pushed when it can't be sent. */
 bool pool_submit(struct pool *pool, lua_State *L, int index, const char *root,
                  struct flight *flight, struct worker *worker);
+/* The same for a value that codec_put takes, straight onto the worker's ring, as task `task` of the
+ * map. False, and nothing done, where pool_submit is needed. */
+bool pool_submit_scalar(struct pool *pool, lua_State *L, int index, uint64_t task,
+                        struct worker *worker);
 /* A worker that should have more tasks, and how many; NULL: none. */
 struct worker *pool_hungry(struct pool *pool, uint32_t *count);
 void pool_publish(struct worker *worker);
 void pool_feed_backlog(struct pool *pool);
 bool pool_may_pull(const struct pool *pool);
+/* Whether so many tasks are out or wait to be delivered that delivering comes first. */
+bool pool_has_plenty(const struct pool *pool);
 /* Takes the newest of a worker's unbegun tasks back to the front of the backlog, all but `keep`. */
 void pool_take_back(struct pool *pool, struct worker *worker, uint32_t keep);
 /* --- pool_watch.c: news, balance, sleep --- */
@@ -311,6 +327,9 @@ bool pool_recall(struct pool *pool, uint64_t number);
 /* The next result of the map, if it is in. outcome_finish gives its bytes back. */
 bool pool_next(struct pool *pool, struct outcome *outcome);
 void outcome_finish(struct pool *pool, struct outcome *outcome);
+/* The common case at a few nanoseconds: pushes index and result of an ordered map's next task and
+ * is done with it, if it is a single scalar on its worker's ring. False, and nothing done, else. */
+bool pool_deliver_scalar(struct pool *pool, lua_State *L);
 /* Takes in all that a worker has published; stops at the result of task `want` of the map
  * (ANY_TASK: of any) and gives its frame. */
 #define ANY_TASK UINT64_MAX
@@ -380,10 +399,10 @@ struct task {
     struct buffer *out; /* the encoded result is appended here */
     bool drew;          /* out: whether it drew random numbers */
 };
-/* Pops model, then func, and pushes the two values that task_run needs. */
+/* Below model and func on top, puts what task_run needs with them: four values in all. */
 void task_prepare(lua_State *L);
 /* Runs func(model, task) and gives RESULT_VALUES or RESULT_ERROR; `prepared`: the absolute index of
- * the first of those two values. */
+ * the first of the four values. */
 enum result_kind task_run(lua_State *L, int prepared, struct task *task);
 /* Appends an encoded failure, as task_run does for an error, of the given fields. */
 struct failure {

@@ -32,6 +32,14 @@ static void take_frame(struct worker *worker, const struct frame *frame)
         pool_release_results(worker);
 }
 
+static void count_result(struct pool *pool, struct worker *worker)
+{
+    worker->committed++;
+    worker->tasks_done++;
+    pool->fruitless = 0;
+    pool->done++;
+}
+
 /* The worker's result for its oldest flight is in: takes that flight. Its tensors may still be in
  * use over there. */
 static struct flight settle_flight(struct pool *pool, struct worker *worker)
@@ -51,10 +59,7 @@ static struct flight settle_flight(struct pool *pool, struct worker *worker)
         worker->held = flight.segments;
         flight.segments = NULL;
     }
-    worker->committed++;
-    worker->tasks_done++;
-    pool->fruitless = 0;
-    pool->done++;
+    count_result(pool, worker);
     return flight;
 }
 
@@ -273,6 +278,38 @@ static bool next_unordered(struct pool *pool, struct map *map, struct outcome *o
     return false;
 }
 
+bool pool_deliver_scalar(struct pool *pool, lua_State *L)
+{
+    struct map *map = pool->map;
+    if (!map->slots || map->delivered == map->pulled)
+        return false;
+    uint64_t index = map->delivered + 1;
+    const struct slot *slot = &map->slots[index & (map->capacity - 1)];
+    if (slot->state != SLOT_AT_WORKER)
+        return false;
+    struct worker *worker = &pool->workers[slot->worker];
+    const struct frame *frame = ring_peek(&worker->results);
+    if (!frame || frame->kind != RESULT_VALUES || frame->flags || worker->partial.length)
+        return false;
+    const struct flight *flight = flights_at(&worker->flights, 0);
+    if (flight->index != index || flight->is_future || flight->is_dropped || flight->segments ||
+        worker->grants)
+        return false;
+    lua_pushinteger(L, (lua_Integer)index);
+    size_t taken = codec_get(L, (const char *)(frame + 1), frame->length);
+    if (!taken || taken != frame->length) {
+        lua_settop(L, 0);
+        return false;
+    }
+    pool->bytes_in += taken;
+    worker->flights.first = (worker->flights.first + 1) & (worker->flights.capacity - 1);
+    worker->flights.count--;
+    count_result(pool, worker);
+    take_frame(worker, frame);
+    map->delivered++;
+    return true;
+}
+
 bool pool_next(struct pool *pool, struct outcome *outcome)
 {
     struct map *map = pool->map;
@@ -296,6 +333,8 @@ void pool_clear_map(struct pool *pool, struct map *map)
 {
     for (uint64_t i = map->delivered + 1; map->slots && i <= map->pulled; i++) {
         struct slot *slot = &map->slots[i & (map->capacity - 1)];
+        if (slot->state != SLOT_STORED)
+            continue;
         free(slot->bytes);
         segments_free(&slot->segments);
     }

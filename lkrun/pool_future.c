@@ -82,7 +82,7 @@ static void run_in_place(lua_State *L, struct pool *pool, struct future *future)
     lua_getiuservalue(L, 1, POOL_MODEL);
     task_prepare(L);
     write_epoch++;
-    outcome.kind = (uint16_t)task_run(L, lua_gettop(L) - 1, &task);
+    outcome.kind = (uint16_t)task_run(L, lua_gettop(L) - 3, &task);
     write_epoch--;
     outcome.bytes = out.data;
     outcome.length = out.length;

@@ -88,25 +88,33 @@ static bool grow_slots(struct map *map)
     return true;
 }
 
+/* On top is what the codec said of a task it calls "task", or nil, the task itself: pushes the
+ * message with the task's index in it. */
+static void name_task(lua_State *L, uint64_t index)
+{
+    const char *said =
+        lua_isnil(L, -1) ? "task: nil cannot be sent; lk.null can" : lua_tostring(L, -1);
+    lua_pushfstring(L, "task[%I]%s", (LUAI_UACINT)index, said + strlen("task"));
+}
+
 /* Takes the value on top of the stack as the next task, for this worker if it has room. */
 static void queue_task(lua_State *L, struct pool *pool, struct map *map, struct worker *worker)
 {
     if (pool->options.ordered && map->pulled - map->delivered + 1 >= map->capacity &&
         !grow_slots(map))
         luaL_error(L, "not enough memory");
+    if (!lua_isnil(L, -1) && pool_submit_scalar(pool, L, -1, map->pulled + 1, worker)) {
+        map->pulled++;
+        return;
+    }
     struct flight flight = {.index = map->pulled + 1};
     if (map->slots)
-        map->slots[flight.index & (map->capacity - 1)] = (struct slot){0};
-    char root[40];
-    snprintf(root, sizeof root, "task[%llu]", (unsigned long long)flight.index);
-    bool sent = false;
-    if (lua_isnil(L, -1))
-        lua_pushfstring(L, "%s: nil cannot be sent; lk.null can", root);
-    else
-        sent = pool_submit(pool, L, lua_absindex(L, -1), root, &flight, worker);
+        map->slots[flight.index & (map->capacity - 1)].state = SLOT_QUEUED;
+    bool sent = !lua_isnil(L, -1) && pool_submit(pool, L, lua_gettop(L), "task", &flight, worker);
     map->pulled++;
     if (sent)
         return;
+    name_task(L, flight.index);
     struct buffer bytes = {0};
     struct failure failure = {.message = lua_tostring(L, -1), .reason = "error", .status = -1};
     failure_encode(L, &failure, &bytes);
@@ -177,12 +185,11 @@ static int continue_pull(lua_State *L, int status, lua_KContext context)
         lua_settop(L, PULL_WORKER);
         left--;
         /* Long tasks, and those of a slow generator, are not held up for the batch. */
-        uint64_t tick = clock_coarse();
-        if (pool->mean == 0 || pool->mean > 10000 || tick != pool->tick) {
+        bool slow = pool->mean == 0 || pool->mean > 10000;
+        if (slow)
             pool_publish(worker);
-            if (tick != pool->tick)
-                break;
-        }
+        if ((slow || left % 8 == 0) && clock_coarse() != pool->tick)
+            break;
     }
     pool_publish(worker);
     lua_settop(L, PULL_CONTROL);
@@ -234,7 +241,6 @@ static int deliver(lua_State *L, struct pool *pool, struct map *map, struct outc
     outcome_finish(pool, outcome);
     map->delivered++;
     pool->until_look -= pool->until_look > 0;
-    pool->left = clock_coarse();
     if (good)
         return 1 + count;
     if (!pool->options.return_errors)
@@ -301,7 +307,7 @@ static int continue_step(lua_State *L, int status, lua_KContext context)
         return step_in_place(L, map->pool, map, context == 1, status);
     if (context == 1)
         end_pull(L, map, status);
-    bool noted = false;
+    bool noted = context != 0;
     for (;;) {
         struct pool *pool = map->pool;
         if (!pool)
@@ -313,7 +319,8 @@ static int continue_step(lua_State *L, int status, lua_KContext context)
         struct outcome outcome;
         if (noted || pool->until_look == 0 || clock_coarse() != pool->tick) {
             pool_look_around(pool);
-            while (map->pool && pool_may_pull(pool) && (worker = pool_hungry(pool, &count))) {
+            while (map->pool && pool_may_pull(pool) && (noted || !pool_has_plenty(pool)) &&
+                   (worker = pool_hungry(pool, &count))) {
                 end_pull(L, map, pull_batch(L, map, worker, count));
                 noted = false;
                 if (clock_coarse() != pool->tick)
@@ -343,11 +350,19 @@ static int step(lua_State *L)
     lua_settop(L, 0);
     if (!pool)
         return 0;
-    if (!pool->in_place && pool->left) {
-        uint64_t away = clock_coarse() - pool->left;
-        pool->away = away > pool->away ? away : pool->away - pool->away / 64;
+    if (pool->in_place)
+        return continue_step(L, LUA_OK, 0);
+    uint64_t now = clock_coarse();
+    if (now != pool->left && pool->left)
+        pool->away = now - pool->left > pool->away ? now - pool->left : pool->away - pool->away / 8;
+    if (pool->until_look && now == pool->tick && pool_deliver_scalar(pool, L)) {
+        pool->until_look--;
+        pool->left = now;
+        return 2;
     }
-    return continue_step(L, LUA_OK, 0);
+    int count = continue_step(L, LUA_OK, 0);
+    pool->left = clock_coarse();
+    return count;
 }
 
 /* --- in place --- */
@@ -400,13 +415,9 @@ static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool 
     bytes.length = out.length = 0;
     struct task task = {
         .index = ++map->pulled, .ordinal = pool->maps, .seed = pool->options.seed, .out = &out};
-    char root[40];
-    snprintf(root, sizeof root, "task[%llu]", (unsigned long long)task.index);
     struct outcome outcome = {.index = task.index, .kind = RESULT_ERROR};
-    bool is_nil = lua_isnil(L, -1);
-    if (is_nil)
-        lua_pushfstring(L, "%s: nil cannot be sent; lk.null can", root);
-    if (is_nil || !codec_encode(L, lua_gettop(L), 1, root, NULL, &bytes)) {
+    if (lua_isnil(L, -1) || !codec_encode(L, lua_gettop(L), 1, "task", NULL, &bytes)) {
+        name_task(L, task.index);
         struct failure failure = {.message = lua_tostring(L, -1), .reason = "error", .status = -1};
         failure_encode(L, &failure, &out);
     } else {
@@ -417,7 +428,7 @@ static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool 
         lua_getiuservalue(L, -2, POOL_MODEL);
         task_prepare(L);
         write_epoch++; /* the task sees the model as a worker would: read-only */
-        outcome.kind = (uint16_t)task_run(L, lua_gettop(L) - 1, &task);
+        outcome.kind = (uint16_t)task_run(L, lua_gettop(L) - 3, &task);
         write_epoch--;
     }
     outcome.bytes = out.data;

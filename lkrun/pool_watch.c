@@ -14,6 +14,10 @@
 /* Results of tasks shorter than SHORT_TASK may wait QUIET_TIME before a sleeping host is woken. */
 #define SHORT_TASK 20000.0  /* nanoseconds */
 #define QUIET_TIME 100000.0 /* nanoseconds */
+/* A worker that has begun nothing for this long sits in a long task: what waits behind it is
+ * shared. It is longer than the time slice for which a ready process may have to wait for its CPU.
+ */
+#define STUCK_TIME 10000000u /* nanoseconds */
 
 static bool is_idle(const struct worker *worker)
 {
@@ -34,7 +38,7 @@ static bool balance(struct pool *pool, uint64_t now)
         uint32_t waiting = worker_is_usable(worker) ? worker_unbegun(worker, claim_of(worker)) : 0;
         if (!waiting)
             continue;
-        bool stuck = (double)(now - worker->begun_time) > HORIZON;
+        bool stuck = now - worker->begun_time > STUCK_TIME;
         if (stuck)
             pool_take_back(pool, worker, 0);
         else if (!pool_may_pull(pool) && waiting * pool->mean > QUIET_TIME)
@@ -132,7 +136,7 @@ void pool_look_around(struct pool *pool)
          * should see now may lie behind results that are not due. */
         uint64_t head = atomic_load_explicit(&worker->shared->results.head, memory_order_acquire);
         uint32_t news = atomic_load_explicit(&worker->shared->news, memory_order_acquire);
-        bool is_filling = head - worker->results.at > RING_SIZE / 2;
+        bool is_filling = head - worker->results.at > RING_SIZE / 4 * 3;
         if ((is_filling || news != worker->news_seen) && pool->stored_bytes < MAX_STORED) {
             worker->news_seen = news;
             pool_drain(pool, worker, 0);

@@ -2,12 +2,15 @@
  * protected call, so that no task leaves anything on the stack or in the stream. */
 #include "pool.h"
 
-#include <string.h>
 #include <lauxlib.h>
 
 #include "signals.h"
 
-static int run_protected(lua_State *L)
+/* What task_prepare left on the stack, from its first index on. */
+enum { HANDLER, GENERAL, FUNC, MODEL };
+
+/* run_general(task): any task, any results. */
+static int run_general(lua_State *L)
 {
     struct task *task = lua_touserdata(L, 1);
     lua_pushvalue(L, lua_upvalueindex(1));
@@ -19,6 +22,51 @@ static int run_protected(lua_State *L)
     if (!codec_encode(L, 2, lua_gettop(L) - 1, "result", task->port, task->out))
         return lua_error(L);
     return 0;
+}
+
+/* encode_results(results…, task) */
+static int encode_results(lua_State *L)
+{
+    struct task *task = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    if (!codec_encode(L, 1, lua_gettop(L), "result", task->port, task->out))
+        return lua_error(L);
+    return 0;
+}
+
+/* A task that is one scalar goes to func at once, and a result that is one comes back so. Gives the
+ * status of the call; *handled says whether the task was a scalar. */
+static int run_scalar(lua_State *L, int prepared, struct task *task, bool *handled)
+{
+    int top = lua_gettop(L);
+    lua_pushvalue(L, prepared + FUNC);
+    lua_pushvalue(L, prepared + MODEL);
+    *handled =
+        task->length <= CODEC_SCALAR_MAX && codec_get(L, task->bytes, task->length) == task->length;
+    if (!*handled) {
+        lua_settop(L, top);
+        return LUA_OK;
+    }
+    int status = lua_pcall(L, 2, LUA_MULTRET, prepared + HANDLER);
+    if (status != LUA_OK)
+        return status;
+    if (lua_gettop(L) == top + 1 && buffer_reserve(task->out, CODEC_SCALAR_MAX)) {
+        size_t length = codec_put(L, top + 1, task->out->data);
+        if (length) {
+            task->out->length = length;
+            lua_settop(L, top);
+            return LUA_OK;
+        }
+    }
+    if (!lua_checkstack(L, 2)) {
+        lua_settop(L, top);
+        lua_pushliteral(L, "too many results");
+        return LUA_ERRMEM;
+    }
+    lua_pushcfunction(L, encode_results);
+    lua_insert(L, top + 1);
+    lua_pushlightuserdata(L, task);
+    return lua_pcall(L, lua_gettop(L) - top - 1, 0, prepared + HANDLER);
 }
 
 /* Turns an error value into {message =, traceback =, value =}. */
@@ -38,9 +86,13 @@ static int handle_error(lua_State *L)
 
 void task_prepare(lua_State *L)
 {
-    lua_pushcclosure(L, run_protected, 2);
+    int func = lua_gettop(L) - 1;
     lua_pushcfunction(L, handle_error);
-    lua_insert(L, -2);
+    lua_insert(L, func);
+    lua_pushvalue(L, func + 1);
+    lua_pushvalue(L, func + 2);
+    lua_pushcclosure(L, run_general, 2);
+    lua_insert(L, func + 1);
 }
 
 static int encode_error(lua_State *L)
@@ -70,12 +122,17 @@ enum result_kind task_run(lua_State *L, int prepared, struct task *task)
     struct random_stream stream;
     random_open(&stream, task->seed, task->ordinal, task->index);
     struct random_stream *outer = running;
-    uint64_t start[2] = {stream.counter[0], stream.counter[1]};
+    uint64_t start = stream.counter[0];
     random_use(running = &stream);
-    lua_pushvalue(L, prepared + 1);
-    lua_pushlightuserdata(L, task);
     enum result_kind kind = RESULT_VALUES;
-    if (lua_pcall(L, 1, 0, prepared) != LUA_OK) {
+    bool handled;
+    int result = run_scalar(L, prepared, task, &handled);
+    if (!handled) {
+        lua_pushvalue(L, prepared + GENERAL);
+        lua_pushlightuserdata(L, task);
+        result = lua_pcall(L, 1, 0, prepared + HANDLER);
+    }
+    if (result != LUA_OK) {
         kind = RESULT_ERROR;
         lua_pushcfunction(L, encode_error);
         lua_insert(L, -2);
@@ -85,7 +142,7 @@ enum result_kind task_run(lua_State *L, int prepared, struct task *task)
             lua_pop(L, 1);
         }
     }
-    task->drew = memcmp(start, stream.counter, sizeof start) != 0;
+    task->drew = stream.counter[0] != start;
     random_use(running = outer);
     return kind;
 }

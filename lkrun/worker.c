@@ -33,7 +33,7 @@
  * so that the collector would not notice what they hold on to. */
 #define FETCH_BUDGET ((size_t)32 << 20)
 /* Descriptors are asked for unread output at most this often, in clock ticks: some microseconds. */
-#define OUTPUT_TICKS 20000
+#define OUTPUT_TICKS 50000
 
 static struct worker_site site;
 
@@ -352,6 +352,6 @@ _Noreturn void worker_main(struct pool *pool, lua_State *L, int place)
         lua_pushcfunction(own, worker_os_exit);
         lua_setfield(own, -2, "exit");
     }
-    lua_settop(own, 2);
+    lua_settop(own, 4);
     work(own);
 }
