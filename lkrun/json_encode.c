@@ -30,6 +30,9 @@ void json_encode_open(lua_State *L)
     register_class(L, BUFFER_CLASS, methods);
 }
 
+/* Tables nest by recursion; texts of errors stay out of its frames. */
+#define OUT_OF_LINE __attribute__((noinline))
+
 static void put_value(struct json_writer *w);
 
 /* One key of an object: its bytes live in the table of keys, which its index finds there. */
@@ -139,7 +142,7 @@ static void put_array(struct json_writer *w, size_t count)
 
 /* Raises for the table at the top of the stack, which lies as deep as tables may. Where it is one
  * of those that it lies in, the path ends where the circle closes for the first time. */
-static void raise_depth(struct json_writer *w)
+OUT_OF_LINE static void raise_depth(struct json_writer *w)
 {
     lua_State *L = w->L;
     int back = w->depth - 1;
@@ -163,7 +166,7 @@ static void raise_depth(struct json_writer *w)
 
 /* Raises for a key of the table two slots below, at the top of the stack, that fits neither form.
  */
-static void raise_key(struct json_writer *w, size_t elements)
+OUT_OF_LINE static void raise_key(struct json_writer *w, size_t elements)
 {
     lua_State *L = w->L;
     char key[PATH_SIZE], problem[PATH_SIZE + 120];
@@ -175,6 +178,26 @@ static void raise_key(struct json_writer *w, size_t elements)
     else
         snprintf(problem, sizeof problem,
                  "the key %s is neither a string nor part of a sequence without holes", key);
+    json_raise_here(w, problem);
+}
+
+/* Raises for the sequence at the top of the stack. */
+OUT_OF_LINE static void raise_hole(struct json_writer *w)
+{
+    lua_Integer hole = 1;
+    for (; lua_rawgeti(w->L, -1, hole) != LUA_TNIL; hole++)
+        lua_pop(w->L, 1);
+    char problem[100];
+    snprintf(problem, sizeof problem, "a sequence with a hole at [%lld]; lk.null can fill it",
+             (long long)hole);
+    json_raise_here(w, problem);
+}
+
+OUT_OF_LINE static void raise_kind(struct json_writer *w)
+{
+    char kind[KIND_SIZE], problem[KIND_SIZE + 20];
+    kind_write(w->L, -1, kind);
+    snprintf(problem, sizeof problem, "a %s has no JSON", kind);
     json_raise_here(w, problem);
 }
 
@@ -194,17 +217,8 @@ static bool is_array(struct json_writer *w, bool marked, size_t *count)
                 : lua_type(L, -1) != LUA_TSTRING)
             raise_key(w, elements);
     }
-    if (elements > *count) {
-        size_t hole = 1;
-        while (lua_rawgeti(L, -1, (lua_Integer)hole) != LUA_TNIL) {
-            lua_pop(L, 1);
-            hole++;
-        }
-        char problem[100];
-        snprintf(problem, sizeof problem, "a sequence with a hole at [%zu]; lk.null can fill it",
-                 hole);
-        json_raise_here(w, problem);
-    }
+    if (elements > *count)
+        raise_hole(w);
     return !marked && *count == elements;
 }
 
@@ -233,7 +247,6 @@ static void put_value(struct json_writer *w)
 {
     lua_State *L = w->L;
     luaL_checkstack(L, 12, "too many nested tables");
-    char problem[KIND_SIZE + 20];
     const struct tensor *tensor;
     switch (lua_type(L, -1)) {
     case LUA_TBOOLEAN:
@@ -269,10 +282,7 @@ static void put_value(struct json_writer *w)
     case LUA_TNIL:
         json_raise_here(w, "nil has no JSON; lk.null has");
     }
-    char kind[KIND_SIZE];
-    kind_write(L, -1, kind);
-    snprintf(problem, sizeof problem, "a %s has no JSON", kind);
-    json_raise_here(w, problem);
+    raise_kind(w);
 }
 
 static void read_options(struct json_writer *w, int index)
