@@ -93,7 +93,8 @@ static void put_escape(struct json_writer *w, unsigned char byte)
             return;
         }
     char text[8];
-    json_put(w, text, (size_t)snprintf(text, sizeof text, "\\u%04x", byte));
+    int length = snprintf(text, sizeof text, "\\u%04x", byte);
+    json_put(w, text, (size_t)length);
 }
 
 void json_put_string(struct json_writer *w, const char *bytes, size_t length, const char *kind)
@@ -162,7 +163,8 @@ static void put_float(struct json_writer *w, double number, bool single, const c
 void json_put_integer(struct json_writer *w, int64_t integer)
 {
     char text[24];
-    json_put(w, text, (size_t)snprintf(text, sizeof text, "%lld", (long long)integer));
+    int length = snprintf(text, sizeof text, "%lld", (long long)integer);
+    json_put(w, text, (size_t)length);
 }
 
 static void put_element(struct json_writer *w, enum dtype dtype, const char *element,
