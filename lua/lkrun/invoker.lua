@@ -174,8 +174,9 @@ end
 ---@param options? lkrun.Options
 ---@return fun(): integer, ... iterator
 local function map(model, func, tasks, options)
+  local f, s, first, closing, length = generator(tasks) -- raises before there is anything to close
   local inv = Invoker.new(model, func, options)
-  local step, state, control, running = inv:map(tasks)
+  local step, state, control, running = core.map(inv, f, s, first, closing, length)
   local close = setmetatable({}, {
     __close = function()
       local closing <close> = running -- luacheck: ignore closing
