@@ -55,7 +55,8 @@ describe("the prompt", function()
 
   it("on a terminal drops the line, or what runs, at Ctrl-C", function()
     local result = shell [=[
-      coproc script --quiet --return --command "$LKRUN" /dev/null
+      coproc script --quiet --return --command "exec $LKRUN" /dev/null
+      child=$COPROC_PID
       expect() {
         local seen= character
         while [[ $seen != *"$1"* ]]; do
@@ -74,7 +75,7 @@ describe("the prompt", function()
       type '\x03';                           expect interrupted; expect '> '
       type 'print("still " .. "here")\n';    expect 'still here'; expect '> '
       type '\x04'
-      wait $COPROC_PID]=]
+      wait $child]=]
     assert.equal("", result.out)
     assert.equal(0, result.status)
   end)
