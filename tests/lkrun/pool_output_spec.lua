@@ -23,10 +23,9 @@ describe("log records of workers", function()
         log:debug "not shown"
         return task
       end
-      for i, result in lk.map(nil, op, lk.WorkChunks and (function()
-          local t = {} for i = 1, 60 do t[i] = i end return t end)(), {n_jobs = 3}) do
-        assert(result == i)
-      end]]
+      local tasks = {}
+      for i = 1, 60 do tasks[i] = i end
+      for i, result in lk.map(nil, op, tasks, {n_jobs = 3}) do assert(result == i) end]]
     local next_part, tasks, warnings = {}, {}, 0
     for _, line in ipairs(lines_of(result.err)) do
       local worker, task, number, part, tail =
@@ -89,7 +88,8 @@ describe("what workers print", function()
       local function op(_, task) print("in task " .. task) return task end
       for i in lk.map(nil, op, {1, 2, 3, 4, 5, 6}, {n_jobs = 2}) do print("result " .. i) end]]
     for task = 1, 6 do
-      local printed, delivered = result.out:find("in task " .. task, 1, true), result.out:find("result " .. task, 1, true)
+      local printed = result.out:find("in task " .. task, 1, true)
+      local delivered = result.out:find("result " .. task, 1, true)
       assert.is_true(printed < delivered, result.out)
     end
   end)
@@ -163,7 +163,8 @@ describe("progress", function()
       assert.matches('"worker":%d,"logger":null,"label":"inner ' .. task .. '",[^\n]*"finished":2,', text)
     end
     local lines = lines_of(text)
-    assert.matches('"label":null,"unit":"tasks","total":2,"dispatched":0,"in_progress":0,"finished":0,', lines[1], 1, true)
+    assert.matches('"label":null,"unit":"tasks","total":2,"dispatched":0,"in_progress":0,"finished":0,', lines[1],
+      1, true)
     assert.matches('"finished":2,.*"ended":true}$', lines[#lines])
   end)
 end)
