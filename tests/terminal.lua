@@ -89,7 +89,9 @@ end
 function terminal:keys(...) self:tmux("send-keys", ...) end
 
 function terminal:__close()
+  local socket = self:tmux("display-message", "-p", "#{socket_path}"):match "^/[^\n]*"
   self:tmux "kill-server"
+  if socket then os.remove(socket) end
   os.remove(self.script)
   os.execute("rm -f " .. program.quote(self.gate) .. "*")
 end
