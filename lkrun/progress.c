@@ -28,6 +28,7 @@ static const char *const mode_names[] = {"auto", "bar", "lines", "json", "none",
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* over all below but the thread's sink */
 static struct progress *live;
+static struct progress *forwarded; /* mirrors made under a sink: those of a worker's own workers */
 static enum mode mode;     /* how the live displays are shown; never MODE_AUTO while there is one */
 static bool watched;       /* … and whether in LK_PROGRESS_DIR too */
 static pid_t owner;        /* the process that shows them: a plain fork of it must not */
@@ -378,7 +379,7 @@ void progress_enter_worker(void)
 {
     pthread_mutex_init(&lock, NULL);
     atomic_fetch_add(&generation, 1);
-    live = NULL;
+    live = forwarded = NULL;
     atomic_store(&due, UINT64_MAX);
     terminal_enter_worker();
     stdio_enter_worker();
@@ -391,46 +392,69 @@ void progress_set_sink(void (*to)(void *context, const struct progress *progress
     sink_context = context;
 }
 
-/* The displays that mirror worker `worker`'s, or its one with this id; the first from `from` on. */
-static struct progress *find_mirror(struct progress *from, int worker, uint64_t remote_id)
+/* A display of worker `worker`: the mirror of its one with this id, or any for 0. */
+static struct display *find_mirror(int worker, uint64_t id)
 {
-    for (; from; from = from->next)
-        if (from->worker == worker && (remote_id == 0 || from->id == remote_id))
-            return from;
-    return NULL;
+    struct display *found = NULL;
+    pthread_mutex_lock(&lock);
+    for (int list = 0; list < 2; list++)
+        for (struct progress *each = list ? forwarded : live; each && !found; each = each->next)
+            if (each->worker == worker && (id == 0 || display_of(each)->mirrored == id))
+                found = display_of(each);
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+static void open_mirror(const struct progress *theirs)
+{
+    struct display *display =
+        new_display(theirs->logger, theirs->label, theirs->total, theirs->unit);
+    if (!display)
+        return;
+    display->mirrored = theirs->id;
+    display->base.worker = theirs->worker;
+    display->base.state = theirs->state;
+    display->remote = sink != NULL;
+    if (!display->remote) {
+        add_live(display, display->base.started);
+        return;
+    }
+    pthread_mutex_lock(&lock);
+    display->base.next = forwarded;
+    forwarded = &display->base;
+    pthread_mutex_unlock(&lock);
+    send(display, display->base.started);
+}
+
+static void free_mirror(struct display *display)
+{
+    pthread_mutex_lock(&lock);
+    struct progress **at = &forwarded;
+    while (*at && *at != &display->base)
+        at = &(*at)->next;
+    if (*at)
+        *at = display->base.next;
+    pthread_mutex_unlock(&lock);
+    progress_free(&display->base);
 }
 
 void progress_mirror(const struct progress *theirs)
 {
-    pthread_mutex_lock(&lock);
-    struct progress *ours = find_mirror(live, theirs->worker, theirs->id);
-    pthread_mutex_unlock(&lock);
+    struct display *ours = find_mirror(theirs->worker, theirs->id);
     if (!ours && !theirs->finished) {
-        struct display *display =
-            new_display(theirs->logger, theirs->label, theirs->total, theirs->unit);
-        if (!display)
-            return;
-        display->base.id = theirs->id;
-        display->base.worker = theirs->worker;
-        display->base.state = theirs->state;
-        add_live(display, display->base.started);
+        open_mirror(theirs);
     } else if (ours) {
-        progress_set(ours, &theirs->state);
+        progress_set(&ours->base, &theirs->state);
         if (theirs->finished)
-            progress_free(ours);
+            free_mirror(ours);
     }
 }
 
 void progress_drop_worker(int worker)
 {
-    for (;;) {
-        pthread_mutex_lock(&lock);
-        struct progress *ours = find_mirror(live, worker, 0);
-        pthread_mutex_unlock(&lock);
-        if (!ours || worker == 0)
-            return;
-        progress_free(ours);
-    }
+    struct display *ours;
+    while (worker > 0 && (ours = find_mirror(worker, 0)))
+        free_mirror(ours);
 }
 
 void progress_install(lua_State *L)

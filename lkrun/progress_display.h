@@ -10,6 +10,7 @@ struct display {
     struct progress base; /* first: every struct progress of ours is the head of one of these */
     unsigned generation;  /* of the process that made it: counted up in every new worker */
     bool remote;          /* made under a sink: the parent shows it */
+    uint64_t mirrored;    /* of which display of its worker it is the mirror, by id; 0: none */
     uint64_t ended;       /* clock_nanoseconds; 0: not yet */
     uint64_t due;         /* when its next line, record or message may be written */
     uint64_t watch_due;   /* the same for LK_PROGRESS_DIR */

@@ -115,6 +115,27 @@ static void test_sink(void)
     progress_set_sink(NULL, NULL);
 }
 
+static void test_nested_sink(void)
+{
+    struct progress theirs = {.id = 7, .worker = 1, .label = "inner", .total = 10};
+    messages = 0;
+    progress_set_sink(receive, &messages);
+    progress_mirror(&theirs);
+    theirs.worker = 2;
+    progress_mirror(&theirs);
+    check(messages == 2 && received[0].id != received[1].id && !received[1].finished,
+          "displays of a worker's own workers go on to its parent");
+    theirs.finished = true;
+    progress_mirror(&theirs);
+    check(messages == 3 && received[2].id == received[1].id && received[2].finished,
+          "... and end there");
+    progress_drop_worker(1);
+    check(messages == 4 && received[3].id == received[0].id && received[3].finished,
+          "... with their worker too");
+    progress_set_sink(NULL, NULL);
+    check(progress_tick() == -1, "... and none is drawn here");
+}
+
 static void test_mirror(void)
 {
     struct progress theirs = {.id = 7, .worker = 2, .label = "inner", .total = 10};
@@ -246,6 +267,7 @@ int main(void)
         abort();
     seen.data[0] = '\0';
     test_sink();
+    test_nested_sink();
     test_mirror();
     test_worker();
     test_threads();

@@ -67,6 +67,7 @@ describe("what workers print", function()
         os.execute("echo child " .. task)
         io.stdout:write("end ", task, "\n")
         io.stderr:write("error ", task, "\n")
+        warn "@on" warn("of C " .. task)
         return task
       end
       local tasks = {}
@@ -80,7 +81,9 @@ describe("what workers print", function()
       of[task] = (of[task] or "") .. what .. " "
     end
     for task = 1, 50 do assert.equal("print write child end ", of[tostring(task)]) end
-    for task = 1, 50 do assert.is_truthy(result.err:find("error " .. task .. "\n", 1, true)) end
+    for task = 1, 50 do
+      assert.is_truthy(result.err:find(("error %d\nLua warning: of C %d\n"):format(task, task), 1, true))
+    end
   end)
 
   it("is there before the result of the task", function()

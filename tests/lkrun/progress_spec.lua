@@ -286,18 +286,20 @@ describe("on a terminal", function()
       io.write "line " io.stdout:write "3\n"
       io.stderr:write("line ", 4, "\n")
       lk.log.get "x":info "line 5"
+      warn "@on" warn "line 6" -- C code: fprintf
       wait(p)
-      io.write "line 6 without end"]]
+      io.write "line 7 without end"]]
     local screen = t:expect "2/4"
     local lines = lines_of(screen)
     for i = 1, 4 do assert.equal("line " .. i, lines[i]) end
     assert.matches("^%S+ INFO x: line 5$", lines[5])
-    assert.matches("^bar  50%%", lines[6])
-    assert.equal(6, #lines)
+    assert.equal("Lua warning: line 6", lines[6])
+    assert.matches("^bar  50%%", lines[7])
+    assert.equal(7, #lines)
     t:open_gate()
     lines = lines_of(t:expect "status 0")
-    assert.matches("^bar  50%%", lines[6])
-    assert.equal("line 6 without endstatus 0", lines[7])
+    assert.matches("^bar  50%%", lines[7])
+    assert.equal("line 7 without endstatus 0", lines[8])
   end)
 
   it("an unfinished line of the program's is not overwritten", function()
