@@ -17,6 +17,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "util.h"
+
 static size_t mapped_size(int count, size_t size)
 {
     return (size_t)count * size * 2;
@@ -108,4 +110,33 @@ void doorbell_wait(struct doorbell *bell, int descriptor)
     uint64_t rings;
     (void)!read(descriptor, &rings, sizeof rings);
     atomic_store_explicit(&bell->asleep, 0, memory_order_relaxed);
+}
+
+static inline void pause_a_moment(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+bool patience_look(struct patience *patience, bool (*ready)(void *context), void *context)
+{
+    if (ready(context))
+        return true;
+    /* After n misses only every 2^n-th wait looks, at most every 64th. */
+    uint32_t rarity = patience->misses < 6 ? patience->misses : 6;
+    if (patience->waits++ & ((1u << rarity) - 1))
+        return false;
+    uint64_t until = clock_nanoseconds() + PATIENCE;
+    do {
+        for (int i = 0; i < 32; i++) {
+            if (ready(context)) {
+                patience->misses = 0;
+                return true;
+            }
+            pause_a_moment();
+        }
+    } while (clock_nanoseconds() < until);
+    patience->misses++;
+    return false;
 }

@@ -91,6 +91,16 @@ void doorbell_ring(struct doorbell *bell, int descriptor);
  * descriptor, or cancels. */
 void doorbell_announce(struct doorbell *bell);
 void doorbell_cancel(struct doorbell *bell);
+/* Whether looking for a moment before sleeping has lately paid: a sleep and a wake-up cost more
+ * than a short wait, but on a busy machine looking keeps the other side from its CPU. */
+struct patience {
+    uint32_t misses; /* in a row; each makes the next looks rarer */
+    uint32_t waits;
+};
+/* Looks for at most PATIENCE nanoseconds, if that has paid lately; true: it is ready. */
+#define PATIENCE 20000u
+bool patience_look(struct patience *patience, bool (*ready)(void *context), void *context);
+
 /* Sleeps until rung; returns at once when it already was. A signal ends it too. */
 void doorbell_wait(struct doorbell *bell, int descriptor);
 

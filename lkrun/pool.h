@@ -235,6 +235,7 @@ struct pool {
     uint64_t left;             /* coarse clock when control last went back to the caller */
     uint64_t tick;             /* coarse clock at the last look around */
     uint32_t until_look;       /* deliveries until the next one */
+    struct patience patience;  /* how long the host has lately waited */
     size_t stored_bytes;       /* in results that wait to be delivered */
     struct segment *placing;   /* segments of the task that is being encoded */
     struct segment **fetching; /* segments of the result that is being decoded */
@@ -272,7 +273,7 @@ static inline bool worker_is_busy(const struct worker *worker)
 }
 
 /* --- flights --- */
-bool flights_grow(struct flight_queue *queue); /* false: no memory */
+bool flights_grow(struct flight_queue *queue);                              /* false: no memory */
 bool flights_push(struct flight_queue *queue, const struct flight *flight); /* false: no memory */
 bool flights_push_front(struct flight_queue *queue,
                         const struct flight *flight); /* false: no memory */

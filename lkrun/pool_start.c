@@ -93,6 +93,11 @@ _Noreturn static void end_groups(struct pool *pool)
 _Noreturn static void template_main(struct pool *pool, lua_State *L)
 {
     signals_enter_worker();
+    for (int number = 1; number < NSIG; number++) {
+        struct sigaction now;
+        if (sigaction(number, NULL, &now) == 0 && now.sa_handler != SIG_DFL)
+            signal(number, SIG_DFL);
+    }
     setpgid(0, 0);
     signal(SIGTERM, on_host_death);
     sigset_t blocked, open;

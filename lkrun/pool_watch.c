@@ -159,8 +159,9 @@ void pool_note(struct pool *pool)
     }
 }
 
-static bool has_news(const struct pool *pool)
+static bool has_news(void *context)
 {
+    const struct pool *pool = context;
     for (int i = 0; i < pool->options.jobs; i++) {
         const struct worker *worker = &pool->workers[i];
         const struct worker_shared *shared = worker->shared;
@@ -207,6 +208,14 @@ static int sleep_limit(struct pool *pool, int timeout, bool short_tasks)
     return timeout >= 0 && (limit < 0 || timeout < limit) ? timeout : limit;
 }
 
+static uint32_t tasks_out(const struct pool *pool)
+{
+    uint32_t count = 0;
+    for (int i = 0; i < pool->options.jobs; i++)
+        count += pool->workers[i].flights.count;
+    return count;
+}
+
 void pool_wait(struct pool *pool, int timeout)
 {
     bool short_tasks = pool->mean > 0 && pool->mean < SHORT_TASK;
@@ -218,6 +227,10 @@ void pool_wait(struct pool *pool, int timeout)
             atomic_store_explicit(&worker->shared->quiet, quiet, memory_order_relaxed);
     }
     int limit = sleep_limit(pool, timeout, short_tasks);
+    /* A stream of short results is worth more in batches than at once. */
+    if (limit != 0 && (!short_tasks || tasks_out(pool) <= 4) &&
+        patience_look(&pool->patience, has_news, pool))
+        return;
     doorbell_announce(&pool->shared->bell);
     if (has_news(pool)) {
         doorbell_cancel(&pool->shared->bell);

@@ -25,7 +25,6 @@
 #include "log.h"
 #include "progress.h"
 #include "region.h"
-#include "signals.h"
 #include "terminal_stdio.h"
 #include "worker_sinks.h"
 
@@ -56,7 +55,7 @@ static void announce(void)
 static void wait_for(bool (*ready)(void *context), void *context)
 {
     struct worker_shared *shared = site.shared;
-    while (!ready(context)) {
+    while (!patience_look(&site.patience, ready, context)) {
         doorbell_announce(&shared->bell);
         if (ready(context)) {
             doorbell_cancel(&shared->bell);
@@ -249,7 +248,6 @@ static void be_idle(void)
     uint64_t busy = atomic_load_explicit(&shared->busy, memory_order_relaxed);
     atomic_store_explicit(&shared->busy_since, 0, memory_order_relaxed);
     atomic_store_explicit(&shared->busy, busy + clock_nanoseconds() - since, memory_order_relaxed);
-    has_printed(true);
     announce();
     wait_for(has_work, NULL);
     atomic_store_explicit(&shared->busy_since, clock_nanoseconds(), memory_order_relaxed);
@@ -300,13 +298,10 @@ static void take_streams(const struct worker *worker)
     close(nothing);
 }
 
+/* The template has reset what the host handles; the mask is what it needed for itself. */
 static void take_signals(const struct pool_options *options)
 {
-    for (int number = 1; number < NSIG; number++) {
-        struct sigaction now;
-        if (sigaction(number, NULL, &now) == 0 && now.sa_handler != SIG_DFL)
-            signal(number, SIG_DFL);
-    }
+    signal(SIGTERM, SIG_DFL);
     if (options->timeout > 0)
         signal(SIGALRM, on_timer);
     sigset_t none;
@@ -323,7 +318,6 @@ _Noreturn void worker_main(struct pool *pool, lua_State *L, int place)
         _exit(0);
     setpgid(0,
             0); /* out of reach of the terminal's Ctrl-C; killed with its children as one group */
-    signals_enter_worker();
     take_signals(&pool->options);
     take_streams(worker);
     site = (struct worker_site){.pool = pool,

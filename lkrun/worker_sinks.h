@@ -14,11 +14,12 @@ struct worker_site {
     int place; /* from 0 */
     pid_t pid;
     int bell_fd;
-    uint64_t index;          /* of the task that runs, 0: none */
-    struct buffer out;       /* the result that is being made */
-    struct buffer freed;     /* handles of task tensors let go since last told */
-    size_t fetched;          /* bytes of task tensors since the last collection */
-    uint32_t unannounced;    /* results published since the host was last looked after */
+    uint64_t index;       /* of the task that runs, 0: none */
+    struct buffer out;    /* the result that is being made */
+    struct buffer freed;  /* handles of task tensors let go since last told */
+    size_t fetched;       /* bytes of task tensors since the last collection */
+    uint32_t unannounced; /* results published since the host was last looked after */
+    struct patience patience;
     uint64_t output_checked; /* when the pipes were asked for unread output */
     uint64_t written_seen;   /* stdio_written() then */
 };
