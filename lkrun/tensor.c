@@ -14,17 +14,9 @@ const size_t dtype_sizes[DTYPE_COUNT] = {8, 4, 8, 4, 1, 1};
 static const char class_key; /* the metatable in the registry: faster to find than by name */
 
 static const luaL_Reg *const method_files[] = {
-    tensor_element_methods,
-    tensor_view_methods,
-    tensor_copy_methods,
-    tensor_arith_methods,
-    tensor_math_methods,
-    tensor_reduce_methods,
-    tensor_sort_methods,
-    tensor_index_methods,
-    tensor_compare_methods,
-    tensor_print_methods,
-    linalg_methods,
+    tensor_element_methods, tensor_view_methods,   tensor_copy_methods, tensor_arith_methods,
+    tensor_math_methods,    tensor_reduce_methods, tensor_sort_methods, tensor_index_methods,
+    tensor_compare_methods, tensor_print_methods,  linalg_methods,
 };
 
 static int finalize(lua_State *L)
@@ -200,6 +192,12 @@ static int is_tensor(lua_State *L)
     return 1;
 }
 
+static int bytes(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)storage_live_bytes());
+    return 1;
+}
+
 static const luaL_Reg *const function_files[] = {
     tensor_create_functions,
     tensor_compare_functions,
@@ -214,5 +212,7 @@ int luaopen_lkrun_core_tensor(lua_State *L)
         luaL_setfuncs(L, function_files[file], 0);
     lua_pushcfunction(L, is_tensor);
     lua_setfield(L, -2, "is");
+    lua_pushcfunction(L, bytes);
+    lua_setfield(L, -2, "bytes");
     return 1;
 }

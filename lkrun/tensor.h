@@ -10,11 +10,12 @@
 
 enum dtype { DTYPE_F64, DTYPE_F32, DTYPE_I64, DTYPE_I32, DTYPE_U8, DTYPE_BOOL, DTYPE_COUNT };
 
-extern const char *const dtype_names[DTYPE_COUNT + 1]; /* "f64" …, NULL at the end: for luaL_checkoption */
-extern const size_t dtype_sizes[DTYPE_COUNT];          /* bytes an element */
+extern const char
+    *const dtype_names[DTYPE_COUNT + 1];      /* "f64" …, NULL at the end: for luaL_checkoption */
+extern const size_t dtype_sizes[DTYPE_COUNT]; /* bytes an element */
 
 #define TENSOR_MAX_DIM 16
-#define TENSOR_CLASS "lkrun.tensor"
+#define TENSOR_CLASS   "lkrun.tensor"
 
 /* The bytes under one or more tensors. Made by the functions below, freed when the last
  * reference goes, by whichever thread that is. */
@@ -27,7 +28,7 @@ struct storage {
     bool shared_writable; /* named in `writable`: workers may write it too */
     /* What frees `data`; NULL: nothing does. Called once, before the struct itself is freed. */
     void (*release)(struct storage *storage);
-    void *owner; /* for release: a mapping, a channel */
+    void *owner;     /* for release: a mapping, a channel */
     uint64_t handle; /* for release */
 };
 
@@ -40,10 +41,10 @@ bool storage_may_write(const struct storage *storage);
  * 64. NULL with *error set when there is no room. The caller holds the one reference. */
 struct storage *storage_new(size_t bytes, bool zeroed, const char **error);
 /* Storage over memory that somebody else has; `release` gets it back. NULL: out of memory. */
-struct storage *storage_wrap(void *data, size_t bytes, void (*release)(struct storage *), void *owner,
-                             uint64_t handle);
-/* Before a fork: workers may write it, and both sides see the writes; what lies elsewhere moves into
- * the region. False with *error set. */
+struct storage *storage_wrap(void *data, size_t bytes, void (*release)(struct storage *),
+                             void *owner, uint64_t handle);
+/* Before a fork: workers may write it, and both sides see the writes; what lies elsewhere moves
+ * into the region. False with *error set. */
 bool storage_share(struct storage *storage, const char **error);
 void storage_retain(struct storage *storage);
 void storage_release(struct storage *storage);
@@ -66,10 +67,11 @@ struct tensor *tensor_test(lua_State *L, int index);
 
 /* Pushes a new contiguous (row-major) tensor and returns it; raises when the shape overflows or
  * there is no room. `size` [dim]. */
-struct tensor *tensor_new(lua_State *L, enum dtype dtype, int dim, const int64_t *size, bool zeroed);
+struct tensor *tensor_new(lua_State *L, enum dtype dtype, int dim, const int64_t *size,
+                          bool zeroed);
 /* Pushes a view over storage that is already there, retaining it. `stride` NULL: contiguous. */
-struct tensor *tensor_view(lua_State *L, struct storage *storage, enum dtype dtype, int64_t offset, int dim,
-                           const int64_t *size, const int64_t *stride);
+struct tensor *tensor_view(lua_State *L, struct storage *storage, enum dtype dtype, int64_t offset,
+                           int dim, const int64_t *size, const int64_t *stride);
 
 bool tensor_is_contiguous(const struct tensor *tensor);
 /* Its elements in row-major order into `bytes` (count × element size). */

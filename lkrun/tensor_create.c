@@ -92,7 +92,7 @@ struct range {
 
 static int64_t integer_count(int64_t first, int64_t last, int64_t step)
 {
-    if (step > 0 ? first > last : first < last)
+    if (step == 0 || (step > 0 ? first > last : first < last))
         return 0;
     uint64_t span = step > 0 ? (uint64_t)last - (uint64_t)first : (uint64_t)first - (uint64_t)last;
     uint64_t stride = step > 0 ? (uint64_t)step : 0 - (uint64_t)step;

@@ -189,7 +189,7 @@ static void check_not_empty(lua_State *L, const struct tensor *tensor, int64_t s
 static int push_indices(lua_State *L, const struct tensor *tensor, int64_t position)
 {
     luaL_checkstack(L, tensor->dim, "tensor:argmax");
-    int64_t index[TENSOR_MAX_DIM];
+    int64_t index[TENSOR_MAX_DIM] = {0};
     for (int d = tensor->dim - 1; d >= 0; d--) {
         index[d] = position % tensor->size[d];
         position /= tensor->size[d];

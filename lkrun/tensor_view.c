@@ -120,19 +120,18 @@ static int expand(lua_State *L)
     int64_t size[TENSOR_MAX_DIM], stride[TENSOR_MAX_DIM];
     int dim = shape_argument(L, 2, where, true, size);
     int added = dim - tensor->dim;
-    for (int d = 0; d < dim; d++) {
+    bool possible = added >= 0;
+    for (int d = 0; possible && d < dim; d++) {
         int from = d - added;
         bool given = from >= 0 && tensor->size[from] == size[d];
-        if (added < 0 || (from >= 0 && !given && tensor->size[from] != 1))
-            raise_error(L, where,
-                        "a tensor of %s; it cannot be expanded to %s: only sizes of 1 "
-                        "grow, and dimensions are added in front",
-                        shape_text(tensor->dim, tensor->size), shape_text(dim, size));
         stride[d] = given ? tensor->stride[from] : 0;
+        possible = given || from < 0 || tensor->size[from] == 1;
     }
-    if (added < 0)
-        raise_error(L, where, "a tensor of %s; a shape of as many dimensions is expected",
-                    shape_text(tensor->dim, tensor->size));
+    if (!possible)
+        raise_error(L, where,
+                    "a tensor of %s; it cannot be expanded to %s: only sizes of 1 grow, and "
+                    "dimensions are added in front",
+                    shape_text(tensor->dim, tensor->size), shape_text(dim, size));
     return push_view(L, tensor, tensor->offset, dim, size, stride);
 }
 

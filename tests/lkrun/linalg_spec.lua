@@ -73,7 +73,9 @@ local function naive_mv(a, v)
   return y
 end
 
-local shapes = { { 3, 4, 5 }, { 1, 4, 3 }, { 4, 1, 3 }, { 3, 4, 1 }, { 1, 1, 1 }, { 0, 3, 2 }, { 3, 0, 2 }, { 3, 2, 0 } }
+local shapes = {
+  { 3, 4, 5 }, { 1, 4, 3 }, { 4, 1, 3 }, { 3, 4, 1 }, { 1, 1, 1 }, { 0, 3, 2 }, { 3, 0, 2 }, { 3, 2, 0 },
+}
 
 describe("products", function()
   for _, dtype in ipairs(dtypes) do
@@ -293,7 +295,8 @@ describe("cholesky", function()
   it("names what does not fit", function()
     assert.error_matches(function() linalg.cholesky(tensor.ones { 2, 3 }) end, "a square matrix is expected")
     assert.error_matches(function() linalg.cholesky(tensor.ones({ 2, 2 }, "i64")) end, "f64 or f32 is expected")
-    assert.error_matches(function() linalg.cholesky_solve(definite(2, "f64"), tensor.ones { 3 }) end, "right sides of %[3%]")
+    assert.error_matches(function() linalg.cholesky_solve(definite(2, "f64"), tensor.ones { 3 }) end,
+      "right sides of %[3%]")
     local a = definite(2, "f64")
     assert.error_matches(function() linalg.cholesky_solve(a, a, true) end, "share their memory")
   end)

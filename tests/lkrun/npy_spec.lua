@@ -91,7 +91,8 @@ describe("npy", function()
   it("reads versions 1, 2 and 3, both byte orders, C and Fortran order", function()
     for version = 1, 3 do
       for mark, pack in pairs { ["<"] = "<", [">"] = ">" } do
-        for _, kind in ipairs { { "f8", "d", "f64" }, { "f4", "f", "f32" }, { "i8", "i8", "i64" }, { "i4", "i4", "i32" } } do
+        local kinds = { { "f8", "d", "f64" }, { "f4", "f", "f32" }, { "i8", "i8", "i64" }, { "i4", "i4", "i32" } }
+      for _, kind in ipairs(kinds) do
           local data = string.pack(pack .. kind[2]:rep(6), 1, 2, 3, 4, 5, 6)
           local c = lk.load(write(npy(dictionary("'" .. mark .. kind[1] .. "'", "False", "(2, 3)"), data, version)))
           assert.equal(kind[3], c.dtype)
@@ -118,8 +119,8 @@ describe("npy", function()
     end
   end)
 
-  local function refused(pattern, bytes)
-    local path = write(bytes)
+  local function refused(pattern, content)
+    local path = write(content)
     local ok, message = pcall(lk.load, path)
     assert.is_false(ok)
     assert.equal(1, message:find("lkrun: lk.load: " .. path .. ": ", 1, true))
@@ -127,9 +128,11 @@ describe("npy", function()
   end
 
   it("names a dtype that tensors have not", function()
-    local names = { ["<f2"] = "float16", ["<c8"] = "complex64", ["<c16"] = "complex128", ["|O"] = "Python objects",
-      ["|S5"] = "byte strings", ["<U3"] = "strings", ["|i1"] = "int8", [">i2"] = "int16", ["<u2"] = "uint16",
-      ["<u4"] = "uint32", ["<u8"] = "uint64", ["<M8[ns]"] = "dates or times", ["|V8"] = "raw bytes", ["x9"] = "unknown" }
+    local names = { ["<f2"] = "float16", ["<c8"] = "complex64", ["<c16"] = "complex128",
+      ["|O"] = "Python objects", ["|S5"] = "byte strings", ["<U3"] = "strings", ["|i1"] = "int8",
+      [">i2"] = "int16", ["<u2"] = "uint16",
+      ["<u4"] = "uint32", ["<u8"] = "uint64",
+      ["<M8[ns]"] = "dates or times", ["|V8"] = "raw bytes", ["x9"] = "unknown" }
     for code, meaning in pairs(names) do
       refused("its dtype is " .. code:gsub("%p", "%%%0") .. " %(" .. meaning .. "%)",
         npy(dictionary("'" .. code .. "'", "False", "(1,)"), ("\0"):rep(16)))
