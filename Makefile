@@ -97,7 +97,7 @@ $(B)/obj/embedded.o: $(B)/embedded.c $(MODULES) $(B)/flags
 	$(Q)$(CC) $(ALL_CFLAGS) -Ilkrun -c -o $@ $<
 
 example: all
-	$(B)/lkrun examples/recommend.lua $(if $(RATINGS),--ratings '$(RATINGS)')
+	$(B)/lkrun examples/recommend.lua --output $(B)/example $(if $(RATINGS),--ratings '$(RATINGS)')
 
 # The sanitizers' options do nothing in a build without them.
 TEST_ENV = LKRUN_SAN='$(SAN)' LKRUN_CC='$(CC)' LKRUN_PYTHON='$(CURDIR)/$(B)/venv/bin/python' \
