@@ -72,31 +72,67 @@ local function with_defaults(options)
   return result
 end
 
--- A solver writes the factors of one row into x, given `rows` [entries, factors], the factors of the
--- entries on the other side, and their weights w [entries].
----@type table<string, fun(work: table, x: lkrun.Tensor, rows: lkrun.Tensor, weights: lkrun.Tensor)>
+-- What a worker computes in, kept from row to row: at this size, making tensors would cost more than
+-- the arithmetic.
+local function workspace(factors)
+  local work = {
+    matrix = lk.tensor.zeros({ factors, factors }, "f32"),
+    residual = lk.tensor.zeros({ factors }, "f32"),
+    direction = lk.tensor.zeros({ factors }, "f32"),
+    image = lk.tensor.zeros({ factors }, "f32"),
+  }
+  local rows, weighted, entries
+  local room, by_count = 0, {}
+
+  -- Room for a row with `count` entries: the other side's factors of these entries and their
+  -- transpose, the same times their weights, a vector, and the vector repeated in each column.
+  function work.of(count)
+    if count > room then
+      room, by_count = 2 * count, {}
+      rows = lk.tensor.zeros({ room, factors }, "f32")
+      weighted = lk.tensor.zeros({ room, factors }, "f32")
+      entries = lk.tensor.zeros({ room }, "f32")
+    end
+    local views = by_count[count]
+    if not views then
+      views = {
+        rows = rows:narrow(1, 1, count), weighted = weighted:narrow(1, 1, count),
+        entries = entries:narrow(1, 1, count),
+      }
+      views.columns = views.rows:t()
+      views.spread = views.entries:view(count, 1):expand(count, factors)
+      by_count[count] = views
+    end
+    return views
+  end
+  return work
+end
+
+-- A solver writes the factors of a row into x, given those of its entries in `views` and the weights
+-- of the entries.
+---@type table<string, fun(work: table, views: table, x: lkrun.Tensor, weights: lkrun.Tensor, side: table)>
 local solvers = {}
 
-function solvers.cholesky(work, x, rows, weights)
-  local count, factors = rows:size(1), rows:size(2)
-  local columns = rows:t()
-  local weighted = rows:clone():mul(weights:view(count, 1):expand(count, factors))
-  work.matrix:copy(work.gram):addmm(columns, weighted)
-  x:addmv(columns, weights + 1, 1, 0)
+function solvers.cholesky(work, views, x, weights, side)
+  views.entries:copy(weights)
+  views.weighted:copy(views.rows):mul(views.spread)
+  work.matrix:copy(side.gram):addmm(views.columns, views.weighted)
+  x:addmv(views.columns, views.entries:add(1), 1, 0)
   lk.linalg.cholesky_solve(work.matrix, x, true)
 end
 
-function solvers.cg(work, x, rows, weights)
-  local columns, residual, direction, image = rows:t(), work.residual, work.direction, work.image
+function solvers.cg(work, views, x, weights, side)
+  local rows, columns, entries, gram = views.rows, views.columns, views.entries, side.gram
+  local residual, direction, image = work.residual, work.direction, work.image
   -- b - A x, the entries' part of both in one product: 1 + w - w (y x).
-  local entries = rows:mv(x):mul(weights):mul(-1):add(weights):add(1)
-  residual:addmv(columns, entries, 1, 0):addmv(work.gram, x, -1)
+  rows:mv(x, entries):sub(1):mul(weights):sub(1)
+  residual:addmv(columns, entries, -1, 0):addmv(gram, x, -1)
   direction:copy(residual)
   local square = residual:dot(residual)
-  for _ = 1, work.steps do
+  for _ = 1, side.steps do
     if square < 1e-20 then return end
     rows:mv(direction, entries):mul(weights)
-    image:addmv(columns, entries, 1, 0):addmv(work.gram, direction)
+    image:addmv(columns, entries, 1, 0):addmv(gram, direction)
     local step = square / direction:dot(image)
     x:axpy(step, direction)
     residual:axpy(-step, image)
@@ -106,29 +142,28 @@ function solvers.cg(work, x, rows, weights)
   end
 end
 
+local function draw_rows(factors, first, last)
+  factors:narrow(1, first, last - first + 1)
+    :copy(lk.tensor.randn({ last - first + 1, factors:size(2) }, "f32"):mul(INITIAL_SPREAD))
+end
+
 -- The operation. A task is a range of rows of one side, to be solved, or drawn at random to begin.
-local function update_rows(shared, task)
-  local side = shared[task.side]
-  if task.draw then
-    local count = task.last - task.first + 1
-    side.own:narrow(1, task.first, count)
-      :copy(lk.tensor.randn({ count, shared.factors }, "f32"):mul(INITIAL_SPREAD))
-    return
-  end
-  local function vector() return lk.tensor.zeros({ shared.factors }, "f32") end
-  local work = {
-    gram = side.gram, steps = shared.steps,
-    matrix = lk.tensor.zeros({ shared.factors, shared.factors }, "f32"),
-    residual = vector(), direction = vector(), image = vector(),
-  }
-  local solve = solvers[shared.solver]
-  for row = task.first, task.last do
-    local x = side.own:select(1, row)
-    local entries, values = side.matrix:row(row)
-    if #entries == 0 then
-      x:zero()
-    else
-      solve(work, x, side.other:index(entries), values * shared.weight)
+local function operation()
+  local work -- each worker makes its own
+  return function(shared, task)
+    local side = shared[task.side]
+    if task.draw then return draw_rows(side.own, task.first, task.last) end
+    work = work or workspace(side.own:size(2))
+    for row = task.first, task.last do
+      local x = side.own:select(1, row)
+      local entries, weights = side.weights:row(row)
+      if #entries == 0 then
+        x:zero()
+      else
+        local views = work.of(#entries)
+        side.other:index(entries, views.rows)
+        side.solve(work, views, x, weights, side)
+      end
     end
   end
 end
@@ -141,6 +176,12 @@ local function tasks_for(side, count, draw)
   return tasks
 end
 
+-- The matrix times `weight`, in f32.
+local function as_weights(matrix, weight)
+  local rows, columns, values = matrix:triplets()
+  return lk.sparse.csr(rows, columns, values:to "f32":mul(weight), { matrix:size(1), matrix:size(2) })
+end
+
 --- Trains a model on all CPUs, in worker processes. The result depends on the matrix and the
 --- options, and not on n_jobs.
 ---@param matrix lkrun.Sparse # [users, items]: how much each user had of each item, above 0
@@ -149,24 +190,27 @@ end
 -- Raises for an unknown option or one out of range.
 function implicit.train(matrix, options)
   options = with_defaults(options or {})
-  local users, items = matrix:size(1), matrix:size(2)
+  local users, items, factors = matrix:size(1), matrix:size(2), options.factors
   local function zeros(...) return lk.tensor.zeros({ ... }, "f32") end
-  local factors = options.factors
   local of_users, of_items = zeros(users, factors), zeros(items, factors)
-  local gram = zeros(factors, factors)
-  local ridge = zeros(factors, factors)
+  local gram, ridge = zeros(factors, factors), zeros(factors, factors)
   for k = 1, factors do ridge:set(k, k, options.regularization) end
+  local by_item = as_weights(matrix, options.weight):t()
 
+  local function side(weights, own, other)
+    return {
+      weights = weights, own = own, other = other, gram = gram,
+      solve = solvers[options.solver], steps = options.steps,
+    }
+  end
   local shared = {
-    users = { matrix = matrix, own = of_users, other = of_items, gram = gram },
-    items = { matrix = matrix:t(), own = of_items, other = of_users, gram = gram },
-    factors = factors, weight = options.weight, solver = options.solver, steps = options.steps,
+    users = side(by_item:t(), of_users, of_items), items = side(by_item, of_items, of_users),
   }
   local bar <close> = options.progress == true and lk.invoke_progress {
     label = "ALS", total = options.epochs * (users + items), unit = "rows",
   } or nil
   local progress = bar or options.progress or nil
-  local invoker <close> = lk.invoker(shared, update_rows, {
+  local invoker <close> = lk.invoker(shared, operation(), {
     n_jobs = options.n_jobs, seed = options.seed, writable = { of_users, of_items, gram },
   })
 

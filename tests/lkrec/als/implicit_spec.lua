@@ -130,9 +130,15 @@ describe("lkrec.als.implicit.train", function()
     assert.equal(2 * (users + items), progress.finished)
   end)
 
+  it("leaves the matrix as it was", function()
+    local before = matrix:values():clone()
+    implicit.train(matrix, { factors = 2, epochs = 1, weight = 3, n_jobs = 1 })
+    assert.is_true(before:equal(matrix:values()))
+  end)
+
   it("takes a matrix without any entry", function()
     local empty = lk.sparse.csr({}, {}, {}, { 3, 2 })
-    local model = implicit.train(empty:t():t(), { factors = 2, epochs = 1, n_jobs = 1 })
+    local model = implicit.train(empty, { factors = 2, epochs = 1, n_jobs = 1 })
     assert.equal(0, model.user_factors:norm())
   end)
 
