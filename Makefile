@@ -25,13 +25,15 @@ PACKAGES := libc6-dev pkg-config liblua5.4-dev libjansson-dev libhwloc-dev \
 TEST_PACKAGES := lua5.4 lua-busted libopenblas0-pthread libopenblas0-openmp procps tmux \
                  python3-venv python3-numpy
 LINT_PACKAGES := lua-check clang-format cppcheck
+FUZZ_PACKAGES := clang libclang-rt-dev
 
 # Installed while this file is read, so that what comes below sees them; never under make -n.
 install_for_example := $(filter example,$(MAKECMDGOALS))
 install_for_check   := $(filter check check-docs docs bench fuzz,$(MAKECMDGOALS))
 install_for_lint    := $(filter lint,$(MAKECMDGOALS))
 needed := $(sort $(if $(install_for_example)$(install_for_check),$(PACKAGES)) \
-                 $(if $(install_for_check),$(TEST_PACKAGES)) $(if $(install_for_lint),$(LINT_PACKAGES)))
+                 $(if $(install_for_check),$(TEST_PACKAGES)) $(if $(install_for_lint),$(LINT_PACKAGES)) \
+                 $(if $(filter fuzz,$(MAKECMDGOALS)),$(FUZZ_PACKAGES)))
 ifneq ($(needed),)
 ifeq ($(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),)
 installed := $(shell NO_INSTALL=$(NO_INSTALL) sh lkrun/packages $(foreach name,$(needed),'$(name)') >&2; echo $$?)

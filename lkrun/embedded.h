@@ -6,10 +6,10 @@
 #include <lauxlib.h>
 
 struct embedded_lua {
-    const char *name;   /* as in require: "lkrun.log" */
-    const char *path;   /* where it stood in the source tree; the chunk name */
-    const char *text;   /* first byte */
-    const char *end;    /* one past the last */
+    const char *name; /* as in require: "lkrun.log" */
+    const char *path; /* where it stood in the source tree; the chunk name */
+    const char *text; /* first byte */
+    const char *end;  /* one past the last */
 };
 
 extern const struct embedded_lua embedded_lua[]; /* ends with a NULL name */

@@ -8,7 +8,8 @@ static int load_embedded(lua_State *L)
 {
     const struct embedded_lua *module = lua_touserdata(L, lua_upvalueindex(1));
     const char *chunk_name = lua_pushfstring(L, "@%s", module->path);
-    if (luaL_loadbufferx(L, module->text, (size_t)(module->end - module->text), chunk_name, "t") != LUA_OK)
+    if (luaL_loadbufferx(L, module->text, (size_t)(module->end - module->text), chunk_name, "t") !=
+        LUA_OK)
         return lua_error(L);
     lua_pushstring(L, module->name);
     lua_call(L, 1, 1);

@@ -17,16 +17,19 @@ struct buffer {
     size_t capacity;
 };
 
-bool buffer_reserve(struct buffer *buffer, size_t more);                      /* false: out of memory */
-bool buffer_append(struct buffer *buffer, const void *bytes, size_t length);  /* false: out of memory */
-bool buffer_printf(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool buffer_reserve(struct buffer *buffer, size_t more); /* false: out of memory */
+bool buffer_append(struct buffer *buffer, const void *bytes,
+                   size_t length); /* false: out of memory */
+bool buffer_printf(struct buffer *buffer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 void buffer_free(struct buffer *buffer);
 
 uint64_t clock_nanoseconds(void); /* CLOCK_MONOTONIC */
 double clock_seconds(void);       /* the same in seconds */
 
 /* Raises the Lua error "lkrun: WHERE: MESSAGE", without a position: `where` is the public name
- * of what was called ("lk.invoker", "LK_NUM_PROCS"). Never returns; int so callers can return it. */
+ * of what was called ("lk.invoker", "LK_NUM_PROCS"). Never returns; int so callers can return it.
+ */
 int raise_error(lua_State *L, const char *where, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
