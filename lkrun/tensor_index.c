@@ -63,16 +63,16 @@ static struct picks picks_argument(lua_State *L, int index, const struct tensor 
     return picks;
 }
 
-/* The row at this index, from 1: a view that holds no reference and is good for this call. */
-static struct tensor row_of(const struct tensor *tensor, int64_t row)
+/* Makes `view` the row at this index, from 1; it holds no reference and is good for this call. */
+static void view_row(struct tensor *view, const struct tensor *tensor, int64_t row)
 {
-    return (struct tensor){.storage = tensor->storage,
-                           .dtype = tensor->dtype,
-                           .dim = tensor->dim - 1,
-                           .offset = tensor->offset + (row - 1) * tensor->stride[0],
-                           .count = tensor->count / tensor->size[0],
-                           .size = tensor->size + 1,
-                           .stride = tensor->stride + 1};
+    *view = (struct tensor){.storage = tensor->storage,
+                            .dtype = tensor->dtype,
+                            .dim = tensor->dim - 1,
+                            .offset = tensor->offset + (row - 1) * tensor->stride[0],
+                            .count = tensor->count / tensor->size[0],
+                            .size = tensor->size + 1,
+                            .stride = tensor->stride + 1};
 }
 
 static int64_t elements_of_row(const struct tensor *tensor)
@@ -85,7 +85,8 @@ static bool has_flat_rows(const struct tensor *tensor)
 {
     if (tensor->count == 0)
         return false;
-    struct tensor row = row_of(tensor, 1);
+    struct tensor row;
+    view_row(&row, tensor, 1);
     return tensor_is_contiguous(&row);
 }
 
@@ -112,7 +113,9 @@ static void copy_rows(const struct tensor *to, const int64_t *to_rows, const str
             memcpy(element_at(to, (into - 1) * to->stride[0]),
                    element_at(from, (out_of - 1) * from->stride[0]), bytes);
         } else {
-            struct tensor target = row_of(to, into), source = row_of(from, out_of);
+            struct tensor target, source;
+            view_row(&target, to, into);
+            view_row(&source, from, out_of);
             copy_tensor_row(&target, &source);
         }
     }
@@ -183,7 +186,9 @@ static int index_add(lua_State *L)
     struct picks picks = picks_argument(L, 2, target, where);
     const struct tensor *rows = rows_argument(L, 3, target, &picks, where);
     for (int64_t i = 0; i < picks.count && rows->count; i++) {
-        struct tensor into = row_of(target, picks.row[i]), row = row_of(rows, i + 1);
+        struct tensor into, row;
+        view_row(&into, target, picks.row[i]);
+        view_row(&row, rows, i + 1);
         product_axpy(L, alpha, &row, &into);
     }
     lua_settop(L, 1);
@@ -198,7 +203,8 @@ static int index_fill(lua_State *L)
     union scalar scalar = scalar_argument(L, 3, where, target->dtype);
     struct picks picks = picks_argument(L, 2, target, where);
     for (int64_t i = 0; i < picks.count; i++) {
-        struct tensor row = row_of(target, picks.row[i]);
+        struct tensor row;
+        view_row(&row, target, picks.row[i]);
         tensor_fill(&row, scalar);
     }
     lua_settop(L, 1);
