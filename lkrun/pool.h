@@ -11,6 +11,7 @@
  *   pool_lua.c     invokers as Lua sees them
  *   worker.c       the other side of the channel
  *   task.c         running one task, in a worker or in place
+ *   inplace.c      the latter
  */
 #ifndef LKRUN_POOL_H
 #define LKRUN_POOL_H
@@ -337,6 +338,7 @@ bool pool_deliver_scalar(struct pool *pool, lua_State *L);
 const struct frame *pool_drain(struct pool *pool, struct worker *worker, uint64_t want);
 /* Hands a result to whoever waits for it: its bytes are copied, its segments taken. */
 void pool_store(struct pool *pool, const struct flight *flight, struct outcome *outcome);
+void pool_log_seed(struct pool *pool); /* once, when a task drew random numbers */
 void pool_release_results(struct worker *worker);
 struct codec_port pool_port(struct pool *pool);
 void segments_free(struct segment **list);
@@ -405,6 +407,13 @@ void task_prepare(lua_State *L);
 /* Runs func(model, task) and gives RESULT_VALUES or RESULT_ERROR; `prepared`: the absolute index of
  * the first of the four values. */
 enum result_kind task_run(lua_State *L, int prepared, struct task *task);
+/* --- inplace.c --- */
+/* Runs the task on top of the stack; below it is the invoker. outcome->index says which it is;
+ * kind, bytes (in `out`) and length are filled in. False, with a message pushed, when it can't be
+ * sent. */
+bool inplace_run(lua_State *L, struct pool *pool, uint64_t ordinal, struct outcome *outcome,
+                 struct buffer *out);
+
 /* Appends an encoded failure, as task_run does for an error, of the given fields. */
 struct failure {
     const char *message;

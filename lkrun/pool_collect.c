@@ -80,7 +80,7 @@ static void free_held(struct worker *worker, const char *bytes, size_t length)
     }
 }
 
-static void log_seed(struct pool *pool)
+void pool_log_seed(struct pool *pool)
 {
     if (pool->seed_logged)
         return;
@@ -222,7 +222,7 @@ const struct frame *pool_drain(struct pool *pool, struct worker *worker, uint64_
         if (frame->flags & RESULT_PRINTED)
             pool_read_output(worker);
         if (frame->flags & RESULT_DREW)
-            log_seed(pool);
+            pool_log_seed(pool);
         struct flight flight = *flights_at(&worker->flights, 0);
         if (want && pool->map && !flight.is_future && !flight.is_dropped &&
             (want == ANY_TASK || want == flight.index))

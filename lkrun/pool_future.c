@@ -68,29 +68,19 @@ void pool_abandon_futures(struct pool *pool, lua_State *L)
 
 static void run_in_place(lua_State *L, struct pool *pool, struct future *future)
 {
-    struct buffer bytes = {0}, out = {0};
-    struct task task = {.index = future->number, .seed = pool->options.seed, .out = &out};
-    struct outcome outcome = {.index = future->number, .kind = RESULT_ERROR};
-    if (!codec_encode(L, 2, 1, "task", NULL, &bytes)) {
-        buffer_free(&bytes);
+    struct buffer out = {0};
+    struct outcome outcome = {.index = future->number};
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, 2);
+    bool sent = inplace_run(L, pool, 0, &outcome, &out);
+    if (sent)
+        pool_settle(pool, &outcome);
+    buffer_free(&out);
+    signal_raise_if_pending(L);
+    if (!sent) {
         lua_pushfstring(L, "lkrun: %s", lua_tostring(L, -1));
         lua_error(L);
     }
-    task.bytes = bytes.data;
-    task.length = bytes.length;
-    lua_getiuservalue(L, 1, POOL_FUNC);
-    lua_getiuservalue(L, 1, POOL_MODEL);
-    task_prepare(L);
-    write_epoch++;
-    outcome.kind = (uint16_t)task_run(L, lua_gettop(L) - 3, &task);
-    write_epoch--;
-    outcome.bytes = out.data;
-    outcome.length = out.length;
-    pool->done++;
-    pool_settle(pool, &outcome);
-    buffer_free(&bytes);
-    buffer_free(&out);
-    signal_raise_if_pending(L);
 }
 
 int future_submit(lua_State *L)

@@ -388,8 +388,7 @@ static bool push_task(lua_State *L, struct map *map, int *status)
 static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool returned,
                          int status)
 {
-    static struct buffer task_bytes,
-        result_bytes; /* reused; nested invokers have taken theirs out */
+    static struct buffer result_bytes; /* reused; a nested invoker finds it empty */
     if (!returned) {
         signal_raise_if_pending(L);
         if (map->pulling)
@@ -410,32 +409,21 @@ static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool 
         lua_pushvalue(L, 1);
         lua_replace(L, lua_upvalueindex(STEP_CONTROL));
     }
-    struct buffer bytes = task_bytes, out = result_bytes;
-    task_bytes = result_bytes = (struct buffer){0};
-    bytes.length = out.length = 0;
-    struct task task = {
-        .index = ++map->pulled, .ordinal = pool->maps, .seed = pool->options.seed, .out = &out};
-    struct outcome outcome = {.index = task.index, .kind = RESULT_ERROR};
-    if (lua_isnil(L, -1) || !codec_encode(L, lua_gettop(L), 1, "task", NULL, &bytes)) {
-        name_task(L, task.index);
+    struct buffer out = result_bytes;
+    result_bytes = (struct buffer){0};
+    out.length = 0;
+    struct outcome outcome = {.index = ++map->pulled};
+    lua_getiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_POOL);
+    lua_insert(L, -2);
+    if (lua_isnil(L, -1) || !inplace_run(L, pool, pool->maps, &outcome, &out)) {
+        name_task(L, outcome.index);
         struct failure failure = {.message = lua_tostring(L, -1), .reason = "error", .status = -1};
         failure_encode(L, &failure, &out);
-    } else {
-        task.bytes = bytes.data;
-        task.length = bytes.length;
-        lua_getiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_POOL);
-        lua_getiuservalue(L, -1, POOL_FUNC);
-        lua_getiuservalue(L, -2, POOL_MODEL);
-        task_prepare(L);
-        write_epoch++; /* the task sees the model as a worker would: read-only */
-        outcome.kind = (uint16_t)task_run(L, lua_gettop(L) - 3, &task);
-        write_epoch--;
+        outcome.kind = RESULT_ERROR;
+        outcome.bytes = out.data;
+        outcome.length = out.length;
     }
-    outcome.bytes = out.data;
-    outcome.length = out.length;
-    pool->done++;
-    task_bytes = bytes; /* back for the next task, before anything can raise */
-    result_bytes = out;
+    result_bytes = out;         /* back for the next task, before anything can raise */
     signal_raise_if_pending(L); /* the program was interrupted, whatever its task made of that */
     if (pool->progress && clock_coarse() != pool->tick) {
         pool->tick = clock_coarse();

@@ -190,7 +190,7 @@ static nfds_t fill_polled(struct pool *pool)
 }
 
 /* How long the host may sleep: what has no descriptor needs a look now and then. */
-static int sleep_limit(struct pool *pool, int timeout, bool short_tasks)
+static int sleep_limit(struct pool *pool, int timeout, bool short_sleep)
 {
     int limit = progress_tick();
     bool shared_soon = false;
@@ -201,7 +201,7 @@ static int sleep_limit(struct pool *pool, int timeout, bool short_tasks)
     for (int i = 0; i < pool->options.jobs; i++)
         if (pool->workers[i].pid && pool->workers[i].pidfd < 0 && (limit < 0 || limit > 20))
             limit = 20;
-    if ((shared_soon || short_tasks) && (limit < 0 || limit > 1))
+    if ((shared_soon || short_sleep) && (limit < 0 || limit > 1))
         limit = 1;
     if (pool->options.timeout > 0 && (limit < 0 || limit > 50))
         limit = 50;
@@ -220,13 +220,16 @@ void pool_wait(struct pool *pool, int timeout)
 {
     bool short_tasks = pool->mean > 0 && pool->mean < SHORT_TASK;
     uint32_t quiet = short_tasks ? (uint32_t)(QUIET_TIME / pool->mean) : 1;
+    bool short_sleep = short_tasks;
     for (int i = 0; i < pool->options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
         pool_release_results(worker);
-        if (atomic_load_explicit(&worker->shared->quiet, memory_order_relaxed) != quiet)
-            atomic_store_explicit(&worker->shared->quiet, quiet, memory_order_relaxed);
+        /* A worker may have looked at the old value just now, and stay quiet once more. */
+        short_sleep = short_sleep ||
+                      atomic_load_explicit(&worker->shared->quiet, memory_order_relaxed) != quiet;
+        atomic_store_explicit(&worker->shared->quiet, quiet, memory_order_relaxed);
     }
-    int limit = sleep_limit(pool, timeout, short_tasks);
+    int limit = sleep_limit(pool, timeout, short_sleep);
     /* A stream of short results is worth more in batches than at once. */
     if (limit != 0 && (!short_tasks || tasks_out(pool) <= 4) &&
         patience_look(&pool->patience, has_news, pool))
