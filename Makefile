@@ -110,12 +110,17 @@ C_TESTS := $(patsubst tests/c/%.c,$(B)/tests/%,$(sort $(wildcard tests/c/*_test.
 $(B)/tests/%: tests/c/%.c $(CORE_OBJECTS)
 	$(Q)$(CC) $(ALL_CFLAGS) -Ilkrun $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(CORE_OBJECTS) $(PKG_LIBS) -lm -ldl
 
+# Faults that the tests inject.
+FAULTS := $(B)/tests/fault.so
+$(FAULTS): tests/faults/fault.c $(B)/flags
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -shared -o $@ $< -ldl
+
 # NumPy is the system's.
 $(B)/venv/bin/python:
 	@mkdir -p $(B)
 	/usr/bin/python3 -m venv --system-site-packages --without-pip $(B)/venv
 
-check: all $(C_TESTS) $(B)/venv/bin/python
+check: all $(C_TESTS) $(FAULTS) $(B)/venv/bin/python
 	@$(TEST_ENV) $(B)/lkrun tests/suite.lua $(C_TESTS)
 
 check-docs docs: all

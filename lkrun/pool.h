@@ -56,8 +56,11 @@ struct indirect {
     uint64_t length;
 };
 
-/* Why a worker ended itself; published before it does. */
+/* Why a worker ended itself, or the host ended it; published before that. */
 enum worker_verdict { VERDICT_NONE, VERDICT_TIMEOUT, VERDICT_MEMORY };
+
+/* The task, the bytes, the worker. */
+#define OVER_MEMORY_LIMIT "%s needed more than its memory_limit of %zu bytes on worker %d"
 
 /* Shared between the host and one worker. Which side writes a line stands beside it. */
 struct worker_shared {
@@ -69,8 +72,9 @@ struct worker_shared {
     /* Worker: nanoseconds it was busy before busy_since; busy_since is 0 while it is idle. */
     _Alignas(CACHE_LINE) _Atomic uint64_t busy;
     _Atomic uint64_t busy_since;
-    _Atomic uint64_t asked; /* bytes of region it waits for, 0: none */
-    _Atomic uint32_t verdict;
+    _Atomic uint64_t asked;      /* bytes of region it waits for, 0: none */
+    _Atomic uint64_t task_since; /* with a timeout: when its task began; 0 between tasks */
+    _Atomic uint32_t verdict;    /* enum worker_verdict; or the host's */
     _Atomic uint32_t
         news; /* log records and displays posted: they don't wait for results before them */
     /* The template. */
@@ -131,7 +135,7 @@ struct flight_queue {
 struct worker {
     pid_t pid;             /* 0: none, or not known yet */
     bool starting;         /* asked of the template */
-    bool gone;             /* dead, and the template can't make another */
+    bool gone;             /* dead, and another could not be made */
     int pidfd;             /* -1: none; then waitpid is asked now and then */
     int bell_fd;           /* wakes the worker */
     int output_fd[2];      /* read ends of its standard output and error */
@@ -152,6 +156,9 @@ struct worker {
     struct buffer partial;       /* pieces of a large frame so far */
     struct segment *held;        /* of finished tasks; the worker may still look at them */
     struct segment *grants;      /* given to it for results */
+    int fruitless;               /* workers in a row that died here before they were ready */
+    uint32_t condemned;          /* the host ended it for its task of that count; 0: it did not */
+    uint64_t measured;           /* when the host last looked at its memory */
     uint64_t tasks_done;
     double busy_before; /* seconds, of earlier workers in this place */
 };
@@ -230,7 +237,6 @@ struct pool {
     uint64_t maps;               /* begun so far */
     uint64_t futures;            /* made so far */
     uint64_t crashes, retried, bytes_out, bytes_in, done;
-    int fruitless;             /* workers in a row that died before they began a task */
     double mean;               /* nanoseconds a task takes, smoothed; 0: not known */
     uint64_t away;             /* nanoseconds the caller's code lately kept the host away */
     uint64_t left;             /* coarse clock when control last went back to the caller */
@@ -354,6 +360,10 @@ void pool_learn_pids(struct pool *pool);
 
 /* --- pool_fault.c: a worker died --- */
 void pool_check_deaths(struct pool *pool); /* reaps and handles every worker that has ended */
+/* No worker can be made in this place, for pool->reason. A pool that has none left is broken. */
+void pool_lose(struct pool *pool, struct worker *worker);
+/* Tries the places that were lost once more: what refused them may have passed. */
+void pool_refill(struct pool *pool);
 
 /* --- pool_output.c: what workers print --- */
 void pool_read_output(struct worker *worker);

@@ -36,7 +36,6 @@ static void count_result(struct pool *pool, struct worker *worker)
 {
     worker->committed++;
     worker->tasks_done++;
-    pool->fruitless = 0;
     pool->done++;
 }
 

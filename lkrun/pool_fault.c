@@ -17,8 +17,11 @@
 #include "log.h"
 #include "progress.h"
 
-/* Workers in a row that may die before they begin a task. */
+/* Workers in a row that may die in one place before they are ready for a task. */
 #define FRUITLESS_LIMIT 3
+
+/* What waitpid gives where the program we live in has SIGCHLD ignored. */
+#define STATUS_LOST (-1)
 
 static const char *likely_cause(int signal_number)
 {
@@ -32,7 +35,9 @@ static const char *likely_cause(int signal_number)
 
 static void describe_end(int status, char *text, size_t size)
 {
-    if (WIFSIGNALED(status))
+    if (status == STATUS_LOST)
+        snprintf(text, size, "how it ended is not known, because the program ignores SIGCHLD");
+    else if (WIFSIGNALED(status))
         snprintf(text, size, "SIG%s%s", sigabbrev_np(WTERMSIG(status)),
                  likely_cause(WTERMSIG(status)));
     else
@@ -42,14 +47,13 @@ static void describe_end(int status, char *text, size_t size)
 /* The failure that the blamed task gets as its result. */
 static void blame(struct pool *pool, struct worker *worker, const struct flight *flight, int status)
 {
-    char end[160], text[400], what[48];
+    char end[160], text[400], what[48], again[64];
     int number = (int)(worker - pool->workers) + 1;
     uint32_t verdict = atomic_load_explicit(&worker->shared->verdict, memory_order_acquire);
     struct failure failure = {.message = text, .status = -1, .reason = "signal"};
     snprintf(what, sizeof what, flight->is_future ? "submitted task %llu" : "task %llu",
              (unsigned long long)flight->index);
     describe_end(status, end, sizeof end);
-    char again[64] = "";
     if (pool->options.retries == 0)
         snprintf(again, sizeof again, "; retries = 1 would run it again");
     else
@@ -58,12 +62,17 @@ static void blame(struct pool *pool, struct worker *worker, const struct flight 
         failure.reason = "timeout";
         snprintf(text, sizeof text, "%s ran longer than its timeout of %g seconds on worker %d%s",
                  what, pool->options.timeout, number, again);
+    } else if (verdict == VERDICT_MEMORY) {
+        failure.reason = "memory";
+        snprintf(text, sizeof text, OVER_MEMORY_LIMIT "%s", what, pool->options.memory_limit,
+                 number, again);
     } else {
         snprintf(text, sizeof text, "%s killed worker %d (%s)%s", what, number, end, again);
-        if (WIFSIGNALED(status))
+        if (status != STATUS_LOST && WIFSIGNALED(status))
             failure.signal = WTERMSIG(status);
         else
-            failure.reason = "exit", failure.status = WEXITSTATUS(status);
+            failure.reason = "exit",
+            failure.status = status == STATUS_LOST ? -1 : WEXITSTATUS(status);
     }
     struct buffer bytes = {0};
     failure_encode(pool->L, &failure, &bytes);
@@ -90,15 +99,42 @@ static void requeue(struct pool *pool, struct worker *worker, struct flight *fli
             return;
         }
     }
-    blame(pool, worker, flight, 0);
+    struct outcome no_memory = {.index = flight->index, .kind = RESULT_ERROR, .bytes = ""};
+    pool_store(pool, flight, &no_memory);
     flight_discard(flight);
+}
+
+/* The task it died in: tried again, or reported. */
+static void judge_task(struct pool *pool, struct worker *worker, struct flight *flight, int status)
+{
+    /* The host ends a worker for what one task does; it may have begun the next one meanwhile. */
+    bool innocent = worker->condemned && worker->condemned != claim_begun(claim_of(worker));
+    if (!innocent) {
+        pool->crashes++;
+        flight->attempts++;
+    }
+    if (flight->is_dropped) {
+        flight_discard(flight);
+    } else if (innocent || flight->attempts <= (uint32_t)pool->options.retries) {
+        pool->retried++;
+        requeue(pool, worker, flight);
+    } else {
+        blame(pool, worker, flight, status);
+        flight_discard(flight);
+    }
+}
+
+/* Whether it got as far as its loop: it counts its time from there on. */
+static bool was_ready(const struct worker *worker)
+{
+    return atomic_load(&worker->shared->busy_since) || atomic_load(&worker->shared->busy);
 }
 
 static void judge(struct pool *pool, struct worker *worker, int status)
 {
-    uint32_t begun = claim_begun(atomic_load(&worker->shared->claim));
+    uint32_t begun = claim_begun(claim_of(worker));
     bool in_a_task = begun != worker->committed && worker->flights.count > 0;
-    pool->fruitless = begun ? 0 : pool->fruitless + 1;
+    worker->fruitless = was_ready(worker) ? 0 : worker->fruitless + 1;
     struct flight blamed = {0};
     if (in_a_task)
         blamed = flights_pop(&worker->flights);
@@ -109,19 +145,33 @@ static void judge(struct pool *pool, struct worker *worker, int status)
         else
             requeue(pool, worker, &flight);
     }
-    if (!in_a_task)
-        return;
-    pool->crashes++;
-    blamed.attempts++;
-    if (blamed.is_dropped) {
-        flight_discard(&blamed);
-    } else if (blamed.attempts <= (uint32_t)pool->options.retries) {
-        pool->retried++;
-        requeue(pool, worker, &blamed);
-    } else {
-        blame(pool, worker, &blamed, status);
-        flight_discard(&blamed);
-    }
+    if (in_a_task)
+        judge_task(pool, worker, &blamed, status);
+}
+
+void pool_lose(struct pool *pool, struct worker *worker)
+{
+    int left = 0;
+    worker->starting = false;
+    worker->gone = true;
+    for (int i = 0; i < pool->options.jobs; i++)
+        left += !pool->workers[i].gone;
+    if (!left)
+        pool->broken = true;
+    else
+        log_message(LOG_LEVEL_WARN, "lk.invoker: %s; %d of %d workers left", pool->reason, left,
+                    pool->options.jobs);
+}
+
+void pool_refill(struct pool *pool)
+{
+    for (int i = 0; i < pool->options.jobs && pool->template_fd >= 0; i++)
+        if (pool->workers[i].gone) {
+            pool->workers[i].gone = false;
+            pool->workers[i].fruitless = 0;
+            pool->broken = false;
+            pool_replace(pool, &pool->workers[i]);
+        }
 }
 
 static void bury(struct pool *pool, struct worker *worker, int status)
@@ -139,23 +189,16 @@ static void bury(struct pool *pool, struct worker *worker, int status)
     judge(pool, worker, status);
     segments_free(&worker->held);
     segments_free(&worker->grants);
-    if (pool->fruitless >= FRUITLESS_LIMIT && !pool->broken) {
-        char end[160];
-        describe_end(status, end, sizeof end);
-        snprintf(pool->reason, sizeof pool->reason,
-                 "workers cannot start: %d in a row ended before they began a task, the last by %s",
-                 pool->fruitless, end);
-        pool->broken = true;
-    }
-    if (pool->broken)
-        worker->gone = true;
-    else
+    if (worker->fruitless < FRUITLESS_LIMIT) {
         pool_replace(pool, worker);
-    bool any_left = false;
-    for (int i = 0; i < pool->options.jobs; i++)
-        any_left = any_left || !pool->workers[i].gone;
-    if (!any_left)
-        pool->broken = true;
+        return;
+    }
+    char end[160];
+    describe_end(status, end, sizeof end);
+    snprintf(pool->reason, sizeof pool->reason,
+             "workers cannot start: %d in a row ended before they were ready, the last by %s",
+             worker->fruitless, end);
+    pool_lose(pool, worker);
 }
 
 void pool_check_deaths(struct pool *pool)
@@ -166,7 +209,9 @@ void pool_check_deaths(struct pool *pool)
         if (!worker->pid)
             continue;
         pid_t ended = waitpid(worker->pid, &status, WNOHANG);
-        if (ended == worker->pid || (ended < 0 && errno == ECHILD))
+        if (ended < 0 && errno == ECHILD)
+            bury(pool, worker, STATUS_LOST);
+        else if (ended == worker->pid)
             bury(pool, worker, status);
     }
 }

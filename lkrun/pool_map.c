@@ -455,6 +455,8 @@ int map_open(lua_State *L, struct pool *pool, int64_t length)
         return raise_error(L, "invoker:map",
                            "a map of this invoker is running; finish its loop first, "
                            "or make a second invoker");
+    if (!pool->in_place)
+        pool_refill(pool);
     if (pool->broken)
         return raise_error(L, "invoker:map", "%s", pool->reason);
     struct map *map = lua_newuserdatauv(L, sizeof *map, MAP_VALUES);

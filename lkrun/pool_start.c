@@ -126,10 +126,20 @@ _Noreturn static void template_main(struct pool *pool, lua_State *L)
 
 /* --- the host's side --- */
 
+static const char *remedy(int reason)
+{
+    return reason == EAGAIN   ? "; use fewer workers, or raise the limit on processes (ulimit -u)"
+           : reason == EMFILE ? "; use fewer workers, or raise the limit on open files (ulimit -n)"
+           : reason == ENFILE ? "; the system has too many open files"
+           : reason == ENOMEM ? "; use fewer workers, or free memory"
+                              : "";
+}
+
 static bool fail(struct pool *pool, const char *what)
 {
-    snprintf(pool->reason, sizeof pool->reason, "workers cannot start: %s: %s", what,
-             strerror(errno));
+    int reason = errno;
+    snprintf(pool->reason, sizeof pool->reason, "workers cannot start: %s: %s%s", what,
+             strerror(reason), remedy(reason));
     return false;
 }
 
@@ -327,42 +337,59 @@ void pool_learn_pids(struct pool *pool)
             worker->pid = pid;
             worker->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
         } else if (error) {
-            worker->starting = false;
-            worker->gone = true;
             errno = error;
             fail(pool, "fork");
-            pool->broken = true;
+            pool_lose(pool, worker);
         }
     }
+}
+
+static void end_template(struct pool *pool)
+{
+    int status = 0;
+    close(pool->template_fd);
+    pool->template_fd = -1;
+    pid_t ended = waitpid(pool->template_pid, &status, 0);
+    pool->template_pid = 0;
+    char signal_text[32] = "has ended";
+    if (ended > 0 && WIFSIGNALED(status))
+        snprintf(signal_text, sizeof signal_text, "was killed (SIG%s)",
+                 sigabbrev_np(WTERMSIG(status)));
+    snprintf(pool->reason, sizeof pool->reason,
+             "workers cannot start: the template process %s; make a new invoker", signal_text);
+    for (int i = 0; i < pool->options.jobs; i++)
+        if (pool->workers[i].starting)
+            pool_lose(pool, &pool->workers[i]);
 }
 
 void pool_template_news(struct pool *pool)
 {
     char nudge;
     ssize_t got;
-    while ((got = recv(pool->template_fd, &nudge, 1, 0)) == 1) {
-    }
+    if (pool->template_fd < 0)
+        return;
+    do {
+        got = recv(pool->template_fd, &nudge, 1, 0);
+    } while (got == 1 || (got < 0 && errno == EINTR));
+    bool ended = got == 0 || errno != EAGAIN;
     pool_learn_pids(pool);
-    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
-        int status = 0;
-        close(pool->template_fd);
-        pool->template_fd = -1;
-        waitpid(pool->template_pid, &status, 0);
-        pool->template_pid = 0;
-        if (WIFSIGNALED(status))
-            snprintf(
-                pool->reason, sizeof pool->reason,
-                "workers cannot start: the template process was killed (SIG%s); make a new invoker",
-                sigabbrev_np(WTERMSIG(status)));
-        else
-            snprintf(pool->reason, sizeof pool->reason,
-                     "workers cannot start: the template process has ended; make a new invoker");
-        for (int i = 0; i < pool->options.jobs; i++)
-            if (pool->workers[i].starting) {
-                pool->workers[i].starting = false;
-                pool->workers[i].gone = true;
-            }
+    if (ended)
+        end_template(pool);
+}
+
+/* Asks the template for a worker; false: it has ended. */
+static bool request_worker(struct pool *pool, int place)
+{
+    while (pool->template_fd >= 0) {
+        if (send(pool->template_fd, &place, sizeof place, MSG_NOSIGNAL) == (ssize_t)sizeof place)
+            return true;
+        if (errno == EAGAIN) { /* it is busy with as many requests as the socket holds */
+            struct pollfd socket = {.fd = pool->template_fd, .events = POLLIN | POLLOUT};
+            poll(&socket, 1, -1);
+        }
+        pool_template_news(pool);
     }
+    return false;
 }
 
 void pool_replace(struct pool *pool, struct worker *worker)
@@ -375,13 +402,13 @@ void pool_replace(struct pool *pool, struct worker *worker)
     ring_attach(&worker->results, &shared->results, pool->ring_memory, place * 2 + 1, RING_SIZE);
     worker->committed = worker->begun_seen = 0;
     worker->busy_seen = worker->head_noted = worker->released = 0;
+    worker->condemned = 0;
     worker->window = 1;
     worker->pid = 0;
-    if (pool->template_fd >= 0 &&
-        send(pool->template_fd, &place, sizeof place, MSG_NOSIGNAL) == (ssize_t)sizeof place)
+    if (request_worker(pool, place))
         worker->starting = true;
     else
-        worker->gone = true;
+        pool_lose(pool, worker);
 }
 
 /* Whether all workers have ended within `milliseconds`. */

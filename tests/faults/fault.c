@@ -1,0 +1,349 @@
+/* Faults for the tests, injected for real: signals, crashes, calls that never return, refused
+ * system calls, exhausted limits, threads. A C module for Lua, built as build/tests/fault.so. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <lua.h>
+#include <lauxlib.h>
+
+static int succeed(lua_State *L, bool done)
+{
+    return luaL_fileresult(L, done, NULL);
+}
+
+/* --- signals --- */
+
+static int signal_number(lua_State *L, int index)
+{
+    static const struct {
+        const char *name;
+        int number;
+    } signals[] = {{"INT", SIGINT},   {"TERM", SIGTERM}, {"KILL", SIGKILL}, {"SEGV", SIGSEGV},
+                   {"ABRT", SIGABRT}, {"STOP", SIGSTOP}, {"CONT", SIGCONT}, {"ALRM", SIGALRM},
+                   {"CHLD", SIGCHLD}, {"PIPE", SIGPIPE}};
+    const char *name = luaL_checkstring(L, index);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        if (strcmp(signals[i].name, name) == 0)
+            return signals[i].number;
+    return luaL_argerror(L, index, "an unknown signal");
+}
+
+/* kill(pid, signal) → true, or nil and why not */
+static int send_signal(lua_State *L)
+{
+    return succeed(L, kill((pid_t)luaL_checkinteger(L, 1), signal_number(L, 2)) == 0);
+}
+
+/* block(signal), in this thread */
+static int block_signal(lua_State *L)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, signal_number(L, 1));
+    return succeed(L, sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+}
+
+/* ignore(signal) */
+static int ignore_signal(lua_State *L)
+{
+    return succeed(L, signal(signal_number(L, 1), SIG_IGN) != SIG_ERR);
+}
+
+/* --- crashes and calls that never return --- */
+
+static int crash_segv(lua_State *L)
+{
+    (void)L;
+    signal(SIGSEGV, SIG_DFL); /* a sanitizer has a handler there */
+    volatile int *nowhere = NULL;
+    raise(SIGSEGV);
+    return *nowhere;
+}
+
+static int crash_abort(lua_State *L)
+{
+    (void)L;
+    abort();
+}
+
+/* stuck(): a C call that never returns */
+_Noreturn static int stuck(lua_State *L)
+{
+    (void)L;
+    for (;;)
+        poll(NULL, 0, -1);
+}
+
+/* spin(): a C call that never returns and never sleeps */
+_Noreturn static int spin(lua_State *L)
+{
+    (void)L;
+    for (volatile unsigned long turns = 0;; turns++) {
+    }
+}
+
+/* hog(bytes): C memory, written to, never given back */
+static int hog(lua_State *L)
+{
+    size_t bytes = (size_t)luaL_checkinteger(L, 1);
+    char *memory = malloc(bytes);
+    if (memory)
+        memset(memory, 1, bytes);
+    lua_pushlightuserdata(L, memory);
+    return 1;
+}
+
+/* --- processes --- */
+
+static int get_pid(lua_State *L)
+{
+    lua_pushinteger(L, getpid());
+    return 1;
+}
+
+/* fork() → 0 in the child, its pid in the parent */
+static int fork_process(lua_State *L)
+{
+    pid_t pid = fork();
+    if (pid < 0)
+        return succeed(L, false);
+    lua_pushinteger(L, pid);
+    return 1;
+}
+
+/* wait(pid) → "exit", status or "signal", number */
+static int wait_process(lua_State *L)
+{
+    int status;
+    if (waitpid((pid_t)luaL_checkinteger(L, 1), &status, 0) < 0)
+        return succeed(L, false);
+    lua_pushstring(L, WIFSIGNALED(status) ? "signal" : "exit");
+    lua_pushinteger(L, WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    return 2;
+}
+
+/* leave(status): ends the process at once, nothing flushed */
+static int leave(lua_State *L)
+{
+    _exit((int)luaL_checkinteger(L, 1));
+}
+
+/* nap(): lets others run before a condition is looked at again */
+static int nap(lua_State *L)
+{
+    (void)L;
+    poll(NULL, 0, 5);
+    return 0;
+}
+
+/* write(descriptor, bytes): all of them */
+static int write_bytes(lua_State *L)
+{
+    size_t length;
+    const char *bytes = luaL_checklstring(L, 2, &length);
+    while (length) {
+        ssize_t written = write((int)luaL_checkinteger(L, 1), bytes, length);
+        if (written < 0 && errno != EINTR)
+            return succeed(L, false);
+        if (written > 0) {
+            bytes += written;
+            length -= (size_t)written;
+        }
+    }
+    return succeed(L, true);
+}
+
+/* descriptors() → {descriptor = what it is, …}, all that this process has open */
+static int list_descriptors(lua_State *L)
+{
+    char name[32], target[256];
+    lua_newtable(L);
+    int last = getdtablesize() < 4096 ? getdtablesize() : 4096;
+    for (int descriptor = 0; descriptor < last; descriptor++) {
+        snprintf(name, sizeof name, "/proc/self/fd/%d", descriptor);
+        ssize_t length = readlink(name, target, sizeof target);
+        if (length < 0)
+            continue;
+        lua_pushlstring(L, target, (size_t)length);
+        lua_rawseti(L, -2, descriptor);
+    }
+    return 1;
+}
+
+/* --- limits and refusals --- */
+
+/* limit(name, value[, pid]): the soft limit of "nofile", "nproc" or "as", of this process or
+ * another */
+static int set_limit(lua_State *L)
+{
+    static const char *const names[] = {"nofile", "nproc", "as", NULL};
+    static const int resources[] = {RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_AS};
+    int resource = resources[luaL_checkoption(L, 1, NULL, names)];
+    pid_t pid = (pid_t)luaL_optinteger(L, 3, 0);
+    struct rlimit limit;
+    if (prlimit(pid, resource, NULL, &limit) < 0)
+        return succeed(L, false);
+    limit.rlim_cur = (rlim_t)luaL_checkinteger(L, 2);
+    return succeed(L, prlimit(pid, resource, &limit, NULL) == 0);
+}
+
+/* become_nobody(): the superuser's processes are not counted; another user's are */
+static int become_nobody(lua_State *L)
+{
+    const unsigned nobody = 61234;
+    bool done = getuid() != 0 ||
+                (setresgid(nobody, nobody, nobody) == 0 && setresuid(nobody, nobody, nobody) == 0);
+    prctl(PR_SET_DUMPABLE, 1);
+    return succeed(L, done);
+}
+
+/* refuse(call, errno): this process and those it makes from now on get that error from the system
+ * call "memfd_create", "pidfd_open", "clone3", "eventfd2" or "close_range" */
+static int refuse_call(lua_State *L)
+{
+    static const char *const names[] = {"memfd_create", "pidfd_open", "clone3",
+                                        "eventfd2",     "clone",      NULL};
+    static const unsigned numbers[] = {SYS_memfd_create, SYS_pidfd_open, SYS_clone3, SYS_eventfd2,
+                                       SYS_clone};
+    unsigned number = numbers[luaL_checkoption(L, 1, NULL, names)];
+    static const struct {
+        const char *name;
+        unsigned number;
+    } reasons[] = {{"EAGAIN", EAGAIN}, {"ENOSYS", ENOSYS}, {"EPERM", EPERM}, {"EMFILE", EMFILE}};
+    unsigned reason = 0;
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (strcmp(reasons[i].name, luaL_checkstring(L, 2)) == 0)
+            reason = reasons[i].number;
+    luaL_argcheck(L, reason, 2, "an unknown reason");
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | reason),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof code / sizeof *code, code};
+    return succeed(L, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+                          prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+/* --- threads --- */
+
+static void *call_protected(void *argument)
+{
+    lua_State *L = argument;
+    return (void *)(intptr_t)lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+}
+
+/* in_thread(f, …) → true and the results of f(…), called in another thread while this one waits; or
+ * false and its error */
+static int in_thread(lua_State *L)
+{
+    pthread_t thread;
+    void *status;
+    if (pthread_create(&thread, NULL, call_protected, L) != 0)
+        return luaL_error(L, "no thread");
+    pthread_join(thread, &status);
+    lua_pushboolean(L, (intptr_t)status == LUA_OK);
+    lua_insert(L, 1);
+    return lua_gettop(L);
+}
+
+/* Threads that run a function of a C library until they are told to stop. */
+static atomic_bool blas_stops;
+static pthread_t blas_threads[4];
+static int blas_count;
+static atomic_int blas_turns;
+
+static void *multiply(void *function)
+{
+    void (*dgemm)(int, int, int, int, int, int, double, const double *, int, const double *, int,
+                  double, double *, int);
+    memcpy(&dgemm, &function, sizeof dgemm);
+    enum { SIZE = 300 };
+    double *matrix = calloc(3u * SIZE * SIZE, sizeof *matrix);
+    while (matrix && !blas_stops) {
+        dgemm(101, 111, 111, SIZE, SIZE, SIZE, 1, matrix, SIZE, matrix + SIZE * SIZE, SIZE, 0,
+              matrix + 2 * SIZE * SIZE, SIZE);
+        blas_turns++;
+    }
+    free(matrix);
+    return NULL;
+}
+
+/* blas_start(count): that many threads of the program's own multiply matrices all the time */
+static int blas_start(lua_State *L)
+{
+    int count = (int)luaL_checkinteger(L, 1);
+    void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_GLOBAL);
+    void *function = library ? dlsym(library, "cblas_dgemm") : NULL;
+    if (!function)
+        return luaL_error(L, "%s", dlerror());
+    blas_stops = false;
+    for (blas_count = 0; blas_count < count; blas_count++)
+        if (pthread_create(&blas_threads[blas_count], NULL, multiply, function) != 0)
+            return luaL_error(L, "no thread");
+    return 0;
+}
+
+/* blas_turns() → products finished so far */
+static int count_turns(lua_State *L)
+{
+    lua_pushinteger(L, blas_turns);
+    return 1;
+}
+
+static int blas_stop(lua_State *L)
+{
+    (void)L;
+    blas_stops = true;
+    while (blas_count)
+        pthread_join(blas_threads[--blas_count], NULL);
+    return 0;
+}
+
+__attribute__((visibility("default"))) int luaopen_fault(lua_State *L);
+int luaopen_fault(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"kill", send_signal},
+                                         {"block", block_signal},
+                                         {"ignore", ignore_signal},
+                                         {"segv", crash_segv},
+                                         {"abort", crash_abort},
+                                         {"stuck", stuck},
+                                         {"spin", spin},
+                                         {"hog", hog},
+                                         {"pid", get_pid},
+                                         {"fork", fork_process},
+                                         {"wait", wait_process},
+                                         {"leave", leave},
+                                         {"nap", nap},
+                                         {"write", write_bytes},
+                                         {"limit", set_limit},
+                                         {"become_nobody", become_nobody},
+                                         {"refuse", refuse_call},
+                                         {"in_thread", in_thread},
+                                         {"blas_start", blas_start},
+                                         {"blas_turns", count_turns},
+                                         {"blas_stop", blas_stop},
+                                         {"descriptors", list_descriptors},
+                                         {NULL, NULL}};
+    luaL_newlib(L, functions);
+    return 1;
+}
