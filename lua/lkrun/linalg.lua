@@ -1,1 +1,40 @@
-return require "lkrun.core.linalg"
+--- Linear algebra on f64 and f32 tensors, by OpenBLAS and its LAPACK. Products take every dtype and
+--- stride (integers modulo their dtype); an `out` may have any strides, and may be a factor as well.
+local core = require "lkrun.core.linalg"
+
+---@class lkrun.linalg
+local linalg = {}
+
+--- alpha a x + beta y, written into y; without y, alpha a x in a new tensor.
+--- Raises when shapes or dtypes do not agree.
+--- Shapes: a [m, n], x [n], y [m].
+---@type fun(alpha: number, a: lkrun.Tensor, x: lkrun.Tensor, beta?: number, y?: lkrun.Tensor): lkrun.Tensor
+linalg.gemv = core.gemv
+
+--- alpha a b + beta c, written into c; without c, alpha a b in a new tensor.
+--- Raises when shapes or dtypes do not agree.
+--- Shapes: a [m, n], b [n, k], c [m, k].
+---@type fun(alpha: number, a: lkrun.Tensor, b: lkrun.Tensor, beta?: number, c?: lkrun.Tensor): lkrun.Tensor
+linalg.gemm = core.gemm
+
+--- The product of a transposed and a: symmetric, both triangles filled in.
+---@type fun(a: lkrun.Tensor, out?: lkrun.Tensor): lkrun.Tensor a [m, n], result [n, n]
+linalg.syrk = core.syrk
+
+--- The lower factor l with l l^T = a, zeros above its diagonal. Only the lower triangle of a is read.
+--- Raises when a is not positive definite, naming the pivot. LAPACK potrf.
+---@type fun(a: lkrun.Tensor): lkrun.Tensor a [n, n], f64 or f32
+linalg.cholesky = core.cholesky
+
+--- x with a x = b, for a symmetric positive definite a, of which only the lower triangle is read.
+--- With `overwrite`, x takes the place of b, and a is left with anything in it: where the strides
+--- are those of LAPACK (a of contiguous rows or columns; b a contiguous vector, or a matrix of
+--- contiguous columns) nothing is allocated. Raises as `cholesky` does. LAPACK potrf and potrs.
+---@type fun(a: lkrun.Tensor, b: lkrun.Tensor, overwrite?: boolean): lkrun.Tensor a [n, n], b and result [n] or [n, k]
+linalg.cholesky_solve = core.cholesky_solve
+
+--- x with l l^T x = b, for a factor l from `cholesky`. With `overwrite`, x takes the place of b.
+---@type fun(l: lkrun.Tensor, b: lkrun.Tensor, overwrite?: boolean): lkrun.Tensor l [n, n], b and result [n] or [n, k]
+linalg.potrs = core.potrs
+
+return linalg

@@ -1,1 +1,34 @@
-return require "lkrun.core.sparse"
+--- Sparse matrices in compressed rows (CSR), f64 or f32. Their parts are tensors, so that they too
+--- lie in shared memory and are read-only in a task that inherited them.
+local core = require "lkrun.core.sparse"
+
+---@class lkrun.Sparse
+---@field nnz integer entries that are stored
+---@field dtype "f64"|"f32"
+---@field size (fun(self: lkrun.Sparse): integer[])|(fun(self: lkrun.Sparse, dim: integer): integer)
+--- The entries of row i: columns (i32, from 1, ascending) and values, as views. Do not write columns.
+---@field row fun(self: lkrun.Sparse, i: integer): lkrun.Tensor, lkrun.Tensor
+--- `for i, columns, values in s:rows() do`: every row, those without entries too.
+---@field rows fun(self: lkrun.Sparse): function, lkrun.Sparse, integer
+---@field values fun(self: lkrun.Sparse): lkrun.Tensor all values, row by row, as a view
+--- `triplets`: rows and columns (i64, from 1), values; copies.
+---@field triplets fun(self: lkrun.Sparse): lkrun.Tensor, lkrun.Tensor, lkrun.Tensor
+---@field t fun(self: lkrun.Sparse): lkrun.Sparse the transpose, a copy
+---@field mv fun(self: lkrun.Sparse, x: lkrun.Tensor, out?: lkrun.Tensor): lkrun.Tensor [m, n] times [n] is [m]
+---@field mm fun(self: lkrun.Sparse, x: lkrun.Tensor, out?: lkrun.Tensor): lkrun.Tensor [m, n] times [n, k] is [m, k]
+---@field todense fun(self: lkrun.Sparse): lkrun.Tensor [m, n]
+
+---@class lkrun.sparse
+local sparse = {}
+
+--- Makes an [m, n] matrix of entries (rows[i], columns[i]) = values[i], in any order, from 1; entries
+--- of one place are added in the order they come. Raises naming the entry that is out of range.
+--- The values are f64 unless they are a tensor of f32. At most 2^31 - 1 columns.
+---@type fun(rows: lkrun.Indices, columns: lkrun.Indices, values: number[]|lkrun.Tensor, shape: integer[]): lkrun.Sparse
+sparse.csr = core.csr
+
+--- Whether a value is a sparse matrix.
+---@type fun(value: any): boolean
+sparse.is = core.is
+
+return sparse
