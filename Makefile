@@ -142,8 +142,13 @@ fuzz:
 $(B)/codec_fuzz: tests/fuzz/codec_fuzz.c $(CORE_OBJECTS)
 	$(CC) $(ALL_CFLAGS) -Ilkrun $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(CORE_OBJECTS) $(PKG_LIBS) -lm -ldl
 
-bench: all
-	@$(B)/lkrun bench/run.lua $(BENCH)
+# make bench FIGURES="null first" runs some of them; options such as HEAP_MIB=64 reach the programs.
+$(B)/bench/bare.so: bench/bare.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -fvisibility=default -shared $(ALL_LDFLAGS) -o $@ $<
+
+bench: all $(B)/bench/bare.so
+	@$(B)/lkrun bench/run.lua $(FIGURES)
 
 LUA_DIR = $(DESTDIR)$(PREFIX)/lib/lua/5.4
 DOC_DIR = $(DESTDIR)$(PREFIX)/share/doc/lkrun

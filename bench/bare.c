@@ -1,0 +1,255 @@
+/* The bare limits that figures stand beside: what the machine does without lkrun, in the same run.
+ * A module for Lua, built by the Makefile; every function gives seconds unless it says otherwise.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <lua.h>
+#include <lauxlib.h>
+
+extern char **environ;
+
+static double clock_of(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static double now(void)
+{
+    return clock_of(CLOCK_MONOTONIC);
+}
+
+static int fail(lua_State *L, const char *what)
+{
+    return luaL_error(L, "bench: %s: %s", what, strerror(errno));
+}
+
+static void sleep_for(double seconds)
+{
+    struct timespec left = {(time_t)seconds, 0};
+    left.tv_nsec = (long)((seconds - (double)left.tv_sec) * 1e9);
+    while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR) {
+    }
+}
+
+/* Ends the children that a failed fork left alone; waits for all of them. */
+static void reap(pid_t *pids, int count, bool stop)
+{
+    for (int i = 0; i < count; i++) {
+        if (stop)
+            kill(pids[i], SIGKILL);
+        while (waitpid(pids[i], NULL, 0) < 0 && errno == EINTR) {
+        }
+    }
+}
+
+/* sleep(seconds): without using a CPU */
+static int bare_sleep(lua_State *L)
+{
+    sleep_for(luaL_checknumber(L, 1));
+    return 0;
+}
+
+/* die(): this process, by SIGKILL */
+static int bare_die(lua_State *L)
+{
+    (void)L;
+    return raise(SIGKILL);
+}
+
+/* spawn(program, argument...): from before its start until after its end; nil if it can't start */
+static int bare_spawn(lua_State *L)
+{
+    char *arguments[16] = {0};
+    int count = lua_gettop(L);
+    luaL_argcheck(L, count < 16, count, "too many arguments");
+    for (int i = 0; i < count; i++)
+        arguments[i] = (char *)luaL_checkstring(L, i + 1);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+    pid_t pid;
+    double start = now();
+    int error = posix_spawnp(&pid, arguments[0], &actions, NULL, arguments, environ);
+    int status = 0;
+    while (!error && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    double end = now();
+    posix_spawn_file_actions_destroy(&actions);
+    if (error)
+        return 0;
+    if (status)
+        return luaL_error(L, "bench: %s ended with status %d", arguments[0], status);
+    lua_pushnumber(L, end - start);
+    return 1;
+}
+
+/* fork(): a fork of this process that exits at once, and its end */
+static int bare_fork(lua_State *L)
+{
+    double start = now();
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(0);
+    if (pid < 0)
+        return fail(L, "fork");
+    reap(&pid, 1, false);
+    lua_pushnumber(L, now() - start);
+    return 1;
+}
+
+_Noreturn static void echo(int from, int to)
+{
+    char bytes[8];
+    while (read(from, bytes, sizeof bytes) == sizeof bytes)
+        if (write(to, bytes, sizeof bytes) != sizeof bytes)
+            break;
+    _exit(0);
+}
+
+/* pipes(count): one message of 8 bytes to a child over a pipe and back, mean of `count` */
+static int bare_pipes(lua_State *L)
+{
+    lua_Integer count = luaL_checkinteger(L, 1);
+    int there[2], back[2];
+    if (pipe2(there, O_CLOEXEC) < 0)
+        return fail(L, "pipe");
+    if (pipe2(back, O_CLOEXEC) < 0) {
+        close(there[0]);
+        close(there[1]);
+        return fail(L, "pipe");
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(there[1]);
+        echo(there[0], back[1]);
+    }
+    close(there[0]);
+    close(back[1]);
+    char bytes[8] = {0};
+    bool works = pid > 0;
+    double start = now();
+    for (lua_Integer i = 0; i < count && works; i++)
+        works = write(there[1], bytes, sizeof bytes) == sizeof bytes &&
+                read(back[0], bytes, sizeof bytes) == sizeof bytes;
+    double end = now();
+    close(there[1]);
+    close(back[0]);
+    if (pid > 0)
+        reap(&pid, 1, false);
+    if (!works)
+        return fail(L, "pipe");
+    lua_pushnumber(L, (end - start) / (double)count);
+    return 1;
+}
+
+/* copy(bytes): memcpy between two buffers whose pages are there */
+static int bare_copy(lua_State *L)
+{
+    static char *from, *to;
+    static size_t size;
+    size_t bytes = (size_t)luaL_checkinteger(L, 1);
+    if (size != bytes) {
+        free(from);
+        free(to);
+        from = malloc(bytes);
+        to = malloc(bytes);
+        size = from && to ? bytes : 0;
+        if (!size)
+            return fail(L, "memory");
+        memset(from, 1, bytes);
+        memset(to, 2, bytes);
+    }
+    double start = now();
+    memcpy(to, from, bytes);
+    __asm__ volatile("" ::"r"(to) : "memory"); /* or the copy is not needed */
+    lua_pushnumber(L, now() - start);
+    return 1;
+}
+
+/* Runs `work` in `count` processes at once; gives the seconds until the last has ended. */
+static double together(lua_State *L, int count, void (*work)(double, lua_Integer), double seconds,
+                       lua_Integer times)
+{
+    pid_t pids[64];
+    luaL_argcheck(L, count >= 1 && count <= 64, 1, "1 to 64 processes");
+    double start = now();
+    for (int i = 0; i < count; i++) {
+        pids[i] = fork();
+        if (pids[i] == 0) {
+            work(seconds, times);
+            _exit(0);
+        }
+        if (pids[i] < 0) {
+            reap(pids, i, true);
+            fail(L, "fork");
+        }
+    }
+    reap(pids, count, false);
+    return now() - start;
+}
+
+static void sleep_often(double seconds, lua_Integer times)
+{
+    for (; times > 0; times--)
+        sleep_for(seconds);
+}
+
+/* sleepers(count, seconds, times): `count` plain processes that each sleep `times` times */
+static int bare_sleepers(lua_State *L)
+{
+    lua_pushnumber(L, together(L, (int)luaL_checkinteger(L, 1), sleep_often, luaL_checknumber(L, 2),
+                               luaL_checkinteger(L, 3)));
+    return 1;
+}
+
+static void spin(double seconds, lua_Integer times)
+{
+    (void)times;
+    while (clock_of(CLOCK_PROCESS_CPUTIME_ID) < seconds) {
+    }
+}
+
+/* spinners(count, seconds): `count` plain processes that each use `seconds` of CPU */
+static int bare_spinners(lua_State *L)
+{
+    lua_pushnumber(L, together(L, (int)luaL_checkinteger(L, 1), spin, luaL_checknumber(L, 2), 0));
+    return 1;
+}
+
+/* entries(folder) → how many there are, or nil */
+static int bare_entries(lua_State *L)
+{
+    DIR *folder = opendir(luaL_checkstring(L, 1));
+    if (!folder)
+        return 0;
+    lua_Integer count = -2;
+    while (readdir(folder))
+        count++;
+    closedir(folder);
+    lua_pushinteger(L, count);
+    return 1;
+}
+
+int luaopen_bare(lua_State *L);
+int luaopen_bare(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"sleep", bare_sleep},       {"die", bare_die},
+                                         {"spawn", bare_spawn},       {"fork", bare_fork},
+                                         {"pipes", bare_pipes},       {"copy", bare_copy},
+                                         {"sleepers", bare_sleepers}, {"spinners", bare_spinners},
+                                         {"entries", bare_entries},   {NULL, NULL}};
+    luaL_newlib(L, functions);
+    return 1;
+}

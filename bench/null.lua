@@ -1,0 +1,36 @@
+-- null: a null operation over a million integers of an iterator, in µs a task; beside it the same
+-- iterator consumed in place.
+local lk = require "lkrun"
+local measure = require "measure"
+
+local count = measure.option("NULL_TASKS", 1000000)
+
+local function integers(n)
+  local i = 0
+  return function()
+    i = i + 1
+    if i <= n then return i end
+  end
+end
+
+local inv <close> = lk.invoker(0, function(_, task) return task end, { n_jobs = 2 })
+for _ in inv:map(integers(1000)) do end -- the workers are there
+
+local function null()
+  local start, sum = lk.clock(), 0
+  for _, result in inv:map(integers(count)) do sum = sum + result end
+  assert(sum == count * (count + 1) // 2)
+  return lk.clock() - start
+end
+
+local function in_place()
+  local start, sum = lk.clock(), 0
+  for result in integers(count) do sum = sum + result end
+  assert(sum == count * (count + 1) // 2)
+  return lk.clock() - start
+end
+
+local seconds = measure.rounds(11, { null = null, in_place = in_place })
+measure.report("null.us", measure.scaled(seconds.null, 1e6 / count), "<= 0.12")
+measure.report("null.inplace.us", measure.scaled(seconds.in_place, 1e6 / count))
+measure.report("null.ratio", measure.ratio(seconds.null, seconds.in_place), "<= 2.5")
