@@ -26,6 +26,7 @@
 #include "progress.h"
 #include "region.h"
 #include "terminal_stdio.h"
+#include "worker.h"
 #include "worker_sinks.h"
 
 /* Task tensors fetched since the last collection, above which one is due: their userdata are small,
@@ -34,7 +35,8 @@
 /* Descriptors are asked for unread output at most this often, in clock ticks: some microseconds. */
 #define OUTPUT_TICKS 50000
 
-static struct worker_site site;
+/* The site of a worker that is this process: for signals and exit. */
+static struct worker_site *own_site;
 
 static uint64_t ticks(void)
 {
@@ -45,74 +47,78 @@ static uint64_t ticks(void)
 #endif
 }
 
-static void announce(void)
+static void announce(struct worker_site *site)
 {
-    site.unannounced = 0;
-    doorbell_ring(&site.pool->shared->bell, site.pool->bell_fd);
+    site->unannounced = 0;
+    doorbell_ring(&site->pool->shared->bell, site->pool->bell_fd);
 }
 
 /* Sleeps until the host rings; `ready` says whether what it waits for is there. */
-static void wait_for(bool (*ready)(void *context), void *context)
+static void wait_for(struct worker_site *site, bool (*ready)(void *site))
 {
-    struct worker_shared *shared = site.shared;
-    while (!patience_look(&site.patience, ready, context)) {
+    struct worker_shared *shared = site->shared;
+    while (!patience_look(&site->patience, ready, site)) {
         doorbell_announce(&shared->bell);
-        if (ready(context)) {
+        if (ready(site)) {
             doorbell_cancel(&shared->bell);
             break;
         }
-        doorbell_wait(&shared->bell, site.bell_fd);
+        doorbell_wait(&shared->bell, site->bell_fd);
         if (atomic_load_explicit(&shared->stop, memory_order_acquire) > 1)
             _exit(0);
     }
 }
 
-static bool has_room(void *bytes)
+static bool has_room(void *context)
 {
-    return ring_room(&site.results, *(size_t *)bytes) >= *(size_t *)bytes;
+    struct worker_site *site = context;
+    return ring_room(&site->results, site->wanted) >= site->wanted;
 }
 
-static void put_frame(uint16_t kind, uint16_t flags, const char *bytes, size_t length)
+static void put_frame(struct worker_site *site, uint16_t kind, uint16_t flags, const char *bytes,
+                      size_t length)
 {
     size_t whole = frame_size(length);
-    if (ring_room(&site.results, whole) < whole) {
-        announce();
-        wait_for(has_room, &whole);
+    if (ring_room(&site->results, whole) < whole) {
+        announce(site);
+        site->wanted = whole;
+        wait_for(site, has_room);
     }
-    struct frame *frame = (struct frame *)(void *)ring_place(&site.results);
-    *frame = (struct frame){(uint32_t)length, kind, flags, site.index};
+    struct frame *frame = (struct frame *)(void *)ring_place(&site->results);
+    *frame = (struct frame){(uint32_t)length, kind, flags, site->index};
     if (length)
         memcpy(frame + 1, bytes, length);
-    ring_advance(&site.results, whole);
-    ring_publish(&site.results);
+    ring_advance(&site->results, whole);
+    ring_publish(&site->results);
 }
 
-void worker_post(uint16_t kind, uint16_t flags, const char *bytes, size_t length)
+void worker_post(struct worker_site *site, uint16_t kind, uint16_t flags, const char *bytes,
+                 size_t length)
 {
     const size_t piece = RING_SIZE / 4;
     for (; length > piece; bytes += piece, length -= piece)
-        put_frame(RESULT_PART, 0, bytes, piece);
-    put_frame(kind, flags, bytes, length);
+        put_frame(site, RESULT_PART, 0, bytes, piece);
+    put_frame(site, kind, flags, bytes, length);
     if (kind == RESULT_LOG || kind == RESULT_PROGRESS) { /* for eyes, now */
-        atomic_fetch_add_explicit(&site.shared->news, 1, memory_order_release);
-        announce();
+        atomic_fetch_add_explicit(&site->shared->news, 1, memory_order_release);
+        announce(site);
     }
 }
 
-static bool has_grant(void *unused)
+static bool has_grant(void *context)
 {
-    (void)unused;
-    return atomic_load_explicit(&site.shared->granted, memory_order_acquire) != 0;
+    struct worker_site *site = context;
+    return atomic_load_explicit(&site->shared->granted, memory_order_acquire) != 0;
 }
 
 /* Room for a large tensor of a result: the host owns the region, so it is asked. */
-static void *place_tensor(void *unused, size_t bytes, uint64_t *handle, const char **error)
+static void *place_tensor(void *context, size_t bytes, uint64_t *handle, const char **error)
 {
-    (void)unused;
-    struct worker_shared *shared = site.shared;
+    struct worker_site *site = context;
+    struct worker_shared *shared = site->shared;
     atomic_store_explicit(&shared->asked, bytes, memory_order_release);
-    announce();
-    wait_for(has_grant, NULL);
+    announce(site);
+    wait_for(site, has_grant);
     uint64_t granted = atomic_load_explicit(&shared->granted, memory_order_acquire);
     atomic_store_explicit(&shared->asked, 0, memory_order_release);
     atomic_store_explicit(&shared->granted, 0, memory_order_release);
@@ -126,54 +132,56 @@ static void *place_tensor(void *unused, size_t bytes, uint64_t *handle, const ch
 
 static void let_go(struct storage *storage)
 {
+    struct worker_site *site = storage->owner;
     /* A worker of this worker inherits the storage, but not the duty. */
-    if (storage->owner == site.shared && getpid() == site.pid)
-        buffer_append(&site.freed, &storage->handle, sizeof storage->handle);
+    if (getpid() == site->pid)
+        buffer_append(&site->freed, &storage->handle, sizeof storage->handle);
 }
 
-static struct storage *fetch_tensor(void *unused, uint64_t handle, size_t bytes, const char **error)
+static struct storage *fetch_tensor(void *context, uint64_t handle, size_t bytes,
+                                    const char **error)
 {
-    (void)unused;
+    struct worker_site *site = context;
     void *address = region_resolve_inherited(handle, bytes);
     if (!address) {
         *error = "a tensor outside the region";
         return NULL;
     }
     /* A task that may run again must find its tensors as they were sent. */
-    if (site.pool->options.retries > 0 && !region_make_private(address, bytes)) {
+    if (site->pool->options.retries > 0 && !region_make_private(address, bytes)) {
         *error = "out of memory";
         return NULL;
     }
-    struct storage *storage = storage_wrap(address, bytes, let_go, site.shared, handle);
+    struct storage *storage = storage_wrap(address, bytes, let_go, site, handle);
     if (!storage)
         *error = "out of memory";
-    site.fetched += bytes;
+    site->fetched += bytes;
     return storage;
 }
 
-static void tell_freed(void)
+static void tell_freed(struct worker_site *site)
 {
-    if (site.freed.length) {
-        worker_post(RESULT_FREED, 0, site.freed.data, site.freed.length);
-        site.freed.length = 0;
+    if (site->freed.length) {
+        worker_post(site, RESULT_FREED, 0, site->freed.data, site->freed.length);
+        site->freed.length = 0;
     }
 }
 
 /* Whether the pipes hold output that the host should print before it delivers the next result. What
  * doesn't go through stdio, child programs above all, is written behind our back, so the pipes are
  * asked; but not after every one of a million short tasks. */
-static bool has_printed(bool at_once)
+static bool has_printed(struct worker_site *site, bool at_once)
 {
     if (__fpending(stdout) > 0)
         fflush(stdout);
     if (__fpending(stderr) > 0)
         fflush(stderr);
-    bool printed = stdio_written() != site.written_seen;
-    site.written_seen = stdio_written();
+    bool printed = stdio_written() != site->written_seen;
+    site->written_seen = stdio_written();
     uint64_t now = ticks();
-    if (!printed && !at_once && now - site.output_checked < OUTPUT_TICKS)
+    if (!printed && !at_once && now - site->output_checked < OUTPUT_TICKS)
         return false;
-    site.output_checked = now;
+    site->output_checked = now;
     for (int i = 0, unread = 0; i < 2 && !printed; i++)
         printed = ioctl(i + 1, FIONREAD, &unread) == 0 && unread > 0;
     return printed;
@@ -192,18 +200,18 @@ static void set_timer(double seconds)
 static void on_timer(int signal_number)
 {
     (void)signal_number;
-    atomic_store_explicit(&site.shared->verdict, VERDICT_TIMEOUT, memory_order_release);
+    atomic_store_explicit(&own_site->shared->verdict, VERDICT_TIMEOUT, memory_order_release);
     kill(getpid(), SIGKILL);
 }
 
-static void run_next(lua_State *L)
+static void run_next(struct worker_site *site, lua_State *L)
 {
-    const struct pool_options *options = &site.pool->options;
-    const struct frame *frame = (const struct frame *)(const void *)ring_place(&site.tasks);
+    const struct pool_options *options = &site->pool->options;
+    const struct frame *frame = (const struct frame *)(const void *)ring_place(&site->tasks);
     struct task task = {
-        .index = frame->index, .seed = options->seed, .port = &site.port, .out = &site.out};
+        .index = frame->index, .seed = options->seed, .port = &site->port, .out = &site->out};
     task.ordinal =
-        frame->flags ? 0 : atomic_load_explicit(&site.pool->shared->ordinal, memory_order_relaxed);
+        frame->flags ? 0 : atomic_load_explicit(&site->pool->shared->ordinal, memory_order_relaxed);
     task.bytes = (const char *)(frame + 1);
     task.length = frame->length;
     if (frame->kind == TASK_INDIRECT) {
@@ -211,59 +219,59 @@ static void run_next(lua_State *L)
         task.bytes = region_resolve_inherited(indirect->handle, indirect->length);
         task.length = indirect->length;
     }
-    site.index = frame->index;
-    site.out.length = 0;
+    site->index = frame->index;
+    site->out.length = 0;
     if (options->timeout > 0)
         set_timer(options->timeout);
     enum result_kind kind = task_run(L, 1, &task);
     if (options->timeout > 0)
         set_timer(0);
-    if (site.fetched > FETCH_BUDGET) {
-        site.fetched = 0;
+    if (site->fetched > FETCH_BUDGET) {
+        site->fetched = 0;
         lua_gc(L, LUA_GCSTEP, 0);
     }
     uint16_t flags =
-        (uint16_t)((has_printed(false) ? RESULT_PRINTED : 0) | (task.drew ? RESULT_DREW : 0));
-    worker_post((uint16_t)kind, flags, site.out.data, site.out.length);
-    site.index = 0;
-    ring_advance(&site.tasks, frame_size(frame->length));
-    ring_release(&site.tasks);
-    tell_freed();
-    if (++site.unannounced >= atomic_load_explicit(&site.shared->quiet, memory_order_relaxed))
-        announce();
+        (uint16_t)((has_printed(site, false) ? RESULT_PRINTED : 0) | (task.drew ? RESULT_DREW : 0));
+    worker_post(site, (uint16_t)kind, flags, site->out.data, site->out.length);
+    site->index = 0;
+    ring_advance(&site->tasks, frame_size(frame->length));
+    ring_release(&site->tasks);
+    tell_freed(site);
+    if (++site->unannounced >= atomic_load_explicit(&site->shared->quiet, memory_order_relaxed))
+        announce(site);
 }
 
-static bool has_work(void *unused)
+static bool has_work(void *context)
 {
-    (void)unused;
-    uint64_t claim = atomic_load_explicit(&site.shared->claim, memory_order_acquire);
+    struct worker_site *site = context;
+    uint64_t claim = atomic_load_explicit(&site->shared->claim, memory_order_acquire);
     return claim_begun(claim) != claim_limit(claim) ||
-           atomic_load_explicit(&site.shared->stop, memory_order_acquire);
+           atomic_load_explicit(&site->shared->stop, memory_order_acquire);
 }
 
-static void be_idle(void)
+static void be_idle(struct worker_site *site)
 {
-    struct worker_shared *shared = site.shared;
+    struct worker_shared *shared = site->shared;
     uint64_t since = atomic_load_explicit(&shared->busy_since, memory_order_relaxed);
     uint64_t busy = atomic_load_explicit(&shared->busy, memory_order_relaxed);
     atomic_store_explicit(&shared->busy_since, 0, memory_order_relaxed);
     atomic_store_explicit(&shared->busy, busy + clock_nanoseconds() - since, memory_order_relaxed);
-    announce();
-    wait_for(has_work, NULL);
+    announce(site);
+    wait_for(site, has_work);
     atomic_store_explicit(&shared->busy_since, clock_nanoseconds(), memory_order_relaxed);
 }
 
-_Noreturn static void work(lua_State *L)
+_Noreturn static void work(struct worker_site *site, lua_State *L)
 {
-    struct worker_shared *shared = site.shared;
+    struct worker_shared *shared = site->shared;
     atomic_store_explicit(&shared->busy_since, clock_nanoseconds(), memory_order_relaxed);
     while (!atomic_load_explicit(&shared->stop, memory_order_relaxed)) {
         uint64_t claim = atomic_load_explicit(&shared->claim, memory_order_acquire);
         if (claim_begun(claim) == claim_limit(claim))
-            be_idle();
+            be_idle(site);
         else if (atomic_compare_exchange_strong(&shared->claim, &claim,
                                                 claim + ((uint64_t)1 << 32)))
-            run_next(L);
+            run_next(site, L);
     }
     fflush(stdout);
     fflush(stderr);
@@ -274,7 +282,7 @@ _Noreturn static void work(lua_State *L)
 static void on_worker_exit(int status, void *unused)
 {
     (void)unused;
-    if (getpid() == site.pid) {
+    if (getpid() == own_site->pid) {
         fflush(stdout);
         fflush(stderr);
         _exit(status);
@@ -309,6 +317,24 @@ static void take_signals(const struct pool_options *options)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+struct worker_site *worker_open_site(struct pool *pool, int place)
+{
+    struct worker *worker = &pool->workers[place];
+    struct worker_site *site = calloc(1, sizeof *site);
+    if (!site)
+        return NULL;
+    *site = (struct worker_site){.pool = pool,
+                                 .shared = worker->shared,
+                                 .place = place,
+                                 .pid = getpid(),
+                                 .bell_fd = worker->bell_fd,
+                                 .port = {site, place_tensor, fetch_tensor}};
+    ring_attach(&site->tasks, &worker->shared->tasks, pool->ring_memory, place * 2, RING_SIZE);
+    ring_attach(&site->results, &worker->shared->results, pool->ring_memory, place * 2 + 1,
+                RING_SIZE);
+    return site;
+}
+
 _Noreturn void worker_main(struct pool *pool, lua_State *L, int place)
 {
     struct worker *worker = &pool->workers[place];
@@ -320,20 +346,15 @@ _Noreturn void worker_main(struct pool *pool, lua_State *L, int place)
             0); /* out of reach of the terminal's Ctrl-C; killed with its children as one group */
     take_signals(&pool->options);
     take_streams(worker);
-    site = (struct worker_site){.pool = pool,
-                                .shared = worker->shared,
-                                .place = place,
-                                .pid = getpid(),
-                                .bell_fd = worker->bell_fd};
-    site.port = (struct codec_port){NULL, place_tensor, fetch_tensor};
-    ring_attach(&site.tasks, &worker->shared->tasks, pool->ring_memory, place * 2, RING_SIZE);
-    ring_attach(&site.results, &worker->shared->results, pool->ring_memory, place * 2 + 1,
-                RING_SIZE);
+    struct worker_site *site = worker_open_site(pool, place);
+    if (!site)
+        _exit(EXIT_FAILURE);
+    own_site = site;
     region_enter_worker();
     config_enter_worker(&pool->options.worker);
     progress_install(L);
     progress_enter_worker();
-    worker_install_sinks(&site);
+    worker_install_sinks(site);
     write_epoch++;
     on_exit(on_worker_exit, NULL);
     lua_State *own = lua_newthread(L); /* stays on L's stack, which nobody touches again */
@@ -347,5 +368,5 @@ _Noreturn void worker_main(struct pool *pool, lua_State *L, int place)
         lua_setfield(own, -2, "exit");
     }
     lua_settop(own, 4);
-    work(own);
+    work(site, own);
 }

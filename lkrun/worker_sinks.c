@@ -22,13 +22,12 @@ struct progress_frame {
 
 static void post_log(void *context, const struct log_record *record)
 {
-    (void)context;
     struct buffer frame = {0};
     struct log_frame head = {(int32_t)record->level, (uint32_t)strlen(record->logger) + 1};
     if (buffer_append(&frame, &head, sizeof head) &&
         buffer_append(&frame, record->logger, head.logger) &&
         buffer_append(&frame, record->text, record->length))
-        worker_post(RESULT_LOG, 0, frame.data, frame.length);
+        worker_post(context, RESULT_LOG, 0, frame.data, frame.length);
     buffer_free(&frame);
 }
 
@@ -56,7 +55,6 @@ static bool append_string(struct buffer *frame, const char *text, uint8_t *prese
 
 static void post_progress(void *context, const struct progress *progress)
 {
-    (void)context;
     struct buffer frame = {0};
     struct progress_frame head = {
         .id = progress->id, .total = progress->total, .state = progress->state};
@@ -66,7 +64,7 @@ static void post_progress(void *context, const struct progress *progress)
         append_string(&frame, progress->label, &head.present[1]) &&
         append_string(&frame, progress->unit, &head.present[2])) {
         memcpy(frame.data, &head, sizeof head);
-        worker_post(RESULT_PROGRESS, 0, frame.data, frame.length);
+        worker_post(context, RESULT_PROGRESS, 0, frame.data, frame.length);
     }
     buffer_free(&frame);
 }

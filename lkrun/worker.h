@@ -1,0 +1,34 @@
+/* What a worker knows of itself, and what it does whether it is a process or a thread. */
+#ifndef LKRUN_WORKER_H
+#define LKRUN_WORKER_H
+
+#include <stdint.h>
+#include <sys/types.h>
+#include "pool.h"
+
+struct worker_site {
+    struct pool *pool;
+    struct worker_shared *shared;
+    struct ring tasks, results;
+    struct codec_port port;
+    int place; /* from 0 */
+    pid_t pid; /* of its process */
+    int bell_fd;
+    uint64_t index;       /* of the task that runs, 0: none */
+    struct buffer out;    /* the result that is being made */
+    struct buffer freed;  /* handles of task tensors let go since last told */
+    size_t fetched;       /* bytes of task tensors since the last collection */
+    uint32_t unannounced; /* results published since the host was last looked after */
+    size_t wanted;        /* room in the results that it waits for */
+    struct patience patience;
+    uint64_t output_checked; /* when the pipes were asked for unread output */
+    uint64_t written_seen;   /* stdio_written() then */
+};
+
+/* The view of the worker in this place; NULL: no memory. It stays where it is. */
+struct worker_site *worker_open_site(struct pool *pool, int place);
+/* A frame to the host, in pieces where it is large; waits for room. */
+void worker_post(struct worker_site *site, uint16_t kind, uint16_t flags, const char *bytes,
+                 size_t length);
+
+#endif
