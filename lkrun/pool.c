@@ -215,6 +215,8 @@ bool pool_submit_scalar(struct pool *pool, lua_State *L, int index, uint64_t tas
         return false;
     struct frame *frame = (struct frame *)(void *)ring_place(&worker->tasks);
     size_t length = codec_put(L, index, (char *)(frame + 1));
+    if (*(const unsigned char *)(frame + 1) == CODEC_NIL)
+        return false; /* nil is no task: pool_submit's caller says so */
     struct flight *flight = length ? flights_new(&worker->flights) : NULL;
     if (!flight)
         return false;

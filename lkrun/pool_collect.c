@@ -297,7 +297,7 @@ bool pool_deliver_scalar(struct pool *pool, lua_State *L)
     lua_pushinteger(L, (lua_Integer)index);
     size_t taken = codec_get(L, (const char *)(frame + 1), frame->length);
     if (!taken || taken != frame->length) {
-        lua_settop(L, 0);
+        lua_pop(L, 1 + (taken != 0));
         return false;
     }
     pool->bytes_in += taken;

@@ -97,20 +97,21 @@ static void name_task(lua_State *L, uint64_t index)
     lua_pushfstring(L, "task[%I]%s", (LUAI_UACINT)index, said + strlen("task"));
 }
 
-/* Takes the value on top of the stack as the next task, for this worker if it has room. */
-static void queue_task(lua_State *L, struct pool *pool, struct map *map, struct worker *worker)
+/* Takes the value at this index, the top, as the next task, for this worker if it has room. */
+static void queue_task(lua_State *L, struct pool *pool, struct map *map, struct worker *worker,
+                       int index)
 {
     if (pool->options.ordered && map->pulled - map->delivered + 1 >= map->capacity &&
         !grow_slots(map))
         luaL_error(L, "not enough memory");
-    if (!lua_isnil(L, -1) && pool_submit_scalar(pool, L, -1, map->pulled + 1, worker)) {
+    if (pool_submit_scalar(pool, L, index, map->pulled + 1, worker)) {
         map->pulled++;
         return;
     }
     struct flight flight = {.index = map->pulled + 1};
     if (map->slots)
         map->slots[flight.index & (map->capacity - 1)].state = SLOT_QUEUED;
-    bool sent = !lua_isnil(L, -1) && pool_submit(pool, L, lua_gettop(L), "task", &flight, worker);
+    bool sent = !lua_isnil(L, -1) && pool_submit(pool, L, index, "task", &flight, worker);
     map->pulled++;
     if (sent)
         return;
@@ -135,7 +136,7 @@ static int pull_sequence(lua_State *L, struct pool *pool, struct map *map, struc
 {
     for (; left > 0 && map->pulled < (uint64_t)map->length; left--) {
         lua_geti(L, PULL_FUNCTION, (lua_Integer)map->pulled + 1);
-        queue_task(L, pool, map, worker);
+        queue_task(L, pool, map, worker, PULL_WORKER + 1);
         lua_settop(L, PULL_WORKER);
     }
     if (map->pulled >= (uint64_t)map->length)
@@ -175,13 +176,13 @@ static int continue_pull(lua_State *L, int status, lua_KContext context)
         struct pool *pool = map->pool;
         if (!pool)
             return 0; /* shut down meanwhile */
-        if (lua_gettop(L) == PULL_WORKER || lua_isnil(L, PULL_WORKER + 1)) {
+        int top = lua_gettop(L);
+        if (top == PULL_WORKER || lua_isnil(L, PULL_WORKER + 1)) {
             map->exhausted = true;
             break;
         }
-        lua_pushvalue(L, PULL_WORKER + 1);
-        lua_replace(L, PULL_CONTROL);
-        queue_task(L, pool, map, worker);
+        lua_copy(L, PULL_WORKER + 1, PULL_CONTROL);
+        queue_task(L, pool, map, worker, top);
         lua_settop(L, PULL_WORKER);
         left--;
         /* Long tasks, and those of a slow generator, are not held up for the batch. */
@@ -347,11 +348,12 @@ static int step(lua_State *L)
 {
     struct map *map = lua_touserdata(L, lua_upvalueindex(STEP_MAP));
     struct pool *pool = map->pool;
-    lua_settop(L, 0);
     if (!pool)
         return 0;
-    if (pool->in_place)
+    if (pool->in_place) {
+        lua_settop(L, 0);
         return continue_step(L, LUA_OK, 0);
+    }
     uint64_t now = clock_coarse();
     if (now != pool->left && pool->left)
         pool->away = now - pool->left > pool->away ? now - pool->left : pool->away - pool->away / 8;
@@ -360,6 +362,7 @@ static int step(lua_State *L)
         pool->left = now;
         return 2;
     }
+    lua_settop(L, 0);
     int count = continue_step(L, LUA_OK, 0);
     pool->left = clock_coarse();
     return count;
