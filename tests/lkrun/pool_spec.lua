@@ -140,9 +140,10 @@ local function doomed(fate)
         if task < 3 then return end
         pipe:read "a"
       end, { n_jobs = 2, ordered = false, progress = arg[1] == "progress" })
-      local ready = 0
-      for i in inv:map(function() ready = ready + 1 return ready end) do
-        if i == 2 then
+      local pulled, delivered = 0, 0
+      for _ in inv:map(function() pulled = pulled + 1 return pulled end) do
+        delivered = delivered + 1
+        if delivered == 2 then
           for _, pid in ipairs(processes.children(processes.own())) do print("child", pid) end
           print("memory", processes.mappings("self", "memfd:lkrun")[1].inode)
           print "ready"
