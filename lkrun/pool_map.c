@@ -18,9 +18,10 @@
 
 #define MAP_CLASS "lkrun.map"
 
-/* User values of a map, and upvalues of its step function. */
-enum { MAP_POOL = 1, MAP_CLOSING, MAP_ERROR, MAP_VALUES = MAP_ERROR };
-enum { STEP_MAP = 1, STEP_FUNCTION, STEP_STATE, STEP_CONTROL };
+/* User values of a map, and upvalues of its step function. The control value, often the task, is no
+ * upvalue: a generational collector takes for old what is put into an old closure, and keeps it. */
+enum { MAP_POOL = 1, MAP_CLOSING, MAP_ERROR, MAP_CONTROL, MAP_VALUES = MAP_CONTROL };
+enum { STEP_MAP = 1, STEP_FUNCTION, STEP_STATE, STEP_VALUES = STEP_STATE };
 
 struct pool *pool_check(lua_State *L, int index)
 {
@@ -259,8 +260,9 @@ static int pull_batch(lua_State *L, struct map *map, struct worker *worker, uint
     map->pulling = true;
     lua_settop(L, 0);
     lua_pushcfunction(L, pull);
-    for (int i = STEP_MAP; i <= STEP_CONTROL; i++)
+    for (int i = STEP_MAP; i <= STEP_STATE; i++)
         lua_pushvalue(L, lua_upvalueindex(i));
+    lua_getiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_CONTROL);
     lua_pushinteger(L, count);
     lua_pushlightuserdata(L, worker);
     return lua_pcallk(L, 6, 1, 0, 1, continue_step);
@@ -270,7 +272,7 @@ static void end_pull(lua_State *L, struct map *map, int status)
 {
     map->pulling = false;
     if (status == LUA_OK || status == LUA_YIELD) {
-        lua_replace(L, lua_upvalueindex(STEP_CONTROL));
+        lua_setiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_CONTROL);
     } else {
         map->failed = map->exhausted = true;
         lua_setiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_ERROR);
@@ -370,8 +372,7 @@ static int step(lua_State *L)
 
 /* --- in place --- */
 
-/* Pushes the next task; returns false at the end of a sequence. A generator's values are there when
- * it has returned, which after a yield is in continue_step. */
+/* Pushes the next task, or calls the generator, which may yield; false at a sequence's end. */
 static bool push_task(lua_State *L, struct map *map, int *status)
 {
     if (map->length >= 0) {
@@ -381,8 +382,9 @@ static bool push_task(lua_State *L, struct map *map, int *status)
         return true;
     }
     map->pulling = true;
-    for (int i = STEP_FUNCTION; i <= STEP_CONTROL; i++)
-        lua_pushvalue(L, lua_upvalueindex(i));
+    lua_pushvalue(L, lua_upvalueindex(STEP_FUNCTION));
+    lua_pushvalue(L, lua_upvalueindex(STEP_STATE));
+    lua_getiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_CONTROL);
     *status = lua_pcallk(L, 2, LUA_MULTRET, 0, 1, continue_step);
     return true;
 }
@@ -410,7 +412,7 @@ static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool 
         if (lua_gettop(L) == 0 || lua_isnil(L, 1))
             return finish_map(L, map, lua_upvalueindex(STEP_MAP));
         lua_pushvalue(L, 1);
-        lua_replace(L, lua_upvalueindex(STEP_CONTROL));
+        lua_setiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_CONTROL);
     }
     struct buffer out = result_bytes;
     result_bytes = (struct buffer){0};
@@ -470,6 +472,8 @@ int map_open(lua_State *L, struct pool *pool, int64_t length)
     lua_setiuservalue(L, index, MAP_POOL);
     lua_pushvalue(L, 5);
     lua_setiuservalue(L, index, MAP_CLOSING);
+    lua_pushvalue(L, 4);
+    lua_setiuservalue(L, index, MAP_CONTROL);
     pool->map = map;
     pool->maps++;
     pool->until_look = 0;
@@ -481,9 +485,9 @@ int map_open(lua_State *L, struct pool *pool, int64_t length)
         pool->progress = progress_open(NULL, NULL, length, NULL);
     lua_pop(L, 1);
     lua_pushvalue(L, index);
-    for (int i = 2; i <= 4; i++)
-        lua_pushvalue(L, i);
-    lua_pushcclosure(L, step, STEP_CONTROL);
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, 3);
+    lua_pushcclosure(L, step, STEP_VALUES);
     lua_pushnil(L);
     lua_pushnil(L);
     lua_pushvalue(L, index);
