@@ -1,7 +1,5 @@
 -- Values of every size between processes: what fits the rings, what does not, and what goes beside.
 local lk = require "lkrun"
-local region = require "lkrun.core.region"
-local processes = require "tests.processes"
 
 local KIB <const>, MIB <const> = 1 << 10, 1 << 20
 -- Around a quarter of a ring, a ring, and the size from which tensors go beside.
@@ -16,12 +14,6 @@ local function pattern(length, seed)
   for i = 1, 251 do piece[i] = string.char((i * seed + seed) % 256) end
   local block = table.concat(piece)
   return block:rep(length // #block) .. block:sub(1, length % #block)
-end
-
-local function used()
-  collectgarbage()
-  collectgarbage()
-  return region.use().used
 end
 
 for _, n_jobs in ipairs { 1, 2, 4 } do
@@ -128,113 +120,5 @@ for _, n_jobs in ipairs { 1, 2, 4 } do
         results[i]:set(1, 0)
       end
     end)
-
-    it("the region is as before when all is done", function()
-      local before = used()
-      local inv = lk.invoker(nil, function(_, task)
-        if task == "error" then error(lk.tensor.ones { 20000 }) end
-        return { lk.tensor.ones { 20000 }, task }, lk.tensor.ones { 20000 }
-      end, { n_jobs = n_jobs, on_error = "return" })
-      local text, tensor = pattern(70 * KIB, 1), lk.tensor.ones { 20000 }
-      local pulled = 0
-      for i in inv:map(function()
-        pulled = pulled + 1
-        return pulled % 10 == 0 and "error" or { tensor, text, tensor:clone() }
-      end) do
-        if i == 300 then break end
-      end
-      assert.error(function() inv:submit { tensor:clone(), print } end)
-      inv:submit(tensor:clone()):get()
-      inv:submit(tensor:clone())
-      tensor, text = nil, nil -- luacheck: ignore
-      inv:shutdown()
-      inv = nil -- luacheck: ignore inv
-      assert.equal(before, used())
-    end)
-
-    it("the region does not fill while a map goes on and on", function()
-      local inv <close> = lk.invoker(nil, function(_, task)
-        return task.tensor:sum() + #task.text, lk.tensor.ones { 20000 }
-      end, { n_jobs = n_jobs })
-      local before, most = used(), 0
-      local text = pattern(70 * KIB, 1)
-      local pulled = 0
-      for i, sum in inv:map(function()
-        pulled = pulled + 1
-        return { tensor = lk.tensor.ones { 128 * KIB }, text = text } -- 1 MiB
-      end) do
-        if sum ~= 128 * KIB + #text then error("task " .. i) end
-        most = math.max(most, region.use().used - before)
-        if i == 400 then break end
-      end
-      -- Some are on their way, some are garbage here or in a worker that collects it later.
-      assert.is_true(most < 250 * MIB, most // MIB .. " MiB")
-    end)
   end)
 end
-
-describe("pages of the model", function()
-  -- What the mappings of the region allow, in this process.
-  local function modes()
-    local found = {}
-    for _, mapping in ipairs(processes.mappings("self", "/memfd:lkrun (deleted)")) do
-      found[mapping.mode] = (found[mapping.mode] or 0) + mapping.last - mapping.first
-    end
-    return found
-  end
-
-  it("are protected in workers, but for those of writable tensors", function()
-    local model, writable = lk.tensor.ones { 1000, 1000 }, lk.tensor.ones { 20000 }
-    local inv <close> = lk.invoker(model, function(m) return modes(), m:get(1, 1) end,
-      { n_jobs = 2, writable = { writable } })
-    for _, found in inv:map { 1, 2 } do
-      assert.is_true(found["r--s"] >= 8 * 1000 * 1000)
-      assert.is_true(found["rw-s"] >= 160000)
-      assert.is_nil(found["rwxs"])
-    end
-    assert.is_nil(modes()["r--s"])
-  end)
-
-  it("are there once, however many workers read them", function()
-    local model = lk.tensor.ones { 4 * MIB } -- 32 MiB
-    local inv <close> = lk.invoker(model, function(m)
-      local sum = m:sum()
-      local private = 0
-      for kind, kib in processes.read("/proc/self/smaps_rollup"):gmatch "(Private_%a+):%s+(%d+) kB" do
-        private = private + (kind ~= "Private_Hugetlb" and tonumber(kib) or 0)
-      end
-      return sum, private
-    end, { n_jobs = 3 })
-    for _, sum, private in inv:map { 1, 2, 3, 4, 5, 6 } do
-      assert.equal(4 * MIB, sum)
-      assert.is_true(private * KIB < 16 * MIB, private .. " KiB are private")
-    end
-  end)
-end)
-
-describe("a full region", function()
-  local program = require "tests.program"
-
-  it("is an error of the task that did not fit, and the pool goes on", function()
-    local out, err = program.output([[
-      local lk = require "lkrun"
-      local inv <close> = lk.invoker(nil, function(_, task)
-        if task == "large" then return lk.tensor.ones { 1 << 20 } end
-        return type(task) == "string" and #task or task
-      end, { n_jobs = 2, on_error = "return" })
-      local tasks = { 1, "large", ("x"):rep(8 << 20), 4 }
-      for round = 1, 3 do
-        local results = inv:collect(tasks)
-        print(results[1], results.errors[2].message)
-        print(results[4], results.errors[3].message)
-      end]], { env = { LK_REGION_SIZE = tostring(4 << 20) } })
-    assert.equal("", err)
-    local lines = {}
-    for line in out:gmatch "[^\n]+" do lines[#lines + 1] = line end
-    assert.equal(6, #lines)
-    for i = 1, 6, 2 do
-      assert.truthy(lines[i]:find "^1\t.*the region is full", lines[i])
-      assert.truthy(lines[i + 1]:find "^4\ttask%[3%]: the region is full: %d+ of its 4194304 bytes are in use", lines[i + 1])
-    end
-  end)
-end)
