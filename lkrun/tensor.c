@@ -3,7 +3,9 @@
  * tensor has no storage and is no tensor any more. */
 #include "tensor_class.h"
 
+#include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tensor_walk.h"
 #include "util.h"
@@ -75,22 +77,34 @@ struct tensor *tensor_check(lua_State *L, int index)
     return tensor;
 }
 
+/* Bytes of storage that this process made and has not freed: a worker's own, not the model's. */
+static double own_bytes(void)
+{
+    static _Thread_local pid_t process;
+    static _Thread_local size_t inherited;
+    pid_t now = getpid();
+    size_t live = storage_live_bytes();
+    if (process != now) {
+        inherited = process ? live : 0;
+        process = now;
+    }
+    return live > inherited ? (double)(live - inherited) : 0;
+}
+
 /* The collector sees a tensor as a hundred bytes. So that garbage is found before memory runs out,
- * it is told to work as if its own heap had grown by the share that `bytes` are of all tensors. */
+ * it is told to go through its heap once for every `budget` bytes that tensors take: half of what
+ * they hold already, a quarter of its own heap, 32 MiB, whichever is most. */
 static void press_collector(lua_State *L, size_t bytes)
 {
-    static _Thread_local double owed; /* KiB */
-    const double least = 32 << 20;
-    if (bytes < 1024)
+    static _Thread_local double owed; /* KiB of work */
+    if (bytes < 4096)
         return;
-    double budget = (double)storage_live_bytes() / 2;
-    if (budget < least)
-        budget = least;
-    owed += (double)bytes / budget * lua_gc(L, LUA_GCCOUNT);
+    double heap = lua_gc(L, LUA_GCCOUNT);
+    double budget = fmax(fmax(own_bytes() / 2, heap * 1024 / 4), 32 << 20);
+    owed += (double)bytes / budget * heap;
     if (owed < 8 || !lua_gc(L, LUA_GCISRUNNING))
         return;
-    double most = 2.0 * lua_gc(L, LUA_GCCOUNT);
-    int step = (int)(owed < most ? owed : most);
+    int step = (int)fmin(owed, 2 * heap);
     owed = 0;
     lua_gc(L, LUA_GCSTEP, step);
 }

@@ -243,9 +243,7 @@ static int topk(lua_State *L)
     size_t element = dtype_sizes[tensor->dtype];
     char *value = tensor_data(values);
     int64_t *position = tensor_data(indices);
-    if (values->count == 0)
-        return lua_pop(L, 1), 2;
-    for (struct rows rows = rows_along(tensor, last); rows.left; next_row(&rows)) {
+    for (struct rows rows = rows_along(tensor, last); rows.left && k; next_row(&rows)) {
         find_best(&heap, k, tensor->dtype, rows.at, length, rows.step);
         for (int64_t i = 0; i < k; i++, value += element) {
             copy_row(element, 1, value, 0, rows.at + heap.entries[i].position * rows.step, 0);
