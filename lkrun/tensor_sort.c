@@ -15,13 +15,13 @@ struct entry {
 
 #define LAST INT64_MIN /* below every key of a number when the greatest come first */
 
-/* The bits of a positive float ascend with it, those of a negative one descend. */
+/* The bits of a positive float ascend with it, those of a negative one descend; both zeros give 0.
+ */
 static int64_t float_key(double x)
 {
     if (x != x)
         return LAST;
     int64_t bits;
-    x += 0.0; /* -0.0 becomes 0.0 */
     memcpy(&bits, &x, sizeof bits);
     return bits >= 0 ? bits : (int64_t)((uint64_t)INT64_MIN - (uint64_t)bits);
 }

@@ -1,6 +1,7 @@
 -- .npy files: what is written, what is read, and what is refused.
 local lk = require "lkrun"
 local tensor = lk.tensor
+local program = require "tests.program"
 
 describe("npy", function()
   local folder, count
@@ -233,6 +234,20 @@ describe("npy", function()
     assert(os.execute("ln -s nowhere '" .. folder .. "/loose.npy'"))
     fails("a link that leads nowhere", lk.save, folder .. "/loose.npy", t)
     fails("a NUL byte", lk.load, "a\0.npy")
+  end)
+
+  it("leaves the old file and nothing else when the disk is full", function()
+    local place = folder .. "/full"
+    assert(os.execute(("mkdir '%s'"):format(place)))
+    lk.save(place .. "/x.npy", tensor.ones { 3 })
+    local result = program.run([[
+      local lk = require "lkrun"
+      print(pcall(lk.save, arg[1], lk.tensor.zeros { 6000 }))
+    ]], { args = { place .. "/x.npy" }, shell = "trap '' XFSZ; ulimit -f 8" })
+    assert.equal(("false\tlkrun: lk.save: %s/x.npy: writing failed: File too large\n"):format(place), result.out)
+    assert.same({ 1, 1, 1 }, lk.load(place .. "/x.npy"):totable())
+    local listing <close> = io.popen(("ls -A '%s'"):format(place))
+    assert.equal("x.npy\n", listing:read "a")
   end)
 
   it("replaces a file at once, through a link too, and leaves nothing else behind", function()
