@@ -411,7 +411,14 @@ void pool_replace(struct pool *pool, struct worker *worker)
         pool_lose(pool, worker);
 }
 
-/* Whether all workers have ended within `milliseconds`. */
+static bool has_ended(pid_t pid)
+{
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == pid;
+}
+
+/* Whether all workers have ended within `milliseconds`. Programs that their tasks started may go
+ * on, with what they were given to write, unless the user wants an end of it. */
 static bool wait_for_end(struct pool *pool, int milliseconds)
 {
     uint64_t until = clock_nanoseconds() + (uint64_t)milliseconds * 1000000u;
@@ -421,8 +428,12 @@ static bool wait_for_end(struct pool *pool, int milliseconds)
         nfds_t count = 0;
         for (int i = 0; i < pool->options.jobs; i++) {
             struct worker *worker = &pool->workers[i];
-            if (worker->pid && waitpid(worker->pid, NULL, WNOHANG) != 0)
+            if (worker->pid && has_ended(worker->pid)) {
+                if (signal_received())
+                    kill(-worker->pid, SIGKILL); /* not reaped yet: the group is its own */
+                waitpid(worker->pid, NULL, 0);
                 worker->pid = 0;
+            }
             if (worker->pid && ++left && worker->pidfd >= 0 && count < 8)
                 ends[count++] = (struct pollfd){.fd = worker->pidfd, .events = POLLIN};
             pool_read_output(worker); /* it may be waiting for room to print */
