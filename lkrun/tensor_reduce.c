@@ -12,23 +12,39 @@
 
 #define PAIRWISE_BLOCK 128
 
-#define FLOAT_SUM(name, type)                                                                      \
-    static double sum_##name(int64_t length, const char *at, int64_t step)                         \
+/* In f64, halves added to halves, so that the error grows with the logarithm of the length. */
+#define PAIRWISE(op, name, type, TERM)                                                             \
+    static double op##_##name(int64_t length, const char *at, int64_t step)                        \
     {                                                                                              \
         if (length > PAIRWISE_BLOCK) {                                                             \
             int64_t half = length / 2;                                                             \
-            return sum_##name(half, at, step) + sum_##name(length - half, at + half * step, step); \
+            return op##_##name(half, at, step) +                                                   \
+                   op##_##name(length - half, at + half * step, step);                             \
         }                                                                                          \
         double sum[4] = {0};                                                                       \
         int64_t i = 0;                                                                             \
         for (; i + 4 <= length; i += 4)                                                            \
-            for (int j = 0; j < 4; j++)                                                            \
-                sum[j] += (double)*(const type *)(at + (i + j) * step);                            \
-        for (; i < length; i++)                                                                    \
-            sum[0] += (double)*(const type *)(at + i * step);                                      \
+            for (int j = 0; j < 4; j++) {                                                          \
+                double x = (double)*(const type *)(at + (i + j) * step);                           \
+                sum[j] += TERM;                                                                    \
+            }                                                                                      \
+        for (; i < length; i++) {                                                                  \
+            double x = (double)*(const type *)(at + i * step);                                     \
+            sum[0] += TERM;                                                                        \
+        }                                                                                          \
         return (sum[0] + sum[1]) + (sum[2] + sum[3]);                                              \
     }
-FOR_FLOATS(FLOAT_SUM)
+#define ACCURATE_SUM(name, type) PAIRWISE(accurate_sum, name, type, x)
+#define SQUARES(name, type)      PAIRWISE(squares, name, type, x *x)
+FOR_NUMBERS(ACCURATE_SUM)
+FOR_NUMBERS(SQUARES)
+
+typedef double (*pairwise_kernel)(int64_t length, const char *at, int64_t step);
+static const pairwise_kernel accurate_sums[DTYPE_COUNT] = {accurate_sum_f64, accurate_sum_f32,
+                                                           accurate_sum_i64, accurate_sum_i32,
+                                                           accurate_sum_u8,  accurate_sum_u8};
+static const pairwise_kernel sums_of_squares[DTYPE_COUNT] = {squares_f64, squares_f32, squares_i64,
+                                                             squares_i32, squares_u8,  squares_u8};
 
 #define INTEGER_SUM(name, type)                                                                    \
     static uint64_t sum_##name(int64_t length, const char *at, int64_t step)                       \
@@ -40,14 +56,14 @@ FOR_FLOATS(FLOAT_SUM)
     }
 FOR_INTEGERS(INTEGER_SUM)
 
-/* In f64 for floats, in i64 otherwise. */
+/* In f64 for floats, in i64 and modulo 2^64 otherwise. */
 static union scalar sum_row(enum dtype dtype, int64_t length, const char *at, int64_t step)
 {
     switch (dtype) {
     case DTYPE_F64:
-        return (union scalar){.f64 = sum_f64(length, at, step)};
+        return (union scalar){.f64 = accurate_sum_f64(length, at, step)};
     case DTYPE_F32:
-        return (union scalar){.f64 = sum_f32(length, at, step)};
+        return (union scalar){.f64 = accurate_sum_f32(length, at, step)};
     case DTYPE_I64:
         return (union scalar){.i64 = (int64_t)sum_i64(length, at, step)};
     case DTYPE_I32:
@@ -118,9 +134,14 @@ static union scalar sum_all(const struct tensor *tensor)
     return sum;
 }
 
-static double as_double(enum dtype dtype, union scalar sum)
+static double pairwise_total(const struct tensor *tensor, const pairwise_kernel kernels[])
 {
-    return dtype_is_float(dtype) ? sum.f64 : (double)sum.i64;
+    double total = 0;
+    struct walk walk;
+    const struct tensor *operands[] = {tensor};
+    for (walk_begin(&walk, 1, operands, WALK_ANY_ORDER); walk.rows; walk_next(&walk))
+        total += kernels[tensor->dtype](walk.length, walk.at[0], walk.step[0]);
+    return total;
 }
 
 static int sum(lua_State *L)
@@ -156,7 +177,7 @@ static int mean(lua_State *L)
     const char *where = "tensor:mean";
     const struct tensor *tensor = tensor_argument(L, 1, where);
     if (lua_isnoneornil(L, 2)) {
-        lua_pushnumber(L, as_double(tensor->dtype, sum_all(tensor)) / (double)tensor->count);
+        lua_pushnumber(L, pairwise_total(tensor, accurate_sums) / (double)tensor->count);
         return 1;
     }
     int d = dim_argument(L, 2, where, tensor);
@@ -164,8 +185,8 @@ static int mean(lua_State *L)
     enum dtype dtype = tensor->dtype == DTYPE_F32 ? DTYPE_F32 : DTYPE_F64;
     char *to = tensor_data(tensor_new(L, dtype, shape.dim, shape.size, false));
     for (struct rows rows = rows_along(tensor, d); rows.left; next_row(&rows)) {
-        union scalar total = sum_row(tensor->dtype, tensor->size[d], rows.at, rows.step);
-        double value = as_double(tensor->dtype, total) / (double)tensor->size[d];
+        double total = accurate_sums[tensor->dtype](tensor->size[d], rows.at, rows.step);
+        double value = total / (double)tensor->size[d];
         if (dtype == DTYPE_F32)
             *(float *)to = (float)value;
         else
@@ -261,22 +282,6 @@ static int argmax(lua_State *L)
 
 /* ---- Norm ---- */
 
-static double sum_of_squares(const struct tensor *tensor, double unit)
-{
-    double total = 0;
-    struct walk walk;
-    const struct tensor *operands[] = {tensor};
-    for (walk_begin(&walk, 1, operands, WALK_ANY_ORDER); walk.rows; walk_next(&walk)) {
-        double row = 0;
-        for (int64_t i = 0; i < walk.length; i++) {
-            double x = scalar_to_double(tensor->dtype, walk.at[0] + i * walk.step[0]) / unit;
-            row += x * x;
-        }
-        total += row;
-    }
-    return total;
-}
-
 static double greatest_distance(const struct tensor *tensor)
 {
     double most = 0;
@@ -288,19 +293,28 @@ static double greatest_distance(const struct tensor *tensor)
     return most;
 }
 
+/* In units of the largest element, where the squares themselves leave the range of f64. */
+static double scaled_norm(const struct tensor *tensor)
+{
+    double unit = greatest_distance(tensor), total = 0;
+    if (unit == 0 || isinf(unit))
+        return unit;
+    struct walk walk;
+    const struct tensor *operands[] = {tensor};
+    for (walk_begin(&walk, 1, operands, WALK_ANY_ORDER); walk.rows; walk_next(&walk))
+        for (int64_t i = 0; i < walk.length; i++) {
+            double x = scalar_to_double(tensor->dtype, walk.at[0] + i * walk.step[0]) / unit;
+            total += x * x;
+        }
+    return unit * sqrt(total);
+}
+
 static int norm(lua_State *L)
 {
     const struct tensor *tensor = tensor_argument(L, 1, "tensor:norm");
-    double squares = sum_of_squares(tensor, 1);
-    /* Where the squares leave the range of f64, again in units of the largest element. */
-    if (isinf(squares) || (squares < 1e-280 && tensor->count)) {
-        double unit = greatest_distance(tensor);
-        if (unit > 0 && !isinf(unit)) {
-            lua_pushnumber(L, unit * sqrt(sum_of_squares(tensor, unit)));
-            return 1;
-        }
-    }
-    lua_pushnumber(L, sqrt(squares));
+    double squares = pairwise_total(tensor, sums_of_squares);
+    bool in_range = isnan(squares) || (squares >= 1e-280 && !isinf(squares));
+    lua_pushnumber(L, in_range ? sqrt(squares) : scaled_norm(tensor));
     return 1;
 }
 
