@@ -1,6 +1,7 @@
 -- Runs the programs of the manual: build/lkrun tests/docs.lua FILE.md...
 -- Each ```lua block is a program of its own, run in an empty folder; where a ```text block is the
--- next block, it is what the program prints. ```lua norun is skipped, and counted as such.
+-- next block, it is what the program prints. ```lua norun is skipped, and counted as such. Links to
+-- files must lead somewhere.
 
 local lkrun = io.popen("realpath build/lkrun"):read()
 local folder = io.popen("mktemp -d"):read()
@@ -48,8 +49,19 @@ local function trouble_of(program, expected)
   end
 end
 
+local function exists(path)
+  local file <close> = io.open(path)
+  return file ~= nil
+end
+
 local passed, failed, skipped = 0, 0, 0
 for _, path in ipairs(arg) do
+  for target in io.open(path):read "a":gmatch "%]%(([%w_./-]+)#?[%w_-]*%)" do
+    if not exists((path:match "^.*/" or "") .. target) then
+      failed = failed + 1
+      print(("failed %s: a link to %s, which is not there"):format(path, target))
+    end
+  end
   local blocks = blocks_of(path)
   for i, block in ipairs(blocks) do
     if block.kind == "lua norun" then
