@@ -224,9 +224,41 @@ static uint32_t find_free(uint32_t pages)
     return NONE;
 }
 
+/* Empties all free pages, so that they become one with their neighbours, and with those that were
+ * never used: where nothing fits, this is the last thing to try. */
+static void gather_free(void)
+{
+    for (int i = 0; i < BINS; i++)
+        own.bin[i] = NONE;
+    for (uint32_t at = 0; at < own.top;) {
+        uint32_t first = at, dirty = 0;
+        for (; at < own.top && own.spans[at].state == SPAN_FREE; at += own.spans[at].pages) {
+            if (own.spans[at].dirty)
+                empty_pages(at, own.spans[at].pages);
+            dirty += own.spans[at].dirty ? own.spans[at].pages : 0;
+        }
+        if (at == first) {
+            at += own.spans[at].pages;
+            continue;
+        }
+        set_span(first, at - first, SPAN_FREE);
+        own.spans[first].dirty = dirty > 0;
+        if (dirty)
+            own.kept_pages += at - first - dirty;
+        if (at == own.top && !dirty)
+            own.top = at = first;
+        else
+            link_span(&own.bin[bin_of(at - first)], first);
+    }
+}
+
 static uint32_t take_span(uint32_t pages, bool *dirty)
 {
     uint32_t first = find_free(pages);
+    if (first == NONE && own.pages - own.top < pages) {
+        gather_free();
+        first = find_free(pages);
+    }
     if (first == NONE) {
         if (own.pages - own.top < pages)
             return NONE;
