@@ -53,7 +53,8 @@ CFLAGS   =
 SAN_FLAGS = $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -fPIC -fvisibility=hidden -pthread \
              $(SAN_FLAGS) $(PKG_CFLAGS) $(CFLAGS)
-ALL_LDFLAGS = -pthread $(SAN_FLAGS) $(LDFLAGS)
+# Symbols are bound at start: every worker would bind them again, a page fault each.
+ALL_LDFLAGS = -pthread -Wl,-z,relro,-z,now $(SAN_FLAGS) $(LDFLAGS)
 
 SOURCES  := $(sort $(wildcard lkrun/*.c))
 HEADERS  := $(sort $(wildcard lkrun/*.h))

@@ -1,10 +1,11 @@
 /* Template and workers: making, replacing and ending them.
  *
- * The template is a fork of the host that never runs user code. It forks the workers as children of
- * the host (CLONE_PARENT), so the host reaps them and their parent-death signal follows the host.
- * The kernel writes a worker's pid into shared memory before the worker runs: whoever exists is
- * known, whatever happens to the template in between. The socket to the template carries requests
- * one way (a place), nudges the other way, and its end means that the host is gone. */
+ * The template is a fork of the host that never runs user code. It forks all workers but the very
+ * first, as children of the host (CLONE_PARENT), so the host reaps them and their parent-death
+ * signal follows the host. The kernel writes a worker's pid into shared memory before the worker
+ * runs: whoever exists is known, whatever happens to the template in between. The socket to the
+ * template carries requests one way (a place), nudges the other way, and its end means that the
+ * host is gone. */
 #include "pool.h"
 
 #include <errno.h>
@@ -90,7 +91,8 @@ _Noreturn static void end_groups(struct pool *pool)
     _exit(0);
 }
 
-_Noreturn static void template_main(struct pool *pool, lua_State *L)
+/* What the host handles or ignores is not for a worker. */
+static void reset_signals(void)
 {
     signals_enter_worker();
     for (int number = 1; number < NSIG; number++) {
@@ -98,6 +100,11 @@ _Noreturn static void template_main(struct pool *pool, lua_State *L)
         if (sigaction(number, NULL, &now) == 0 && now.sa_handler != SIG_DFL)
             signal(number, SIG_DFL);
     }
+}
+
+_Noreturn static void template_main(struct pool *pool, lua_State *L)
+{
+    reset_signals();
     setpgid(0, 0);
     signal(SIGTERM, on_host_death);
     sigset_t blocked, open;
@@ -110,7 +117,7 @@ _Noreturn static void template_main(struct pool *pool, lua_State *L)
     for (struct pool *other = all_pools; other; other = other->next)
         if (other->template_fd >= 0)
             close(other->template_fd); /* or those templates would not see their host's end */
-    for (int i = 0; i < pool->options.jobs; i++)
+    for (int i = 1; i < pool->options.jobs; i++)
         fork_worker(pool, L, i);
     struct pollfd socket = {.fd = pool->template_end, .events = POLLIN};
     int place;
@@ -277,6 +284,33 @@ static void restore_heap(struct pool *pool, lua_State *L)
     pool->gc_mode = -1;
 }
 
+/* The first worker is a fork of the host itself: it is at work before the template has forked the
+ * others. False, with nothing left, and errno set. */
+static bool fork_first(struct pool *pool, lua_State *L)
+{
+    struct worker_shared *shared = pool->workers[0].shared;
+    pid_t pid = fork();
+    if (pid == 0) {
+        reset_signals();
+        worker_main(pool, L, 0);
+    }
+    if (pid < 0)
+        return false;
+    atomic_store(&shared->pid, pid);
+    pool->template_pid = fork();
+    if (pool->template_pid == 0)
+        template_main(pool, L);
+    if (pool->template_pid > 0)
+        return true;
+    int reason = errno;
+    pool->template_pid = 0;
+    kill(pid, SIGKILL);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+    errno = reason;
+    return false;
+}
+
 bool pool_start(struct pool *pool, lua_State *L)
 {
     pool->bell_fd = pool->template_fd = pool->template_end = -1;
@@ -300,21 +334,18 @@ bool pool_start(struct pool *pool, lua_State *L)
     fflush(NULL);
     backend_fork_lock();
     pool->generation = region_fork_lock();
-    pid_t pid = pool->generation ? fork() : -1;
-    if (pid == 0)
-        template_main(pool, L);
+    bool forked = pool->generation && fork_first(pool, L);
     int reason = errno;
     if (pool->generation)
         region_fork_unlock();
     backend_fork_unlock();
-    if (pid < 0) {
+    if (!forked) {
         errno = reason;
         fail(pool, "fork");
         unmake(pool);
         restore_heap(pool, L);
         return false;
     }
-    pool->template_pid = pid;
     close(pool->template_end);
     pool->template_end = -1;
     fcntl(pool->template_fd, F_SETFL, O_NONBLOCK);
