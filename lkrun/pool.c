@@ -213,6 +213,7 @@ bool pool_submit_scalar(struct pool *pool, lua_State *L, int index, uint64_t tas
     const size_t most = frame_size(CODEC_SCALAR_MAX);
     if (ring_room(&worker->tasks, most) < most)
         return false;
+    ring_fetch_ahead(&worker->tasks, true);
     struct frame *frame = (struct frame *)(void *)ring_place(&worker->tasks);
     size_t length = codec_put(L, index, (char *)(frame + 1));
     if (*(const unsigned char *)(frame + 1) == CODEC_NIL)

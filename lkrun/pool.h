@@ -256,7 +256,7 @@ struct pool {
 /* Nanoseconds of work ahead of a worker, at least. */
 #define HORIZON 1000000.0
 /* Unbegun tasks of a worker, and bytes of results that wait for their turn, at most. */
-#define MAX_WINDOW 4096u
+#define MAX_WINDOW 2048u
 #define MAX_STORED ((size_t)64 << 20)
 
 uint64_t clock_coarse(void); /* nanoseconds, a few milliseconds behind, at a quarter of the cost */

@@ -294,6 +294,7 @@ bool pool_deliver_scalar(struct pool *pool, lua_State *L)
     if (flight->index != index || flight->is_future || flight->is_dropped || flight->segments ||
         worker->grants)
         return false;
+    ring_fetch_ahead(&worker->results, false);
     lua_pushinteger(L, (lua_Integer)index);
     size_t taken = codec_get(L, (const char *)(frame + 1), frame->length);
     if (!taken || taken != frame->length) {
