@@ -44,7 +44,8 @@ void pool_settle(struct pool *pool, struct outcome *outcome)
         segments_free(&outcome->segments);
         return;
     }
-    memcpy(copy, outcome->bytes, outcome->length);
+    if (outcome->length)
+        memcpy(copy, outcome->bytes, outcome->length);
     future->outcome = *outcome;
     future->outcome.bytes = future->outcome.owned = copy;
     future->outcome.ring_of = NULL;

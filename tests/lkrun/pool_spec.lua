@@ -95,6 +95,7 @@ describe("a pool that ends", function()
         local processes = require "tests.processes"
         inv = lk.invoker(nil, function() return processes.own() end, { n_jobs = 2 })
         for _, pid in inv:map { 1, 2, 3, 4 } do io.stdout:write(pid, "\n") end
+        repeat local children = processes.children(processes.own()) until #children == 3
         for _, pid in ipairs(processes.children(processes.own())) do io.stdout:write(pid, "\n") end
         io.stdout:flush() ]] .. way)
       assert.equal(status, result.status, way .. result.err)
