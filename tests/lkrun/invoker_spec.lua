@@ -5,6 +5,11 @@ local program = require "tests.program"
 
 local function double(_, task) return 2 * task end
 
+-- A short map may be over before the last worker is forked.
+local function await_children(of, count)
+  await(function() return #processes.children(of) == count end, count .. " processes")
+end
+
 describe("lk.invoker", function()
   it("checks what it is given before it makes anything", function()
     local function refused(message, ...)
@@ -63,7 +68,7 @@ describe("lk.invoker", function()
     do
       local inv <close> = lk.invoker(nil, double, { n_jobs = 2 })
       inv:collect { 1, 2, 3 }
-      assert.equal(3, #processes.children(own)) -- two workers and their template
+      await_children(own, 3) -- two workers and their template
       kept = inv
     end
     assert.same({}, processes.children(own))
@@ -74,7 +79,7 @@ describe("lk.invoker", function()
         "^lkrun: invoker: it has been shut down; make a new one with lk.invoker$")
     end
     lk.invoker(nil, double, { n_jobs = 2 }):collect { 1, 2, 3 }
-    assert.equal(3, #processes.children(own))
+    await_children(own, 3)
     collectgarbage()
     collectgarbage()
     assert.same({}, processes.children(own))
@@ -137,7 +142,7 @@ describe("lk.invoker", function()
         pids[pid] = true
       end
       local me = processes.own()
-      await(function() return #processes.children(me) >= 3 end, "two workers and their template")
+      await_children(me, 3)
       return sum, inner:stats().n_jobs, #inner:stats().workers, pids[me] == nil
     end, { n_jobs = 2 })
     for i, sum, jobs, workers, elsewhere in outer:map { 1, 2, 3, 4 } do
@@ -336,8 +341,7 @@ describe("lk.map", function()
       local sum = 0
       for i, result in lk.map({ factor = 3 }, function(m, task) return m.factor * task end, { 1, 2, 3 },
         { n_jobs = n_jobs }) do
-        local expected = n_jobs == 1 and 0 or n_jobs + 1
-        await(function() return #processes.children(own) == expected end, "all workers")
+        await_children(own, n_jobs == 1 and 0 or n_jobs + 1)
         sum = sum + i * result
       end
       assert.equal(3 + 12 + 27, sum)

@@ -95,8 +95,9 @@ describe("a pool that ends", function()
         local processes = require "tests.processes"
         inv = lk.invoker(nil, function() return processes.own() end, { n_jobs = 2 })
         for _, pid in inv:map { 1, 2, 3, 4 } do io.stdout:write(pid, "\n") end
-        repeat local children = processes.children(processes.own()) until #children == 3
-        for _, pid in ipairs(processes.children(processes.own())) do io.stdout:write(pid, "\n") end
+        local children
+        repeat children = processes.children(processes.own()) until #children == 3
+        for _, pid in ipairs(children) do io.stdout:write(pid, "\n") end
         io.stdout:flush() ]] .. way)
       assert.equal(status, result.status, way .. result.err)
       local count = 0
@@ -145,7 +146,9 @@ local function doomed(fate)
       for _ in inv:map(function() pulled = pulled + 1 return pulled end) do
         delivered = delivered + 1
         if delivered == 2 then
-          for _, pid in ipairs(processes.children(processes.own())) do print("child", pid) end
+          local children
+          repeat children = processes.children(processes.own()) until #children == 3
+          for _, pid in ipairs(children) do print("child", pid) end
           print("memory", processes.mappings("self", "memfd:lkrun")[1].inode)
           print "ready"
         end
