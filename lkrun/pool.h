@@ -353,6 +353,7 @@ void pool_clear_map(struct pool *pool, struct map *map); /* its stored results *
 /* --- pool_start.c: template and workers --- */
 bool pool_start(struct pool *pool, lua_State *L); /* false: see pool->reason */
 void pool_replace(struct pool *pool, struct worker *worker);
+void pool_empty_place(struct pool *pool, struct worker *worker); /* its flights have left it */
 void pool_stop(struct pool *pool, lua_State *L);
 void pool_template_news(
     struct pool *pool); /* its socket is readable: a worker forked, or its end */

@@ -130,6 +130,19 @@ static bool was_ready(const struct worker *worker)
     return atomic_load(&worker->shared->busy_since) || atomic_load(&worker->shared->busy);
 }
 
+/* What it had not begun is for others. */
+static void requeue_all(struct pool *pool, struct worker *worker)
+{
+    worker->unpublished = 0;
+    while (worker->flights.count) {
+        struct flight flight = flights_pop_last(&worker->flights);
+        if (flight.is_dropped)
+            flight_discard(&flight);
+        else
+            requeue(pool, worker, &flight);
+    }
+}
+
 static void judge(struct pool *pool, struct worker *worker, int status)
 {
     uint32_t begun = claim_begun(claim_of(worker));
@@ -138,13 +151,7 @@ static void judge(struct pool *pool, struct worker *worker, int status)
     struct flight blamed = {0};
     if (in_a_task)
         blamed = flights_pop(&worker->flights);
-    while (worker->flights.count) {
-        struct flight flight = flights_pop_last(&worker->flights);
-        if (flight.is_dropped)
-            flight_discard(&flight);
-        else
-            requeue(pool, worker, &flight);
-    }
+    requeue_all(pool, worker);
     if (in_a_task)
         judge_task(pool, worker, &blamed, status);
 }
@@ -154,6 +161,8 @@ void pool_lose(struct pool *pool, struct worker *worker)
     int left = 0;
     worker->starting = false;
     worker->gone = true;
+    requeue_all(pool, worker); /* handed out before it could be made */
+    pool_empty_place(pool, worker);
     for (int i = 0; i < pool->options.jobs; i++)
         left += !pool->workers[i].gone;
     if (!left)
@@ -183,7 +192,6 @@ static void bury(struct pool *pool, struct worker *worker, int status)
         close(worker->pidfd);
     worker->pidfd = -1;
     worker->pid = 0;
-    worker->unpublished = 0;
     worker->partial.length = 0;
     worker->busy_before += (double)atomic_load(&worker->shared->busy) * 1e-9;
     judge(pool, worker, status);

@@ -159,6 +159,7 @@ static int pool_stats(lua_State *L)
     set_count(L, "bytes_sent", pool->bytes_out);
     set_count(L, "bytes_received", pool->bytes_in);
     set_count(L, "n_jobs", (uint64_t)pool->options.jobs);
+    set_count(L, "template", (uint64_t)pool->template_pid);
     lua_pushinteger(L, (lua_Integer)pool->options.seed);
     lua_setfield(L, -2, "seed");
     lua_createtable(L, pool->options.jobs, 0);

@@ -65,8 +65,10 @@ static void fork_worker(struct pool *pool, lua_State *L, int place)
 {
     struct worker_shared *shared = pool->workers[place].shared;
     int pid = fork_beside((pid_t *)&shared->pid);
-    if (pid == 0)
+    if (pid == 0) {
+        close(pool->template_end); /* while it is open the host can't see that the template ended */
         worker_main(pool, L, place);
+    }
     if (pid < 0)
         atomic_store(&shared->start_error, errno);
 }
@@ -102,6 +104,16 @@ static void reset_signals(void)
     }
 }
 
+/* While anyone else holds the host's end of a socket, its template can't see that the host ended.
+ */
+static void close_host_ends(const struct pool *pool)
+{
+    close(pool->template_fd);
+    for (const struct pool *other = all_pools; other; other = other->next)
+        if (other->template_fd >= 0)
+            close(other->template_fd);
+}
+
 _Noreturn static void template_main(struct pool *pool, lua_State *L)
 {
     reset_signals();
@@ -114,9 +126,7 @@ _Noreturn static void template_main(struct pool *pool, lua_State *L)
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != pool->owner)
         _exit(0);
-    for (struct pool *other = all_pools; other; other = other->next)
-        if (other->template_fd >= 0)
-            close(other->template_fd); /* or those templates would not see their host's end */
+    close_host_ends(pool);
     for (int i = 1; i < pool->options.jobs; i++)
         fork_worker(pool, L, i);
     struct pollfd socket = {.fd = pool->template_end, .events = POLLIN};
@@ -292,6 +302,8 @@ static bool fork_first(struct pool *pool, lua_State *L)
     pid_t pid = fork();
     if (pid == 0) {
         reset_signals();
+        close_host_ends(pool);
+        close(pool->template_end);
         worker_main(pool, L, 0);
     }
     if (pid < 0)
@@ -423,7 +435,7 @@ static bool request_worker(struct pool *pool, int place)
     return false;
 }
 
-void pool_replace(struct pool *pool, struct worker *worker)
+void pool_empty_place(struct pool *pool, struct worker *worker)
 {
     int place = (int)(worker - pool->workers);
     struct worker_shared *shared = worker->shared;
@@ -433,10 +445,16 @@ void pool_replace(struct pool *pool, struct worker *worker)
     ring_attach(&worker->results, &shared->results, pool->ring_memory, place * 2 + 1, RING_SIZE);
     worker->committed = worker->begun_seen = 0;
     worker->busy_seen = worker->head_noted = worker->released = 0;
+    worker->news_seen = 0;
     worker->condemned = 0;
     worker->window = 1;
     worker->pid = 0;
-    if (request_worker(pool, place))
+}
+
+void pool_replace(struct pool *pool, struct worker *worker)
+{
+    pool_empty_place(pool, worker);
+    if (request_worker(pool, (int)(worker - pool->workers)))
         worker->starting = true;
     else
         pool_lose(pool, worker);

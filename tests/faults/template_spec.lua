@@ -1,0 +1,180 @@
+-- The template dies, the host dies or stops: who goes on, and who must not stay behind.
+local lk = require "lkrun"
+local setup = require "tests.faults.setup"
+local program = require "tests.program"
+local fault, clean = setup.fault, setup.clean
+
+local function double(_, n)
+  if n == "die" then fault.kill(fault.pid(), "KILL") end
+  return n * 2
+end
+
+local KILLED = "workers cannot start: the template process was killed (SIGKILL); make a new invoker"
+
+local function invoker_and_template(options)
+  local inv = lk.invoker({}, double, options)
+  return inv, inv:stats().template
+end
+
+describe("the template killed", function()
+  it("leaves the workers that are there", clean(function()
+    local made, template = invoker_and_template { n_jobs = 2, on_error = "return" }
+    local inv <close> = made
+    setup.assert_goes_on(inv)
+    fault.kill(template, "KILL")
+    setup.assert_goes_on(inv)
+    local results, errors, count = setup.gather(inv:map { 1, "die", 3, 4 })
+    assert.equal(4, count)
+    assert.equal("signal", errors[2].reason)
+    errors[2] = nil
+    assert.same({}, errors)
+    assert.equal(8, results[4])
+    setup.assert_goes_on(inv) -- one worker is left
+  end))
+
+  it("and the last worker too, ends the map with the reason", clean(function()
+    local made, template = invoker_and_template { n_jobs = 2, on_error = "return" }
+    local inv <close> = made
+    setup.assert_goes_on(inv)
+    fault.kill(template, "KILL")
+    setup.eventually(function() return (setup.state(template) or "Z") == "Z" end, "the template's end")
+    local seen = {}
+    local ok, message = pcall(function()
+      for i, result, err in inv:map { "die", "die", 3, 4 } do seen[i] = err and err.reason or result end
+    end)
+    assert.is_false(ok)
+    assert.equal("lkrun: invoker: " .. KILLED, message)
+    assert.same({ "signal", "signal" }, seen)
+    assert.has_error(function() inv:map { 1 } end, "lkrun: invoker:map: " .. KILLED)
+    assert.has_error(function() inv:submit(1) end, "lkrun: invoker:submit: " .. KILLED)
+  end))
+
+  it("before it could make workers, does not leave the caller waiting", clean(function()
+    for _ = 1, 10 do
+      local made, template = invoker_and_template { n_jobs = 4 }
+      local inv <close> = made
+      fault.kill(template, "KILL")
+      local ok, message = pcall(setup.assert_goes_on, inv) -- how many workers there are is up to the race
+      assert.truthy(ok or message == "lkrun: invoker: " .. KILLED, message)
+    end
+  end))
+
+  it("while a future waits", clean(function()
+    local made, template = invoker_and_template { n_jobs = 2 }
+    local inv <close> = made
+    assert.equal(2, inv:submit(1):get())
+    fault.kill(template, "KILL")
+    setup.eventually(function() return (setup.state(template) or "Z") == "Z" end, "the template's end")
+    local first, second, third = inv:submit "die", inv:submit "die", inv:submit(3)
+    assert.equal("signal", select(2, pcall(first.get, first)).reason)
+    assert.equal("signal", select(2, pcall(second.get, second)).reason)
+    assert.has_error(function() third:get() end, "lkrun: future:get: " .. KILLED)
+  end))
+end)
+
+describe("the host", function()
+  -- A program whose workers are stuck in tasks, one of them in a program it started; it writes its pid
+  -- and its children's when all have begun.
+  local stuck = setup.prelude .. [[
+    local begun = lk.tensor.zeros { 3 }
+    local inv = lk.invoker({}, function(_, n)
+      begun:set(n, 1)
+      if n == 1 then os.execute "exec sleep 1000" end
+      if n == 2 then fault.spin() end
+      fault.stuck()
+    end, { n_jobs = 3, writable = { begun } })
+    for n = 1, 3 do inv:submit(n) end
+    local last = inv:submit(4)
+    repeat last:done() fault.nap() until begun:get(1) + begun:get(2) + begun:get(3) == 3
+    local function children(pid)
+      local file <close> = io.open(("/proc/%d/task/%d/children"):format(pid, pid))
+      return file:read "a"
+    end
+    local sleeper = ""
+    repeat
+      last:done()
+      for _, worker in ipairs(inv:stats().workers) do
+        if worker.pid > 0 then sleeper = sleeper .. children(worker.pid) end
+      end
+    until sleeper:find "%d"
+    local workers = children(fault.pid()):gsub("%f[%d]" .. inv:stats().template .. "%f[^%d]", "")
+    print(fault.pid(), inv:stats().template, workers, sleeper)
+    io.stdout:flush()
+  ]]
+
+  local function run(last)
+    local script <close> = setup.file(stuck .. last)
+    local pipe <close> = io.popen("exec " .. program.quote(program.executable) .. " " .. script.path)
+    local pids = {}
+    for pid in pipe:read "l":gmatch "%d+" do pids[#pids + 1] = math.tointeger(pid) end
+    assert.equal(6, #pids) -- itself, its template, three workers, the program of one of them
+    return pids
+  end
+
+  local function assert_all_end(pids)
+    for _, pid in ipairs(pids) do
+      setup.eventually(function() return (setup.state(pid) or "Z") == "Z" end, "the end of process " .. pid)
+    end
+  end
+
+  it("killed takes all its processes along", clean(function()
+    local script <close> = setup.file(stuck .. "last:get()")
+    local pipe = io.popen("exec " .. program.quote(program.executable) .. " " .. script.path)
+    local pids = {}
+    for pid in pipe:read "l":gmatch "%d+" do pids[#pids + 1] = math.tointeger(pid) end
+    assert.equal(6, #pids) -- itself, its template, three workers, the program of one of them
+    fault.kill(pids[1], "KILL")
+    assert_all_end(pids)
+    pipe:close()
+  end))
+
+  it("killed by itself takes all its processes along", clean(function()
+    assert_all_end(run "fault.kill(fault.pid(), 'KILL')")
+  end))
+
+  it("that leaves without a word takes all its processes along", clean(function()
+    assert_all_end(run "fault.leave(0)")
+  end))
+
+  it("that ends takes all its processes along", clean(function()
+    assert_all_end(run "")
+  end))
+
+  it("killed, and its template too, leaves no worker", clean(function()
+    local script <close> = setup.file(stuck .. "last:get()")
+    local pipe = io.popen("exec " .. program.quote(program.executable) .. " " .. script.path)
+    local pids = {}
+    for pid in pipe:read "l":gmatch "%d+" do pids[#pids + 1] = math.tointeger(pid) end
+    fault.kill(pids[2], "STOP")
+    fault.kill(pids[1], "KILL")
+    fault.kill(pids[2], "KILL")
+    for i = 3, 5 do assert_all_end { pids[i] } end
+    fault.kill(pids[6], "KILL") -- the one program of a worker that only the template knows to end
+    pipe:close()
+  end))
+
+  it("stopped and continued loses nothing", clean(function()
+    local result = program.run(setup.prelude .. [[
+      local inv <close> = lk.invoker({}, function(_, n) return n * 2 end, { n_jobs = 2 })
+      local host, sum = fault.pid(), 0
+      local watcher = fault.fork()
+      if watcher == 0 then -- stops the host now and then, until it is told to end
+        while true do
+          fault.kill(host, "STOP")
+          fault.nap()
+          fault.kill(host, "CONT")
+          fault.nap()
+        end
+      end
+      for i, result in inv:map(function(_, last) last = (last or 0) + 1 return last <= 50000 and last or nil end) do
+        assert(result == 2 * i)
+        sum = sum + result
+      end
+      fault.kill(watcher, "KILL")
+      fault.wait(watcher)
+      fault.kill(host, "CONT")
+      print(sum)]])
+    assert.equal("", result.err)
+    assert.equal("2500050000\n", result.out)
+  end))
+end)
