@@ -49,12 +49,30 @@ static void append_own_traceback(lua_State *L, int object)
     if (!lua_istable(L, object))
         return;
     if (lua_getfield(L, object, "traceback") == LUA_TSTRING) {
-        lua_pushliteral(L, "\n");
+        lua_pushliteral(L, "\nwhere it was raised: ");
         lua_insert(L, -2);
         lua_concat(L, 3);
     } else {
         lua_pop(L, 1);
     }
+}
+
+/* Where a traceback begins: for what our own modules refuse, where the program called them. */
+static int first_level(lua_State *L, const char *message)
+{
+    static const char ours[] = "lua/lkrun/";
+    int first = 1;
+    lua_Debug activation;
+    if (strncmp(message, "lkrun: ", 7) != 0)
+        return first;
+    for (int level = 1; lua_getstack(L, level, &activation); level++) {
+        lua_getinfo(L, "S", &activation);
+        if (strncmp(activation.short_src, ours, strlen(ours)) == 0)
+            first = level + 1;
+        else if (*activation.what != 'C')
+            break;
+    }
+    return first;
 }
 
 static int describe_error(lua_State *L)
@@ -69,8 +87,9 @@ static int describe_error(lua_State *L)
         luaL_tolstring(L, 1, NULL);
     else
         lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+    int level = first_level(L, lua_tostring(L, -1));
     append_own_traceback(L, 1);
-    luaL_traceback(L, L, lua_tostring(L, -1), 1);
+    luaL_traceback(L, L, lua_tostring(L, -1), level);
     return 1;
 }
 

@@ -69,11 +69,22 @@ static int run_scalar(lua_State *L, int prepared, struct task *task, bool *handl
     return lua_pcall(L, lua_gettop(L) - top - 1, 0, prepared + HANDLER);
 }
 
+/* The text of an error value: an address would tell nobody anything. */
+static const char *push_text(lua_State *L, int index)
+{
+    bool tells = luaL_getmetafield(L, index, "__tostring") != LUA_TNIL;
+    if (tells)
+        lua_pop(L, 1);
+    if (tells || lua_isstring(L, index))
+        return luaL_tolstring(L, index, NULL);
+    return lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, index));
+}
+
 /* Turns an error value into {message =, traceback =, value =}. */
 static int handle_error(lua_State *L)
 {
     lua_createtable(L, 0, 4);
-    signal_rethrow(luaL_tolstring(L, 1, NULL)); /* in place: it is the program that was meant */
+    signal_rethrow(push_text(L, 1)); /* in place: it is the program that was meant */
     lua_setfield(L, 2, "message");
     luaL_traceback(L, L, lua_tostring(L, -1), 1);
     lua_setfield(L, 2, "traceback");
@@ -100,7 +111,7 @@ static int encode_error(lua_State *L)
     struct task *task = lua_touserdata(L, 2);
     if (lua_type(L, 1) != LUA_TTABLE) { /* no memory for the handler, or it failed */
         lua_createtable(L, 0, 1);
-        luaL_tolstring(L, 1, NULL);
+        push_text(L, 1);
         lua_setfield(L, -2, "message");
         lua_replace(L, 1);
     }

@@ -236,8 +236,9 @@ static void fill_from(lua_State *L, struct nest *nest, int depth, char *at)
         union scalar scalar;
         if (!scalar_fits(L, -1, dtype, &scalar)) {
             const char *value = luaL_tolstring(L, -1, NULL);
-            raise_error(L, nest->where, "%s is %.60s, which is no value for %s", place(nest, depth),
-                        value, dtype_names[dtype]);
+            const char *quote = lua_type(L, -2) == LUA_TSTRING ? "'" : "";
+            raise_error(L, nest->where, "%s is %s%.60s%s, which is no value for %s",
+                        place(nest, depth), quote, value, quote, dtype_names[dtype]);
         }
         store(dtype, at, scalar);
         return;

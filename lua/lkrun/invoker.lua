@@ -27,12 +27,19 @@ local function show(value)
   return type(value) == "string" and ("'%s'"):format(value) or tostring(value)
 end
 
+local function kind_of(value)
+  if value == nil then return "nil" end
+  local meta = type(value) == "userdata" and getmetatable(value)
+  local name = type(meta) == "table" and type(meta.__name) == "string" and meta.__name:gsub("^lkrun%.", "")
+  return "a " .. (name or type(value))
+end
+
 -- One check an option: gives the value to use, or nil and what was expected.
-local function integer_from(low, high)
+local function integer_from(low, high, expected)
   return function(value)
     local number = math.type(value) == "integer" and value or math.tointeger(value)
     if type(value) == "number" and number and number >= low and number <= high then return number end
-    return nil, ("expected an integer from %d to %d"):format(low, high)
+    return nil, expected or ("expected an integer from %d to %d"):format(low, high)
   end
 end
 
@@ -67,9 +74,9 @@ local checks = {
   on_error = one_of("raise", "return"),
   retries = integer_from(0, 1000000),
   timeout = positive,
-  memory_limit = integer_from(1 << 20, math.maxinteger),
+  memory_limit = integer_from(1 << 20, math.maxinteger, "expected bytes, 1048576 (1 MiB) or more"),
   writable = is_table,
-  seed = integer_from(math.mininteger, math.maxinteger),
+  seed = integer_from(math.mininteger, math.maxinteger, "expected an integer"),
   workers = one_of("processes"),
   worker = is_table,
   progress = function(value)
@@ -81,7 +88,7 @@ local checks = {
 local function check_options(options, where)
   if options == nil then return {} end
   if type(options) ~= "table" then
-    fail(where, "options are a %s; expected a table", type(options))
+    fail(where, "options are %s; expected a table", kind_of(options))
   end
   local checked = {}
   for name, value in pairs(options) do
@@ -99,17 +106,9 @@ local function check_options(options, where)
   return checked
 end
 
---- Makes workers that apply func(model, task) to tasks. They are forked: func may capture anything,
---- and what model and func reach is shared, not copied. Close it with `<close>` or `shutdown`.
----@param model any what func gets first; tensors in it are read-only for workers
----@param func fun(model: any, task: any): ... the operation
----@param options? lkrun.Options
----@return lkrun.Invoker
----Raises for a bad option, and when workers cannot start (no memory, no processes, no descriptors).
-function Invoker.new(model, func, options)
-  local where = "lk.invoker"
+local function make(where, model, func, options)
   local callable = type(func) == "function" or (getmetatable(func) or {}).__call
-  if not callable then fail(where, "func is a %s; expected a function of model and task", type(func)) end
+  if not callable then fail(where, "func is %s; expected a function of model and task", kind_of(func)) end
   local checked = check_options(options, where)
   config.ensure_parallel_init()
   checked.n_jobs = checked.n_jobs or config.proc_count()
@@ -122,8 +121,17 @@ function Invoker.new(model, func, options)
   return core.new(func, model, checked, errors.new, checked.progress)
 end
 
+--- Makes workers that apply func(model, task) to tasks. They are forked: func may capture anything,
+--- and what model and func reach is shared, not copied. Close it with `<close>` or `shutdown`.
+---@param model any what func gets first; tensors in it are read-only for workers
+---@param func fun(model: any, task: any): ... the operation
+---@param options? lkrun.Options
+---@return lkrun.Invoker
+---Raises for a bad option, and when workers cannot start (no memory, no processes, no descriptors).
+function Invoker.new(model, func, options) return make("lk.invoker", model, func, options) end
+
 -- Tasks as f, s, control, closing and, for a sequence, its length.
-local function generator(tasks, state, control, closing)
+local function generator(where, tasks, state, control, closing)
   local kind = type(tasks)
   if kind == "function" then return tasks, state, control, closing, -1 end
   local meta = getmetatable(tasks)
@@ -132,13 +140,24 @@ local function generator(tasks, state, control, closing)
   end
   if type(meta) == "table" and meta.__call then return tasks, state, control, closing, -1 end
   if kind == "table" then
-    local length = rawget(tasks, "n") or #tasks
+    local count = rawget(tasks, "n")
+    local length = count or #tasks
     if math.type(length) ~= "integer" or length < 0 then
-      fail("invoker:map", "tasks.n is %s; expected the number of tasks", show(length))
+      fail(where, "tasks.n is %s; expected the number of tasks", show(length))
+    end
+    local key = next(tasks)
+    if length == 0 and key ~= nil and not count and not meta then
+      fail(where, "tasks are a table with nothing at [1] but something at [%s]; expected a sequence", show(key))
     end
     return tasks, nil, nil, nil, length
   end
-  fail("invoker:map", "tasks are a %s; expected a sequence, an iterator, WorkChunks, or anything with __call", kind)
+  fail(where, "tasks are %s; expected a sequence, an iterator, WorkChunks, or anything with __call", kind_of(tasks))
+end
+
+local function check_self(self, name)
+  if getmetatable(self) ~= core.class then
+    fail("invoker:" .. name, "called on %s; expected inv:%s(tasks), with a colon", kind_of(self), name)
+  end
 end
 
 --- Applies func to every task; for `for i, result in inv:map(tasks) do`. i is the task's index, every
@@ -147,7 +166,8 @@ end
 ---  generic `for` (the last value of each step is the task), WorkChunks, or anything with __call
 ---@return fun(): integer, ... iterator
 function Invoker:map(tasks, ...)
-  local f, s, control, closing, length = generator(tasks, ...)
+  check_self(self, "map")
+  local f, s, control, closing, length = generator("invoker:map", tasks, ...)
   return core.map(self, f, s, control, closing, length)
 end
 
@@ -156,6 +176,7 @@ end
 ---@param tasks any as for map
 ---@return table results
 function Invoker:collect(tasks, ...)
+  check_self(self, "collect")
   local results, errs, count = {}, {}, 0
   for i, result, err in self:map(tasks, ...) do
     results[i] = result
@@ -174,8 +195,12 @@ end
 ---@param options? lkrun.Options
 ---@return fun(): integer, ... iterator
 local function map(model, func, tasks, options)
-  local f, s, first, closing, length = generator(tasks) -- raises before there is anything to close
-  local inv = Invoker.new(model, func, options)
+  local where = "lk.map"
+  local f, s, first, closing, length = generator(where, tasks) -- raises before there is anything to close
+  if type(tasks) == "function" and type(options) == "table" and options[1] ~= nil then
+    fail(where, "options are a sequence; tasks are one value here: wrap the three of a generic `for` in a function")
+  end
+  local inv = make(where, model, func, options)
   local step, state, control, running = core.map(inv, f, s, first, closing, length)
   local close = setmetatable({}, {
     __close = function()

@@ -105,10 +105,11 @@ for _, n_jobs in ipairs { 1, 2, 4 } do
       end, { on_error = "return" })
       local errors = inv:collect { "table", "number", "nothing", "tensor", "object" }.errors
       assert.same({ code = 7, list = { 1, 2 } }, errors[1].value)
+      assert.equal("(error object is a table value)", errors[1].message)
       assert.equal(42, errors[2].value)
       assert.equal("42", errors[2].message)
       assert.is_nil(errors[3].value)
-      assert.equal("nil", errors[3].message)
+      assert.equal("(error object is a nil value)", errors[3].message)
       assert.equal(2, errors[4].value:size(1))
       assert.is_nil(errors[5].value)
       assert.equal("an object", errors[5].message)

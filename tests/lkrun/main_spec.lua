@@ -106,7 +106,13 @@ describe("a program that fails", function()
     local result = shell [[$LKRUN -e '
       error(setmetatable({ traceback = "in the worker" }, { __tostring = function() return "an object" end }))']]
     assert.equal(1, result.status)
-    assert.truthy(result.err:find "^lkrun: an object\nin the worker\nstack traceback:", result.err)
+    assert.truthy(result.err:find "^lkrun: an object\nwhere it was raised: in the worker\nstack traceback:", result.err)
+  end)
+
+  it("begins the traceback of what a function of ours refuses where it was called", function()
+    local result = shell "$LKRUN -e 'local lk = require \"lkrun\" lk.invoker(nil, 5)'"
+    assert.truthy(result.err:find("^lkrun: lk.invoker: func is a number; [^\n]+\nstack traceback:\n"
+      .. "\t%(command line%):1: in main chunk\n"), result.err)
   end)
 
   it("tells the type of any other error object", function()

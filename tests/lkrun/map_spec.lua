@@ -147,9 +147,13 @@ for _, n_jobs in ipairs { 1, 2, 4 } do
         local inv <close> = invoker(echo)
         for _, tasks in ipairs { 5, "text", true, io.stdout } do
           assert.error_matches(function() inv:map(tasks) end,
-            "^lkrun: invoker:map: tasks are a %a+; expected a sequence, an iterator")
+            "^lkrun: invoker:map: tasks are a [%a*]+; expected a sequence, an iterator")
         end
-        assert.error_matches(function() inv:map() end, "tasks are a nil; expected")
+        assert.error_matches(function() inv:map() end, "tasks are nil; expected")
+        assert.error_matches(function() inv:map { a = 1 } end, "nothing at %[1%] but something at %['a'%]")
+        for _, name in ipairs { "map", "collect" } do
+          assert.error_matches(function() inv[name] { 1 } end, "called on a table; expected inv:" .. name)
+        end
         assert.error_matches(function() inv:map { n = -1 } end, "tasks.n is %-1; expected the number of tasks")
         assert.error_matches(function() inv:map { n = "3" } end, "tasks.n is '3'; expected the number of tasks")
         assert.equal(1, inv:collect { 1 }[1])
