@@ -5,6 +5,7 @@
  *   pool_watch.c   news, balance, sleep
  *   pool_start.c   template and workers: making, replacing, ending them
  *   pool_fault.c   a worker died: who is to blame, what is run again
+ *   pool_limits.c  time and memory of tasks
  *   pool_output.c  what workers print
  *   pool_map.c     one map: pulling tasks from Lua, delivering results to Lua
  *   pool_future.c  single tasks
@@ -58,9 +59,6 @@ struct indirect {
 
 /* Why a worker ended itself, or the host ended it; published before that. */
 enum worker_verdict { VERDICT_NONE, VERDICT_TIMEOUT, VERDICT_MEMORY };
-
-/* The task, the bytes, the worker. */
-#define OVER_MEMORY_LIMIT "%s needed more than its memory_limit of %zu bytes on worker %d"
 
 /* Shared between the host and one worker. Which side writes a line stands beside it. */
 struct worker_shared {
@@ -157,8 +155,7 @@ struct worker {
     struct segment *held;        /* of finished tasks; the worker may still look at them */
     struct segment *grants;      /* given to it for results */
     int fruitless;               /* workers in a row that died here before they were ready */
-    uint32_t condemned;          /* the host ended it for its task of that count; 0: it did not */
-    uint64_t measured;           /* when the host last looked at its memory */
+    uint64_t condemned;          /* tasks begun, plus 1, when the host ended it; 0: it did not */
     uint64_t tasks_done;
     double busy_before; /* seconds, of earlier workers in this place */
 };
@@ -242,6 +239,7 @@ struct pool {
     uint64_t left;             /* coarse clock when control last went back to the caller */
     uint64_t tick;             /* coarse clock at the last look around */
     uint32_t until_look;       /* deliveries until the next one */
+    uint64_t memory_look;      /* when memory is to be looked at next */
     struct patience patience;  /* how long the host has lately waited */
     size_t stored_bytes;       /* in results that wait to be delivered */
     struct segment *placing;   /* segments of the task that is being encoded */
@@ -366,6 +364,19 @@ void pool_lose(struct pool *pool, struct worker *worker);
 /* Tries the places that were lost once more: what refused them may have passed. */
 void pool_refill(struct pool *pool);
 
+/* What is said of a task that fails with its worker. */
+#define FAILURE_TEXT 400
+void describe_memory(char text[FAILURE_TEXT], const struct pool_options *options,
+                     const struct flight *flight, int worker);
+
+/* --- pool_limits.c --- */
+uint64_t timeout_nanoseconds(const struct pool_options *options);
+/* Ends workers whose task takes too long or too much, where they can't do it themselves. */
+void pool_check_limits(struct pool *pool, uint64_t now);
+/* False, and the worker is ended, when room of that size for a result would be too much. */
+bool pool_may_grant(const struct pool *pool, struct worker *worker, size_t bytes);
+int pool_limits_tick(const struct pool *pool); /* milliseconds until it is due; -1: never */
+
 /* --- pool_output.c: what workers print --- */
 void pool_read_output(struct worker *worker);
 void pool_flush_output(struct worker *worker); /* an unfinished line too */
@@ -412,6 +423,7 @@ struct task {
     const struct codec_port *port;
     struct buffer *out; /* the encoded result is appended here */
     bool drew;          /* out: whether it drew random numbers */
+    bool out_of_memory; /* out: it failed so; then `out` is empty */
 };
 /* Below model and func on top, puts what task_run needs with them: four values in all. */
 void task_prepare(lua_State *L);

@@ -44,30 +44,52 @@ static void describe_end(int status, char *text, size_t size)
         snprintf(text, size, "exit status %d", WEXITSTATUS(status));
 }
 
+static void describe_task(char *text, size_t size, const struct flight *flight)
+{
+    snprintf(text, size, flight->is_future ? "submitted task %llu" : "task %llu",
+             (unsigned long long)flight->index);
+}
+
+/* What retries did, or would do. */
+static void describe_retries(char *text, size_t size, const struct pool_options *options,
+                             const struct flight *flight)
+{
+    if (options->retries == 0)
+        snprintf(text, size, "; retries = 1 would run it again");
+    else
+        snprintf(text, size, ", the last of %u times it was tried", flight->attempts);
+}
+
+void describe_memory(char text[FAILURE_TEXT], const struct pool_options *options,
+                     const struct flight *flight, int worker)
+{
+    char task[48], again[64], limit[64] = "memory than there is";
+    describe_task(task, sizeof task, flight);
+    describe_retries(again, sizeof again, options, flight);
+    if (options->memory_limit)
+        snprintf(limit, sizeof limit, "than its memory_limit of %zu bytes", options->memory_limit);
+    snprintf(text, FAILURE_TEXT, "%s needed more %s on worker %d%s", task, limit, worker, again);
+}
+
 /* The failure that the blamed task gets as its result. */
 static void blame(struct pool *pool, struct worker *worker, const struct flight *flight, int status)
 {
-    char end[160], text[400], what[48], again[64];
+    char text[FAILURE_TEXT], end[160], task[48], again[64];
     int number = (int)(worker - pool->workers) + 1;
     uint32_t verdict = atomic_load_explicit(&worker->shared->verdict, memory_order_acquire);
     struct failure failure = {.message = text, .status = -1, .reason = "signal"};
-    snprintf(what, sizeof what, flight->is_future ? "submitted task %llu" : "task %llu",
-             (unsigned long long)flight->index);
-    describe_end(status, end, sizeof end);
-    if (pool->options.retries == 0)
-        snprintf(again, sizeof again, "; retries = 1 would run it again");
-    else
-        snprintf(again, sizeof again, ", the last of %u times it was tried", flight->attempts);
+    describe_task(task, sizeof task, flight);
+    describe_retries(again, sizeof again, &pool->options, flight);
     if (verdict == VERDICT_TIMEOUT) {
         failure.reason = "timeout";
         snprintf(text, sizeof text, "%s ran longer than its timeout of %g seconds on worker %d%s",
-                 what, pool->options.timeout, number, again);
+                 task, pool->options.timeout, number, again);
     } else if (verdict == VERDICT_MEMORY) {
         failure.reason = "memory";
-        snprintf(text, sizeof text, OVER_MEMORY_LIMIT "%s", what, pool->options.memory_limit,
-                 number, again);
+        describe_memory(text, &pool->options, flight, number);
     } else {
-        snprintf(text, sizeof text, "%s killed worker %d (%s)%s", what, number, end, again);
+        describe_end(status, end, sizeof end);
+        snprintf(text, sizeof text, "%s killed worker %d (%s)%s", task, number, end, again);
         if (status != STATUS_LOST && WIFSIGNALED(status))
             failure.signal = WTERMSIG(status);
         else
@@ -108,7 +130,8 @@ static void requeue(struct pool *pool, struct worker *worker, struct flight *fli
 static void judge_task(struct pool *pool, struct worker *worker, struct flight *flight, int status)
 {
     /* The host ends a worker for what one task does; it may have begun the next one meanwhile. */
-    bool innocent = worker->condemned && worker->condemned != claim_begun(claim_of(worker));
+    uint64_t begun = claim_begun(claim_of(worker));
+    bool innocent = worker->condemned && worker->condemned != begun + 1;
     if (!innocent) {
         pool->crashes++;
         flight->attempts++;

@@ -65,6 +65,10 @@ bool outcome_push(lua_State *L, struct pool *pool, int pool_index, struct outcom
         lua_createtable(L, 0, 1);
         lua_pushstring(L, why);
         lua_setfield(L, -2, "message");
+        if (*count < 0 && !outcome->length) {
+            lua_pushliteral(L, "memory");
+            lua_setfield(L, -2, "reason");
+        }
         lua_insert(L, top + 1);
         lua_settop(L, top + 1);
     }

@@ -49,13 +49,13 @@ static bool balance(struct pool *pool, uint64_t now)
     return held_back;
 }
 
-static void grant_room(struct worker *worker)
+static void grant_room(const struct pool *pool, struct worker *worker)
 {
     struct worker_shared *shared = worker->shared;
     if (atomic_load_explicit(&shared->granted, memory_order_acquire))
         return;
     uint64_t asked = atomic_load_explicit(&shared->asked, memory_order_acquire);
-    if (!asked)
+    if (!asked || !pool_may_grant(pool, worker, asked))
         return;
     const char *error;
     struct segment *segment = malloc(sizeof *segment);
@@ -131,7 +131,7 @@ void pool_look_around(struct pool *pool)
     uint32_t smallest = MAX_WINDOW;
     for (int i = 0; i < pool->options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
-        grant_room(worker);
+        grant_room(pool, worker);
         /* A ring that is filling up would make its worker wait for the consumer; and what the user
          * should see now may lie behind results that are not due. */
         uint64_t head = atomic_load_explicit(&worker->shared->results.head, memory_order_acquire);
@@ -144,6 +144,8 @@ void pool_look_around(struct pool *pool)
         if (worker_is_usable(worker) && worker->window < smallest)
             smallest = worker->window;
     }
+    if (pool->options.timeout > 0 || pool->options.memory_limit)
+        pool_check_limits(pool, now);
     balance(pool, now);
     pool_feed_backlog(pool);
     show_progress(pool);
@@ -203,8 +205,9 @@ static int sleep_limit(struct pool *pool, int timeout, bool short_sleep)
             limit = 20;
     if ((shared_soon || short_sleep) && (limit < 0 || limit > 1))
         limit = 1;
-    if (pool->options.timeout > 0 && (limit < 0 || limit > 50))
-        limit = 50;
+    int tick = pool_limits_tick(pool);
+    if (tick >= 0 && (limit < 0 || limit > tick))
+        limit = tick;
     return timeout >= 0 && (limit < 0 || timeout < limit) ? timeout : limit;
 }
 

@@ -322,6 +322,14 @@ static uint32_t page_of(const void *segment)
     return (uint32_t)((size_t)((const char *)segment - own.base) / PAGE);
 }
 
+size_t region_segment_bytes(const void *segment)
+{
+    pthread_mutex_lock(&lock);
+    size_t bytes = within(&own, segment) ? (size_t)own.spans[page_of(segment)].pages * PAGE : 0;
+    pthread_mutex_unlock(&lock);
+    return bytes;
+}
+
 /* Whether workers that inherited a span of these dates may live. */
 static bool still_inherited(uint32_t born, uint32_t freed)
 {

@@ -14,6 +14,8 @@
  * use). `zeroed`: its bytes are 0; otherwise they are anything. NULL with *error set to a message
  * (no "lkrun: " prefix, thread-local storage) when the region is full or can't be made. */
 void *region_alloc(size_t bytes, bool zeroed, const char **error);
+/* How many bytes a segment takes, whole pages. */
+size_t region_segment_bytes(const void *segment);
 /* Gives a segment back. One that was inherited is left alone; one that a living worker inherited
  * waits until that worker's generation has ended. */
 void region_free(void *segment);

@@ -61,7 +61,7 @@ static int run_scalar(lua_State *L, int prepared, struct task *task, bool *handl
     if (!lua_checkstack(L, 2)) {
         lua_settop(L, top);
         lua_pushliteral(L, "too many results");
-        return LUA_ERRMEM;
+        return LUA_ERRRUN;
     }
     lua_pushcfunction(L, encode_results);
     lua_insert(L, top + 1);
@@ -143,7 +143,12 @@ enum result_kind task_run(lua_State *L, int prepared, struct task *task)
         lua_pushlightuserdata(L, task);
         result = lua_pcall(L, 1, 0, prepared + HANDLER);
     }
-    if (result != LUA_OK) {
+    if (result == LUA_ERRMEM) {
+        kind = RESULT_ERROR;
+        task->out_of_memory = true;
+        task->out->length = 0;
+        lua_pop(L, 1);
+    } else if (result != LUA_OK) {
         kind = RESULT_ERROR;
         lua_pushcfunction(L, encode_error);
         lua_insert(L, -2);

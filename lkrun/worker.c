@@ -15,7 +15,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/time.h>
 #include <unistd.h>
 #include <lauxlib.h>
 #if defined(__x86_64__)
@@ -27,6 +26,7 @@
 #include "region.h"
 #include "terminal_stdio.h"
 #include "worker.h"
+#include "worker_limits.h"
 #include "worker_sinks.h"
 
 /* Task tensors fetched since the last collection, above which one is due: their userdata are small,
@@ -57,6 +57,7 @@ static void announce(struct worker_site *site)
 static void wait_for(struct worker_site *site, bool (*ready)(void *site))
 {
     struct worker_shared *shared = site->shared;
+    limits_pause(site);
     while (!patience_look(&site->patience, ready, site)) {
         doorbell_announce(&shared->bell);
         if (ready(site)) {
@@ -67,6 +68,7 @@ static void wait_for(struct worker_site *site, bool (*ready)(void *site))
         if (atomic_load_explicit(&shared->stop, memory_order_acquire) > 1)
             _exit(0);
     }
+    limits_resume(site);
 }
 
 static bool has_room(void *context)
@@ -187,21 +189,11 @@ static bool has_printed(struct worker_site *site, bool at_once)
     return printed;
 }
 
-static void set_timer(double seconds)
+_Noreturn static void leave(void)
 {
-    struct itimerval timer = {0};
-    timer.it_value.tv_sec = (time_t)seconds;
-    timer.it_value.tv_usec = (suseconds_t)((seconds - (double)timer.it_value.tv_sec) * 1e6);
-    if (seconds > 0 && !timer.it_value.tv_sec && !timer.it_value.tv_usec)
-        timer.it_value.tv_usec = 1;
-    setitimer(ITIMER_REAL, &timer, NULL);
-}
-
-static void on_timer(int signal_number)
-{
-    (void)signal_number;
-    atomic_store_explicit(&own_site->shared->verdict, VERDICT_TIMEOUT, memory_order_release);
-    kill(getpid(), SIGKILL);
+    fflush(stdout);
+    fflush(stderr);
+    _exit(0);
 }
 
 static void run_next(struct worker_site *site, lua_State *L)
@@ -221,11 +213,14 @@ static void run_next(struct worker_site *site, lua_State *L)
     }
     site->index = frame->index;
     site->out.length = 0;
-    if (options->timeout > 0)
-        set_timer(options->timeout);
+    bool limited = options->timeout > 0 || options->memory_limit;
+    if (limited)
+        limits_begin_task(site);
     enum result_kind kind = task_run(L, 1, &task);
-    if (options->timeout > 0)
-        set_timer(0);
+    if (limited)
+        limits_end_task(site, L);
+    if (task.out_of_memory)
+        limits_report_memory(site, L, &task);
     if (site->fetched > FETCH_BUDGET) {
         site->fetched = 0;
         lua_gc(L, LUA_GCSTEP, 0);
@@ -237,6 +232,8 @@ static void run_next(struct worker_site *site, lua_State *L)
     ring_advance(&site->tasks, frame_size(frame->length));
     ring_release(&site->tasks);
     tell_freed(site);
+    if (limited && limits_hit_memory())
+        leave();
     if (++site->unannounced >= atomic_load_explicit(&site->shared->quiet, memory_order_relaxed))
         announce(site);
 }
@@ -273,9 +270,7 @@ _Noreturn static void work(struct worker_site *site, lua_State *L)
                                                 claim + ((uint64_t)1 << 32)))
             run_next(site, L);
     }
-    fflush(stdout);
-    fflush(stderr);
-    _exit(0);
+    leave();
 }
 
 /* exit(3), from os.exit or C code, ends the worker without the host's atexit handlers. */
@@ -307,11 +302,9 @@ static void take_streams(const struct worker *worker)
 }
 
 /* The template has reset what the host handles; the mask is what it needed for itself. */
-static void take_signals(const struct pool_options *options)
+static void take_signals(void)
 {
     signal(SIGTERM, SIG_DFL);
-    if (options->timeout > 0)
-        signal(SIGALRM, on_timer);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -344,7 +337,7 @@ _Noreturn void worker_main(struct pool *pool, lua_State *L, int place)
         _exit(0);
     setpgid(0,
             0); /* out of reach of the terminal's Ctrl-C; killed with its children as one group */
-    take_signals(&pool->options);
+    take_signals();
     take_streams(worker);
     struct worker_site *site = worker_open_site(pool, place);
     if (!site)
@@ -368,5 +361,6 @@ _Noreturn void worker_main(struct pool *pool, lua_State *L, int place)
         lua_setfield(own, -2, "exit");
     }
     lua_settop(own, 4);
+    limits_enter_worker(site, own);
     work(site, own);
 }
