@@ -236,13 +236,18 @@ void pool_check_deaths(struct pool *pool)
 {
     for (int i = 0; i < pool->options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
-        int status = 0;
+        siginfo_t end = {0};
+        int status = STATUS_LOST;
         if (!worker->pid)
             continue;
-        pid_t ended = waitpid(worker->pid, &status, WNOHANG);
-        if (ended < 0 && errno == ECHILD)
-            bury(pool, worker, STATUS_LOST);
-        else if (ended == worker->pid)
-            bury(pool, worker, status);
+        bool lost = waitid(P_PID, (id_t)worker->pid, &end, WEXITED | WNOHANG | WNOWAIT) < 0;
+        if (lost ? errno != ECHILD : end.si_pid != worker->pid)
+            continue;
+        if (!lost) {
+            if (end.si_code != CLD_EXITED) /* not reaped yet: the group is its own */
+                kill(-worker->pid, SIGKILL);
+            waitpid(worker->pid, &status, 0);
+        }
+        bury(pool, worker, status);
     }
 }

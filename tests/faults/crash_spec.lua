@@ -136,13 +136,7 @@ describe("a worker killed", function()
   local function double(_, n) return n * 2 end
 
   local function kill_workers(inv, which)
-    setup.eventually(function() -- the pool learns of its workers when it looks around
-      inv:submit(1):get()
-      for _, worker in ipairs(inv:stats().workers) do
-        if worker.pid == 0 then return false end
-      end
-      return true
-    end, "every worker known")
+    setup.all_workers(inv)
     for i, worker in ipairs(inv:stats().workers) do
       if not which or which == i then
         assert(fault.kill(worker.pid, "KILL"))

@@ -39,7 +39,6 @@ describe("a timeout ends", function()
     end,
     ["a C call that never returns"] = fault.stuck,
     ["a C call that never returns nor sleeps"] = fault.spin,
-    ["a program that never ends"] = function() os.execute "exec sleep 10000" end,
     ["a worker that is stopped"] = function() fault.kill(fault.pid(), "STOP") end,
     ["a worker that blocks the timer's signal"] = function()
       fault.block "ALRM"
@@ -53,6 +52,16 @@ describe("a timeout ends", function()
   for name, way in pairs(ways) do
     it(name, clean(function() assert_limited(way, { timeout = 0.2 }, "timeout", LATE .. WOULD) end))
   end
+
+  it("a task that waits for a program, and the program", clean(function()
+    local path <close> = setup.file ""
+    assert_limited(function()
+      os.execute(("echo $$ >%s; exec sleep 10000"):format(path.path))
+    end, { timeout = 1 }, "timeout", LATE:gsub("0%.2", "1") .. WOULD)
+    local file <close> = io.open(path.path)
+    local pid = file:read "n"
+    setup.eventually(function() return (setup.state(pid) or "Z") == "Z" end, "the program's end")
+  end))
 
   it("a task again and again, and tells after the retries", clean(function()
     local tries = lk.tensor.zeros { 1 }
@@ -109,15 +118,16 @@ end)
 local LARGE = ("task %%d needed more than its memory_limit of %d bytes on worker %%d"):format(32 * MIB)
 
 describe("a memory limit", function()
+  local kept = {} -- by a worker
   local function fill_tables()
-    local all = {}
-    for i = 1, math.huge do all[i] = { i } end
+    kept = {}
+    for i = 1, math.huge do kept[i] = { i } end
+    return kept
   end
   local function fill_strings()
-    local all = {}
-    for i = 1, math.huge do all[i] = (i .. " "):rep(1000) end
+    kept = {}
+    for i = 1, math.huge do kept[i] = (i .. " "):rep(1000) end
   end
-  local kept = {} -- by a worker
   local ways = {
     ["in Lua tables"] = fill_tables,
     ["in Lua strings"] = fill_strings,
@@ -178,9 +188,9 @@ describe("a memory limit", function()
 
   it("does not count garbage", clean(function()
     local inv <close> = lk.invoker({}, function(_, n)
-      local garbage = {}
-      for i = 1, 20 do garbage[i] = ("x"):rep(100000 + i) end
-      return n * 2
+      local garbage = 0
+      for i = 1, 20 do garbage = garbage + #("x"):rep(100000 + i) end
+      return n * 2 + garbage * 0
     end, { n_jobs = 2, memory_limit = 16 * MIB })
     for _ = 1, 20 do setup.assert_goes_on(inv) end
     assert.equal(0, inv:stats().crashes)

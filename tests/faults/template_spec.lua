@@ -20,7 +20,7 @@ describe("the template killed", function()
   it("leaves the workers that are there", clean(function()
     local made, template = invoker_and_template { n_jobs = 2, on_error = "return" }
     local inv <close> = made
-    setup.assert_goes_on(inv)
+    setup.all_workers(inv)
     fault.kill(template, "KILL")
     setup.assert_goes_on(inv)
     local results, errors, count = setup.gather(inv:map { 1, "die", 3, 4 })
@@ -35,7 +35,7 @@ describe("the template killed", function()
   it("and the last worker too, ends the map with the reason", clean(function()
     local made, template = invoker_and_template { n_jobs = 2, on_error = "return" }
     local inv <close> = made
-    setup.assert_goes_on(inv)
+    setup.all_workers(inv)
     fault.kill(template, "KILL")
     setup.eventually(function() return (setup.state(template) or "Z") == "Z" end, "the template's end")
     local seen = {}
@@ -62,7 +62,7 @@ describe("the template killed", function()
   it("while a future waits", clean(function()
     local made, template = invoker_and_template { n_jobs = 2 }
     local inv <close> = made
-    assert.equal(2, inv:submit(1):get())
+    setup.all_workers(inv)
     fault.kill(template, "KILL")
     setup.eventually(function() return (setup.state(template) or "Z") == "Z" end, "the template's end")
     local first, second, third = inv:submit "die", inv:submit "die", inv:submit(3)
