@@ -157,11 +157,12 @@ bench: all $(B)/bench/bare.so
 LUA_DIR = $(DESTDIR)$(PREFIX)/lib/lua/5.4
 DOC_DIR = $(DESTDIR)$(PREFIX)/share/doc/lkrun
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(LUA_DIR)/lkrun $(DOC_DIR)
+	install -d $(DESTDIR)$(PREFIX)/bin $(LUA_DIR)/lkrun $(DOC_DIR)/docs
 	install -m 755 $(B)/lkrun $(DESTDIR)$(PREFIX)/bin/lkrun
 	install -m 644 $(B)/lib/lkrun/core.so $(LUA_DIR)/lkrun/core.so
 	ln -sf lkrun/core.so $(LUA_DIR)/lkrun.so
-	install -m 644 LICENSE README.md CHANGELOG.md $(wildcard docs/*.md) $(DOC_DIR)
+	install -m 644 LICENSE README.md CHANGELOG.md $(DOC_DIR)
+	install -m 644 $(wildcard docs/*.md) $(DOC_DIR)/docs
 
 clean:
 	rm -rf $(B)
