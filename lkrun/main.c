@@ -100,21 +100,21 @@ static void push_arguments(lua_State *L, int argc, char **argv, int name)
     lua_setglobal(L, "arg");
 }
 
-/* Whether `path` is a file that can be read; says why not. */
+/* Whether `path` is a file that can be read; says why not. It is not opened for that: a FIFO would
+ * lose its writer. */
 static bool is_readable(const char *path)
 {
     struct stat file;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (descriptor < 0) {
+    if (stat(path, &file) != 0 || euidaccess(path, R_OK) != 0) {
         report_line("%s: %s; the path of a Lua script is expected (lkrun --help)", path,
                     strerror(errno));
         return false;
     }
-    bool is_directory = fstat(descriptor, &file) == 0 && S_ISDIR(file.st_mode);
-    close(descriptor);
-    if (is_directory)
+    if (S_ISDIR(file.st_mode)) {
         report_line("%s: is a directory; the path of a Lua script is expected", path);
-    return !is_directory;
+        return false;
+    }
+    return true;
 }
 
 /* Pushes the compiled program; on failure says why and returns the exit status. */

@@ -34,6 +34,12 @@ describe("the command line", function()
     assert.equal("x\n", result.out)
   end)
 
+  it("runs a script that comes through a pipe", function()
+    assert.equal("3\n", shell "$LKRUN <(echo 'print(1 + 2)')".out)
+    assert.equal("7\n", shell("mkfifo " .. folder .. "/fifo; echo 'print(3 + 4)' >" .. folder .. "/fifo & " ..
+      "$LKRUN " .. folder .. "/fifo").out)
+  end)
+
   it("runs a chunk", function()
     assert.equal("1 b\n", shell [[$LKRUN -e 'io.write(1, " ", ..., "\n")' b]].out)
   end)
