@@ -73,6 +73,9 @@ describe("the prompt", function()
       type '\x03';                           expect '> '
       type 'print("run" .. "ning") while true do end\n'; expect running
       type '\x03';                           expect interrupted; expect '> '
+      type 'print("map" .. "ping") for _ in lk.map(1, function() while true do end end, {1, 2}, {n_jobs = 2}) do end\n'
+      expect mapping
+      type '\x03';                           expect interrupted; expect '> '
       type 'print("still " .. "here")\n';    expect 'still here'; expect '> '
       type '\x04'
       wait $child]=]
