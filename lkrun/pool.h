@@ -4,10 +4,12 @@
  *   pool_collect.c results in
  *   pool_watch.c   news, balance, sleep
  *   pool_start.c   template and workers: making, replacing, ending them
+ *   pool_template.c the process that forks workers
  *   pool_fault.c   a worker died: who is to blame, what is run again
  *   pool_limits.c  time and memory of tasks
  *   pool_output.c  what workers print
  *   pool_map.c     one map: pulling tasks from Lua, delivering results to Lua
+ *   pool_outcome.c results and errors as Lua values
  *   pool_future.c  single tasks
  *   pool_lua.c     invokers as Lua sees them
  *   worker.c       the other side of the channel
@@ -357,6 +359,12 @@ void pool_template_news(
     struct pool *pool); /* its socket is readable: a worker forked, or its end */
 void pool_learn_pids(struct pool *pool);
 
+/* --- pool_template.c --- */
+/* Forks the first worker, from the host itself, so that it is at work before the template has
+ * forked the others, and the template. False with errno set, and neither is there. pool->next is
+ * the list of this process's other pools. */
+bool template_fork(struct pool *pool, lua_State *L);
+
 /* --- pool_fault.c: a worker died --- */
 void pool_check_deaths(struct pool *pool); /* reaps and handles every worker that has ended */
 /* No worker can be made in this place, for pool->reason. A pool that has none left is broken. */
@@ -395,11 +403,13 @@ struct pool *pool_check(lua_State *L, int index); /* an open invoker of this pro
 /* Begins a map. Stack: the invoker, the generator's three values (or the sequence), its closing
  * value. Pushes what a generic `for` takes. `length`: of a sequence, -1 for a generator. */
 int map_open(lua_State *L, struct pool *pool, int64_t length);
+void map_register(lua_State *L);
+
+/* --- pool_outcome.c --- */
 /* Pushes the values of an outcome and gives their number; false: an error object is pushed instead.
  */
 bool outcome_push(lua_State *L, struct pool *pool, int pool_index, struct outcome *outcome,
                   int *count);
-void map_register(lua_State *L);
 
 /* --- pool_future.c --- */
 void pool_abandon_futures(struct pool *pool,
