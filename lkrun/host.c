@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "collector.h"
 #include "embedded.h"
 
 static int load_embedded(lua_State *L)
@@ -29,6 +30,7 @@ void host_preload(lua_State *L)
         lua_setfield(L, -2, module->name);
     }
     lua_pop(L, 1);
+    collector_install(L);
 }
 
 /* `require "lkrun"` in a stock Lua that finds core.so: preloads all, then loads the Lua side. */

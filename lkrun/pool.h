@@ -230,7 +230,6 @@ struct pool {
     int bell_fd;                 /* wakes the host */
     uint32_t generation;         /* of the region */
     bool in_place;               /* one job: no process is made */
-    int gc_mode;                 /* the user's, to be restored */
     struct flight_queue backlog; /* tasks to hand out before any new one is pulled */
     struct map *map;             /* the running map, or NULL */
     uint64_t maps;               /* begun so far */

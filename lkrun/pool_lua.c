@@ -79,7 +79,6 @@ static int pool_new(lua_State *L)
                           .bell_fd = -1,
                           .owner = getpid(),
                           .in_place = options.jobs == 1,
-                          .gc_mode = -1,
                           .futures_ref = LUA_NOREF};
     luaL_setmetatable(L, POOL_CLASS);
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "collector.h"
 #include "region.h"
 #include "signals.h"
 
@@ -150,29 +151,6 @@ static void unmake(struct pool *pool)
     pool->generation = 0;
 }
 
-/* All is marked old now and no full collection follows while workers live: a collection that walks
- * the heap writes into every object, and would unshare the model page by page. */
-static void settle_heap(struct pool *pool, lua_State *L)
-{
-    pool->gc_mode = -1;
-    if (all_pools)
-        return;
-    pool->gc_mode = lua_gc(L, LUA_GCGEN, 20, 1000);
-}
-
-static void restore_heap(struct pool *pool, lua_State *L)
-{
-    if (pool->gc_mode < 0)
-        return;
-    if (all_pools)
-        all_pools->gc_mode = pool->gc_mode; /* the last pool to end restores it */
-    else if (pool->gc_mode == LUA_GCINC)
-        lua_gc(L, LUA_GCINC, 0, 0, 0);
-    else
-        lua_gc(L, LUA_GCGEN, 20, 100);
-    pool->gc_mode = -1;
-}
-
 bool pool_start(struct pool *pool, lua_State *L)
 {
     pool->bell_fd = pool->template_fd = pool->template_end = -1;
@@ -192,7 +170,7 @@ bool pool_start(struct pool *pool, lua_State *L)
         unmake(pool);
         return false;
     }
-    settle_heap(pool, L);
+    collector_hold(L);
     pool->next = all_pools;
     fflush(NULL);
     backend_fork_lock();
@@ -206,7 +184,7 @@ bool pool_start(struct pool *pool, lua_State *L)
         errno = reason;
         fail(pool, "fork");
         unmake(pool);
-        restore_heap(pool, L);
+        collector_release(L);
         return false;
     }
     close(pool->template_end);
@@ -403,5 +381,5 @@ void pool_stop(struct pool *pool, lua_State *L)
         pool_flush_output(&pool->workers[i]);
     }
     unmake(pool);
-    restore_heap(pool, L);
+    collector_release(L);
 }

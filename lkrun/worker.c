@@ -21,6 +21,7 @@
 #include <x86intrin.h>
 #endif
 
+#include "collector.h"
 #include "log.h"
 #include "progress.h"
 #include "region.h"
@@ -344,6 +345,7 @@ _Noreturn void worker_main(struct pool *pool, lua_State *L, int place)
         _exit(EXIT_FAILURE);
     own_site = site;
     region_enter_worker();
+    collector_enter_worker(L);
     config_enter_worker(&pool->options.worker);
     progress_install(L);
     progress_enter_worker();

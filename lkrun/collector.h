@@ -1,0 +1,26 @@
+/* Collecting garbage while workers live: without writing into what they share. See collector.c. */
+#ifndef LKRUN_COLLECTOR_H
+#define LKRUN_COLLECTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <lua.h>
+
+/* Makes `collectgarbage` ours in this state, so that the program's modes and parameters are known
+ * and can be given back. */
+void collector_install(lua_State *L);
+
+/* Around the life of workers of this state: calls pair up, the last release gives the program its
+ * mode and parameters back. Before the fork. */
+void collector_hold(lua_State *L);
+void collector_release(lua_State *L);
+
+/* In a new worker, on the state it inherited. */
+void collector_enter_worker(lua_State *L);
+
+/* In a worker: whether what it holds of its own is worth more than starting afresh. */
+bool collector_is_over_budget(void);
+/* … the bytes above which that is so. */
+size_t collector_budget(void);
+
+#endif
