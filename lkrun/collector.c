@@ -84,7 +84,8 @@ static void make_room_for_strings(lua_State *L)
 }
 
 /* All that lives becomes old: three collections of the young do it for the cost of what is young;
- * where the collector was stopped that may be everything, and collecting whole is cheaper. */
+ * where the collector was stopped that may be everything, and collecting whole is cheaper. After a
+ * change of mode all is old already, but only a collection sets when the next one is due. */
 static void settle(lua_State *L, bool is_large)
 {
     bool is_running = lua_gc(L, LUA_GCISRUNNING);
@@ -113,8 +114,8 @@ void collector_hold(lua_State *L)
     if (collector->heap)
         heap_hold(collector->heap, true);
     int mode = lua_gc(L, LUA_GCGEN, minor, major);
-    if (heap > LARGE_HEAP || (heap > SMALL_HEAP && mode == LUA_GCGEN))
-        settle(L, heap > LARGE_HEAP); /* else all is old since the change of mode */
+    if (mode == LUA_GCINC || heap > SMALL_HEAP)
+        settle(L, heap > LARGE_HEAP);
     if (!collector->holds++ && !collector->is_due)
         collector->mode = mode;
     collector->is_due = false;

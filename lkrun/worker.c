@@ -259,6 +259,29 @@ static void be_idle(struct worker_site *site)
     atomic_store_explicit(&shared->busy_since, clock_nanoseconds(), memory_order_relaxed);
 }
 
+/* Whether the process is to be replaced. What a task left to the collector does not count. */
+static bool has_outgrown(const struct worker_site *site, lua_State *L)
+{
+    if (site != own_site || !collector_is_over_budget())
+        return false;
+    lua_gc(L, LUA_GCSTEP, 0);
+    return collector_is_over_budget();
+}
+
+/* Between two tasks, so with nobody to blame; the host makes another worker in this place. */
+_Noreturn static void retire(struct worker_site *site)
+{
+    struct worker_shared *shared = site->shared;
+    log_message(LOG_LEVEL_DEBUG, "over %zu MiB of Lua values of its own; another worker goes on",
+                collector_budget() >> 20);
+    fflush(stdout);
+    fflush(stderr);
+    uint64_t since = atomic_load_explicit(&shared->busy_since, memory_order_relaxed);
+    atomic_fetch_add_explicit(&shared->busy, clock_nanoseconds() - since, memory_order_relaxed);
+    atomic_store_explicit(&shared->busy_since, 0, memory_order_release);
+    _exit(0);
+}
+
 _Noreturn static void work(struct worker_site *site, lua_State *L)
 {
     struct worker_shared *shared = site->shared;
@@ -268,8 +291,11 @@ _Noreturn static void work(struct worker_site *site, lua_State *L)
         if (claim_begun(claim) == claim_limit(claim))
             be_idle(site);
         else if (atomic_compare_exchange_strong(&shared->claim, &claim,
-                                                claim + ((uint64_t)1 << 32)))
+                                                claim + ((uint64_t)1 << 32))) {
             run_next(site, L);
+            if (has_outgrown(site, L))
+                retire(site);
+        }
     }
     leave();
 }
