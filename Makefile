@@ -71,9 +71,10 @@ all: $(B)/lkrun $(B)/lib/lkrun/core.so
 $(B)/lkrun: $(OBJECTS)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(OBJECTS) $(PKG_LIBS) -lm -ldl
 
+# It stays when Lua closes its libraries: the state still frees blocks of its heap then.
 $(B)/lib/lkrun/core.so: $(CORE_OBJECTS)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -shared $(ALL_LDFLAGS) -o $@ $(CORE_OBJECTS) $(filter-out -llua%,$(PKG_LIBS)) -lm -ldl
+	$(Q)$(CC) -shared -Wl,-z,nodelete $(ALL_LDFLAGS) -o $@ $(CORE_OBJECTS) $(filter-out -llua%,$(PKG_LIBS)) -lm -ldl
 	@ln -sf lkrun/core.so $(B)/lib/lkrun.so
 
 # What the objects were built with: a change of compiler or flags rebuilds them.

@@ -157,11 +157,13 @@ void collector_release(lua_State *L)
 
 /* --- in a worker --- */
 
-void collector_enter_worker(lua_State *L)
+void collector_enter_worker(lua_State *L, size_t memory_limit)
 {
     const struct collector *collector = find(L);
     size_t inherited = (size_t)lua_gc(L, LUA_GCCOUNT) << 10;
     own_budget = inherited / BUDGET_PART > BUDGET ? inherited / BUDGET_PART : BUDGET;
+    if (memory_limit && own_budget > memory_limit / 2) /* no task is to fail for earlier ones */
+        own_budget = memory_limit / 2;
     if (collector->heap)
         heap_enter_worker(collector->heap);
     own_heap = collector->heap;
@@ -171,7 +173,7 @@ void collector_enter_worker(lua_State *L)
 
 bool collector_is_over_budget(void)
 {
-    return own_heap && heap_used(own_heap) > own_budget;
+    return own_heap && heap_bytes(own_heap) > own_budget;
 }
 
 size_t collector_budget(void)

@@ -15,8 +15,8 @@ void collector_install(lua_State *L);
 void collector_hold(lua_State *L);
 void collector_release(lua_State *L);
 
-/* In a new worker, on the state it inherited. */
-void collector_enter_worker(lua_State *L);
+/* In a new worker, on the state it inherited. The limit is on what a task may take; 0: none. */
+void collector_enter_worker(lua_State *L, size_t memory_limit);
 
 /* In a worker: whether what it holds of its own is worth more than starting afresh. */
 bool collector_is_over_budget(void);

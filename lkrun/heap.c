@@ -38,9 +38,10 @@
 #define SMALL         ((size_t)512)
 #define SMALL_CLASSES ((int)(SMALL / STEP))
 #define CLASSES       (SMALL_CLASSES + 4 * 40) /* above: four to each doubling */
-/* Free blocks of this size and above are kept up to so many bytes in all; the rest go back. */
-#define LARGE      ((size_t)1 << 20)
-#define KEEP_LARGE ((size_t)32 << 20)
+/* Free blocks of this size and above are kept up to so many bytes in all; the pages of the rest go
+ * back. */
+#define LARGE      ((size_t)64 << 10)
+#define KEEP_LARGE ((size_t)4 << 20)
 /* Addresses to reserve; half as many again and again where there are fewer. */
 #define SMALLEST_RANGE ((size_t)64 << 20)
 #define OPENED_AT_ONCE ((size_t)1 << 20)
@@ -54,7 +55,8 @@ struct heap {
     char *base, *top, *opened, *end;
     struct free_block *free[CLASSES];
     size_t used;
-    size_t kept; /* bytes of large free blocks whose pages are there */
+    size_t kept;    /* bytes of large free blocks whose pages are there … */
+    size_t dropped; /* … and of those whose pages went back */
     lua_Alloc outer;
     void *outer_context;
     bool held;
@@ -120,8 +122,8 @@ static void *take(struct heap *heap, size_t wanted)
     } else {
         SHOW(block, size);
         heap->free[class] = block->next;
-        if (size >= LARGE && block->is_kept)
-            heap->kept -= size;
+        if (size >= LARGE)
+            *(block->is_kept ? &heap->kept : &heap->dropped) -= size;
     }
     heap->used += size;
     return block;
@@ -144,7 +146,7 @@ static void empty(struct heap *heap)
         madvise(heap->base, (size_t)(heap->top - heap->base), MADV_DONTNEED);
     memset(heap->free, 0, sizeof heap->free);
     heap->top = heap->base;
-    heap->kept = 0;
+    heap->kept = heap->dropped = 0;
 }
 
 static void give_back(struct heap *heap, void *memory, size_t given)
@@ -154,11 +156,12 @@ static void give_back(struct heap *heap, void *memory, size_t given)
     struct free_block *block = memory;
     heap->used -= size;
     block->next = heap->free[class];
-    block->is_kept = size >= LARGE && heap->kept + size <= KEEP_LARGE;
-    if (block->is_kept)
-        heap->kept += size;
-    else if (size >= LARGE)
-        drop_pages(block, size);
+    if (size >= LARGE) {
+        block->is_kept = heap->kept + size <= KEEP_LARGE;
+        *(block->is_kept ? &heap->kept : &heap->dropped) += size;
+        if (!block->is_kept)
+            drop_pages(block, size);
+    }
     heap->free[class] = block;
     HIDE(block, size);
     if (!heap->used && !heap->held)
@@ -264,12 +267,12 @@ void heap_enter_worker(struct heap *heap)
 {
     heap->base = heap->top = heap->opened = heap->end = NULL;
     memset(heap->free, 0, sizeof heap->free);
-    heap->used = heap->kept = 0;
+    heap->used = heap->kept = heap->dropped = 0;
     heap->held = heap->in_worker = true;
     reserve(heap);
 }
 
-size_t heap_used(const struct heap *heap)
+size_t heap_bytes(const struct heap *heap)
 {
-    return heap->used;
+    return (size_t)(heap->top - heap->base) - heap->dropped;
 }

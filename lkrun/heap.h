@@ -20,7 +20,7 @@ void heap_hold(struct heap *heap, bool held);
 /* In a new worker: a heap of its own in place of the inherited one. */
 void heap_enter_worker(struct heap *heap);
 
-/* Bytes of the blocks that live in it. */
-size_t heap_used(const struct heap *heap);
+/* Memory that it takes: its blocks, and what is kept for more. */
+size_t heap_bytes(const struct heap *heap);
 
 #endif

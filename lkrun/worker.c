@@ -371,7 +371,7 @@ _Noreturn void worker_main(struct pool *pool, lua_State *L, int place)
         _exit(EXIT_FAILURE);
     own_site = site;
     region_enter_worker();
-    collector_enter_worker(L);
+    collector_enter_worker(L, pool->options.memory_limit);
     config_enter_worker(&pool->options.worker);
     progress_install(L);
     progress_enter_worker();

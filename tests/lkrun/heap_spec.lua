@@ -129,6 +129,17 @@ describe("a worker that gathers more than its budget", function()
 end)
 
 describe("the heap", function()
+  it("serves a stock Lua to the very end of its state", function()
+    if (os.getenv "LKRUN_SAN" or "") ~= "" then return pending "a stock Lua lacks the sanitizer's runtime" end
+    local folder = program.executable:match "^(.*)/[^/]*$"
+    local result = program.shell("LUA_CPATH='" .. folder .. "/lib/?.so;;' exec lua5.4 -e '" .. [[
+      local lk = require "lkrun"
+      local inv <close> = lk.invoker({}, function(_, i) return { i } end, { n_jobs = 2 })
+      kept = inv:collect { 1, 2, 3 } -- blocks of the heap that only the end of the state frees
+    ]] .. "'")
+    assert.same({ how = "exit", status = 0, err = "", out = "" }, result)
+  end)
+
   it("gives and takes blocks of any size, in workers and in the host, before, during and after", function()
     local function churn(seed)
       local kept, state = {}, seed
