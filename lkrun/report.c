@@ -60,14 +60,14 @@ static void append_own_traceback(lua_State *L, int object)
 /* Where a traceback begins: for what our own modules refuse, where the program called them. */
 static int first_level(lua_State *L, const char *message)
 {
-    static const char ours[] = "lua/lkrun/";
     int first = 1;
     lua_Debug activation;
     if (strncmp(message, "lkrun: ", 7) != 0)
         return first;
     for (int level = 1; lua_getstack(L, level, &activation); level++) {
         lua_getinfo(L, "S", &activation);
-        if (strncmp(activation.short_src, ours, strlen(ours)) == 0)
+        if (strncmp(activation.short_src, "lua/lkrun/", 10) == 0 ||
+            strncmp(activation.short_src, "lua/lkrec/", 10) == 0)
             first = level + 1;
         else if (*activation.what != 'C')
             break;

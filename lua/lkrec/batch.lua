@@ -22,7 +22,7 @@ local function module_of(model, where)
     for kind in pairs(kinds) do known[#known + 1] = kind end
     table.sort(known)
     error(("lkrun: lkrec.batch.%s: %s; expected one of %s")
-      :format(where, found, table.concat(known, ", ")), 3)
+      :format(where, found, table.concat(known, ", ")), 0)
   end
   return require(model.kind)
 end
@@ -37,7 +37,7 @@ local function check_users(users, known, where)
   for i, user in ipairs(users) do
     if math.type(user) ~= "integer" or user < 1 or user > known then
       error(("lkrun: lkrec.batch.%s: users[%d] is %s; expected an index in [1, %d]")
-        :format(where, i, user, known), 3)
+        :format(where, i, user, known), 0)
     end
   end
   return users
@@ -99,7 +99,7 @@ local function order_candidates(candidates, known)
   for _, item in ipairs(sorted) do
     if math.type(item) ~= "integer" or item < 1 or item > known then
       error(("lkrun: lkrec.batch.recommend: candidate %s; expected an index in [1, %d]")
-        :format(item, known), 3)
+        :format(item, known), 0)
     end
     if not positions[item] then
       distinct[#distinct + 1] = item
@@ -135,12 +135,12 @@ function batch.recommend(model, users, options)
   users = check_users(users, known_users, "recommend")
   local n = options.n or 10
   if math.type(n) ~= "integer" or n < 1 then
-    error(("lkrun: lkrec.batch.recommend: n is %s; expected an integer of at least 1"):format(n), 2)
+    error(("lkrun: lkrec.batch.recommend: n is %s; expected an integer of at least 1"):format(n), 0)
   end
   local exclude = options.exclude
   if exclude and (exclude:size(1) ~= known_users or exclude:size(2) ~= known_items) then
     error(("lkrun: lkrec.batch.recommend: exclude is [%d, %d]; expected [%d, %d], the model's users and items")
-      :format(exclude:size(1), exclude:size(2), known_users, known_items), 2)
+      :format(exclude:size(1), exclude:size(2), known_users, known_items), 0)
   end
 
   local shared = { model = model, users = users, exclude = exclude }
@@ -211,7 +211,7 @@ function batch.predict(model, users, items)
   local kind = module_of(model, "predict")
   if #users ~= #items then
     error(("lkrun: lkrec.batch.predict: %d users and %d items; expected one of each for a pair")
-      :format(#users, #items), 2)
+      :format(#users, #items), 0)
   end
   return kind.predict(model, check_users(users, (kind.size(model)), "predict"), items)
 end

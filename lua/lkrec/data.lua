@@ -145,13 +145,13 @@ end
 function data.from(users, items, values, times, user_ids, item_ids)
   local function check(name, column, count)
     if #column ~= #users then
-      error(("lkrun: lkrec.data.from: %d %s; expected %d, one for each user"):format(#column, name, #users), 3)
+      error(("lkrun: lkrec.data.from: %d %s; expected %d, one for each user"):format(#column, name, #users), 0)
     end
     for i = 1, count and #column or 0 do
       local index = column[i]
       if math.type(index) ~= "integer" or index < 1 or index > count then
         error(("lkrun: lkrec.data.from: %s[%d] is %s; expected an index in [1, %d]")
-          :format(name, i, index, count), 3)
+          :format(name, i, index, count), 0)
       end
     end
   end
@@ -257,7 +257,7 @@ end
 function data.split(ratings, options)
   options = options or {}
   local method, fraction, count = options.method or "random", options.fraction, options.count
-  local function refuse(what) error("lkrun: lkrec.data.split: " .. what, 3) end
+  local function refuse(what) error("lkrun: lkrec.data.split: " .. what, 0) end
   if method ~= "random" and method ~= "last" then
     refuse(("method is '%s'; expected 'random' or 'last'"):format(method))
   elseif method == "last" and not ratings.times then

@@ -92,7 +92,7 @@ local function generate(options)
   local total, topic_count = options.ratings or 100000, options.topics or 12
   if total > users * items // 4 or total < users then
     error(("lkrun: lkrec.data.generate: %d ratings of %d users and %d items; expected from %d to %d")
-      :format(total, users, items, users, users * items // 4), 3)
+      :format(total, users, items, users, users * items // 4), 0)
   end
   local stream = lk.random.stream(options.seed or 1)
 

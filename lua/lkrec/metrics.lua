@@ -187,7 +187,7 @@ function metrics.evaluate(recommendations, test, k)
     local grade = test.values[i]
     if grade <= 0 then
       error(("lkrun: lkrec.metrics.evaluate: rating %d has value %s; expected one above 0")
-        :format(i, grade), 2)
+        :format(i, grade), 0)
     end
     relevant[user] = relevant[user] or {}
     relevant[user][test.items[i]] = grade

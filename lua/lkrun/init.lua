@@ -1,6 +1,26 @@
 --- lkrun: model operations over many tasks, in parallel, over a model in shared memory.
 --- Modules load when they are first named, so that a program pays for what it uses.
 ---@class lkrun
+---@field VERSION string SemVer of the public interface
+---@field tensor lkrun.tensor
+---@field sparse lkrun.sparse
+---@field linalg lkrun.linalg
+---@field json lkrun.json
+---@field null lightuserdata the null of JSON, of tasks and of results
+---@field log lkrun.log
+---@field random lkrun.random
+---@field WorkChunks lkrun.WorkChunksModule
+---@field initialize fun(options?: lkrun.ConfigOptions)
+---@field ensure_parallel_init fun()
+---@field config fun(): lkrun.Config
+---@field cpu_count fun(): integer
+---@field proc_count fun(): integer
+---@field invoker fun(model: any, func: (fun(model: any, task: any): ...), options?: lkrun.Options): lkrun.Invoker
+---@field map fun(model: any, func: (fun(model: any, task: any): ...), tasks: any, options?: lkrun.Options): function
+---@field invoke_progress fun(logger: any, label?: string, total?: integer, unit?: string): lkrun.Progress
+---@field clock fun(): number seconds
+---@field load fun(path: string): lkrun.Tensor
+---@field save fun(path: string, tensor: lkrun.Tensor)
 local lk = { VERSION = "0.1.0" }
 
 -- Where each public name lives: a module itself, or a field of one.

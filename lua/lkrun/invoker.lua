@@ -4,7 +4,33 @@ local errors = require "lkrun.errors"
 local config = require "lkrun.config"
 
 ---@class lkrun.Invoker
+--- Hands out one task and returns at once. Raises for a task that cannot be sent, and after shutdown.
+---@field submit fun(self: lkrun.Invoker, task: any): lkrun.Future
+--- What was done so far.
+---@field stats fun(self: lkrun.Invoker): lkrun.Stats
+--- Ends the workers: 100 ms to finish, then they are killed. Futures without a result raise from then
+--- on; a second call does nothing.
+---@field shutdown fun(self: lkrun.Invoker)
 local Invoker = core.class.__index
+
+--- The result of a task that was submitted.
+---@class lkrun.Future
+--- Waits for the result and returns what func returned; raises its error, or after `timeout` seconds.
+---@field get fun(self: lkrun.Future, timeout?: number): ...
+---@field done fun(self: lkrun.Future): boolean whether there is a result or an error
+---@field cancel fun(self: lkrun.Future): boolean takes the task back if it has not begun; whether it did
+
+---@class lkrun.Stats
+---@field tasks integer that ended
+---@field crashes integer workers that died
+---@field retries integer tasks that were tried again
+---@field bytes_sent integer
+---@field bytes_received integer
+---@field n_jobs integer
+---@field seed integer root seed of the tasks' random streams
+---@field template integer pid of the process that makes workers; 0: none
+---@field workers { pid: integer, tasks: integer, busy: number }[] busy: seconds in tasks
+
 
 ---@class lkrun.Options
 ---@field n_jobs? integer worker processes; nil: as many as lk.config().processes; 1: in place
@@ -127,8 +153,8 @@ end
 ---@param func fun(model: any, task: any): ... the operation
 ---@param options? lkrun.Options
 ---@return lkrun.Invoker
----Raises for a bad option, and when workers cannot start (no memory, no processes, no descriptors).
-function Invoker.new(model, func, options) return make("lk.invoker", model, func, options) end
+--- Raises for a bad option, and when workers cannot start (no memory, no processes, no descriptors).
+local function invoker(model, func, options) return make("lk.invoker", model, func, options) end
 
 -- Tasks as f, s, control, closing and, for a sequence, its length.
 local function generator(where, tasks, state, control, closing)
@@ -211,4 +237,4 @@ local function map(model, func, tasks, options)
   return step, state, control, close
 end
 
-return { invoker = Invoker.new, map = map }
+return { invoker = invoker, map = map }

@@ -49,7 +49,7 @@ local function with_defaults(options)
   local result = {}
   for name, value in pairs(options) do
     if defaults[name] == nil and not optional[name] then
-      error(("lkrun: lkrec.als.implicit.train: unknown option '%s'"):format(name), 3)
+      error(("lkrun: lkrec.als.implicit.train: unknown option '%s'"):format(name), 0)
     end
     result[name] = value
   end
