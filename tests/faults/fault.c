@@ -118,6 +118,13 @@ static int get_pid(lua_State *L)
     return 1;
 }
 
+/* user() → its number */
+static int get_user(lua_State *L)
+{
+    lua_pushinteger(L, getuid());
+    return 1;
+}
+
 /* fork() → 0 in the child, its pid in the parent */
 static int fork_process(lua_State *L)
 {
@@ -175,8 +182,7 @@ static int list_descriptors(lua_State *L)
 {
     char name[32], target[256];
     lua_newtable(L);
-    int last = getdtablesize() < 4096 ? getdtablesize() : 4096;
-    for (int descriptor = 0; descriptor < last; descriptor++) {
+    for (int descriptor = 0; descriptor < 1024; descriptor++) {
         snprintf(name, sizeof name, "/proc/self/fd/%d", descriptor);
         ssize_t length = readlink(name, target, sizeof target);
         if (length < 0)
@@ -204,12 +210,12 @@ static int set_limit(lua_State *L)
     return succeed(L, prlimit(pid, resource, &limit, NULL) == 0);
 }
 
-/* become_nobody(): the superuser's processes are not counted; another user's are */
+/* become_nobody(): the superuser's processes are not counted; another user's are. It has no others.
+ */
 static int become_nobody(lua_State *L)
 {
-    const unsigned nobody = 61234;
-    bool done = getuid() != 0 ||
-                (setresgid(nobody, nobody, nobody) == 0 && setresuid(nobody, nobody, nobody) == 0);
+    const unsigned nobody = 100000 + (unsigned)getpid();
+    bool done = setresgid(nobody, nobody, nobody) == 0 && setresuid(nobody, nobody, nobody) == 0;
     prctl(PR_SET_DUMPABLE, 1);
     return succeed(L, done);
 }
@@ -330,6 +336,7 @@ int luaopen_fault(lua_State *L)
                                          {"spin", spin},
                                          {"hog", hog},
                                          {"pid", get_pid},
+                                         {"user", get_user},
                                          {"fork", fork_process},
                                          {"wait", wait_process},
                                          {"leave", leave},

@@ -38,13 +38,12 @@ describe("the template killed", function()
     setup.all_workers(inv)
     fault.kill(template, "KILL")
     setup.eventually(function() return (setup.state(template) or "Z") == "Z" end, "the template's end")
-    local seen = {}
-    local ok, message = pcall(function()
-      for i, result, err in inv:map { "die", "die", 3, 4 } do seen[i] = err and err.reason or result end
+    local ok, message = pcall(function() -- which two tasks are begun is up to the race
+      for _, _, err in inv:map { "die", "die", "die" } do assert.equal("signal", err.reason) end
     end)
     assert.is_false(ok)
     assert.equal("lkrun: invoker: " .. KILLED, message)
-    assert.same({ "signal", "signal" }, seen)
+    assert.equal(2, inv:stats().crashes)
     assert.has_error(function() inv:map { 1 } end, "lkrun: invoker:map: " .. KILLED)
     assert.has_error(function() inv:submit(1) end, "lkrun: invoker:submit: " .. KILLED)
   end))
