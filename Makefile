@@ -29,7 +29,7 @@ FUZZ_PACKAGES := clang libclang-rt-dev
 
 # Installed while this file is read, so that what comes below sees them; never under make -n.
 install_for_example := $(filter example,$(MAKECMDGOALS))
-install_for_check   := $(filter check check-docs docs bench fuzz,$(MAKECMDGOALS))
+install_for_check   := $(filter check check-docs docs bench bench-peers fuzz,$(MAKECMDGOALS))
 install_for_lint    := $(filter lint,$(MAKECMDGOALS))
 needed := $(sort $(if $(install_for_example)$(install_for_check),$(PACKAGES)) \
                  $(if $(install_for_check),$(TEST_PACKAGES)) $(if $(install_for_lint),$(LINT_PACKAGES)) \
@@ -155,6 +155,15 @@ $(B)/bench/bare.so: bench/bare.c $(B)/flags
 bench: all $(B)/bench/bare.so
 	@$(B)/lkrun bench/run.lua $(FIGURES)
 
+# PEER_RUNS=1 is quicker; PICTURE=FILE.svg draws the table.
+bench-peers: all $(B)/bench/bare.so $(B)/peers/installed
+	@$(B)/lkrun bench/peers/run.lua $(B)/peers/bin/python
+
+$(B)/peers/installed: bench/peers/requirements.txt
+	/usr/bin/python3 -m venv $(B)/peers
+	$(B)/peers/bin/pip --quiet --disable-pip-version-check install -r bench/peers/requirements.txt
+	@touch $@
+
 LUA_DIR = $(DESTDIR)$(PREFIX)/lib/lua/5.4
 DOC_DIR = $(DESTDIR)$(PREFIX)/share/doc/lkrun
 install: all
@@ -169,5 +178,5 @@ clean:
 	rm -rf $(B)
 
 FORCE:
-.PHONY: all example check check-docs check-fresh docs lint fuzz bench install clean FORCE
+.PHONY: all example check check-docs check-fresh docs lint fuzz bench bench-peers install clean FORCE
 -include $(OBJECTS:.o=.d) $(C_TESTS:=.d)

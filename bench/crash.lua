@@ -52,5 +52,6 @@ end
 measure.report("crash.delivered", delivered, ">= 999")
 measure.report("crash.named", named, ">= 1")
 measure.report("crash.lost.ms", lost(seconds.crash), "<= 20")
+measure.report("crash.ms", measure.scaled(seconds.crash, 1e3))
 measure.report("crash.retries.delivered", retried, ">= 1000")
 measure.report("crash.retries.lost.ms", lost(seconds.retry), "<= 20")
