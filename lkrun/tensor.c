@@ -93,20 +93,40 @@ static double own_bytes(void)
 
 /* The collector sees a tensor as a hundred bytes. So that garbage is found before memory runs out,
  * it is told to go through its heap once for every `budget` bytes that tensors take: half of what
+<<<<<<< Updated upstream
  * they hold already, a quarter of its own heap, 32 MiB, whichever is most. */
 static void press_collector(lua_State *L, size_t bytes)
 {
     static _Thread_local double owed; /* KiB of work */
+=======
+ * they hold already, a quarter of its own heap, 32 MiB, whichever is most. If all that freed
+ * nothing, it collects the young, whatever it waits for itself: Lua 5.4.4, told to collect whole,
+ * may then wait until its heap is as large again as it was long before. (Not more often: what two
+ * such collections have seen is old, and garbage that is old is found late.) */
+static void press_collector(lua_State *L, size_t bytes)
+{
+    static _Thread_local double owed, fruitless; /* KiB of work */
+    static _Thread_local double expected;        /* own bytes if nothing is freed */
+>>>>>>> Stashed changes
     if (bytes < 4096)
         return;
-    double heap = lua_gc(L, LUA_GCCOUNT);
-    double budget = fmax(fmax(own_bytes() / 2, heap * 1024 / 4), 32 << 20);
-    owed += (double)bytes / budget * heap;
+    double heap = lua_gc(L, LUA_GCCOUNT), own = own_bytes();
+    double share = (double)bytes / fmax(fmax(own / 2, heap * 1024 / 4), 32 << 20) * heap;
+    fruitless = own < expected ? 0 : fruitless + share;
+    expected = own + (double)bytes;
+    owed += share;
     if (owed < 8 || !lua_gc(L, LUA_GCISRUNNING))
         return;
     int step = (int)fmin(owed, 2 * heap);
     owed = 0;
     lua_gc(L, LUA_GCSTEP, step);
+<<<<<<< Updated upstream
+=======
+    if (fruitless > heap) {
+        fruitless = 0;
+        lua_gc(L, LUA_GCSTEP, 0);
+    }
+>>>>>>> Stashed changes
 }
 
 /* The userdata, without storage yet; its strides row-major. */
