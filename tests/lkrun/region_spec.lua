@@ -58,6 +58,38 @@ for _, n_jobs in ipairs { 1, 2, 4 } do
   end)
 end
 
+describe("tensors that nobody holds", function()
+  it("are collected before they fill the region, whatever the heap was before", function()
+    local ways = {
+      "",
+      "for i = 1, 40 do t[i] = ('x'):rep(5 << 20) .. i end",
+      "for i = 1, 300000 do t[i] = { i } end",
+    }
+    for _, way in ipairs(ways) do
+      for _, collect in ipairs { "", "collectgarbage()" } do
+        for _, mode in ipairs { "generational", "incremental" } do
+          local most = program.output(([[
+            local lk = require "lkrun"
+            local region = require "lkrun.core.region"
+            collectgarbage "%s"
+            do
+              local t = {}
+              %s
+            end
+            %s
+            local most = 0
+            for i = 1, 300 do
+              local tensor = lk.tensor.zeros { 128 << 10 }
+              most = math.max(most, region.use().used)
+            end
+            print(most)]]):format(mode, way, collect))
+          assert.is_true(tonumber(most) < 100 * MIB, ("%s %s %s: %d MiB"):format(mode, way, collect, most // MIB))
+        end
+      end
+    end
+  end)
+end)
+
 describe("pages of the model", function()
   -- What the mappings of the region allow, in this process.
   local function modes()
