@@ -93,12 +93,6 @@ static double own_bytes(void)
 
 /* The collector sees a tensor as a hundred bytes. So that garbage is found before memory runs out,
  * it is told to go through its heap once for every `budget` bytes that tensors take: half of what
-<<<<<<< Updated upstream
- * they hold already, a quarter of its own heap, 32 MiB, whichever is most. */
-static void press_collector(lua_State *L, size_t bytes)
-{
-    static _Thread_local double owed; /* KiB of work */
-=======
  * they hold already, a quarter of its own heap, 32 MiB, whichever is most. If all that freed
  * nothing, it collects the young, whatever it waits for itself: Lua 5.4.4, told to collect whole,
  * may then wait until its heap is as large again as it was long before. (Not more often: what two
@@ -107,7 +101,6 @@ static void press_collector(lua_State *L, size_t bytes)
 {
     static _Thread_local double owed, fruitless; /* KiB of work */
     static _Thread_local double expected;        /* own bytes if nothing is freed */
->>>>>>> Stashed changes
     if (bytes < 4096)
         return;
     double heap = lua_gc(L, LUA_GCCOUNT), own = own_bytes();
@@ -120,13 +113,10 @@ static void press_collector(lua_State *L, size_t bytes)
     int step = (int)fmin(owed, 2 * heap);
     owed = 0;
     lua_gc(L, LUA_GCSTEP, step);
-<<<<<<< Updated upstream
-=======
     if (fruitless > heap) {
         fruitless = 0;
         lua_gc(L, LUA_GCSTEP, 0);
     }
->>>>>>> Stashed changes
 }
 
 /* The userdata, without storage yet; its strides row-major. */
