@@ -25,6 +25,9 @@ function TaskError:__tostring()
   return ("lkrun: task %d%s: %s"):format(self.task, place, first)
 end
 
+--- As text in a message: `"failed: " .. err`.
+function TaskError.__concat(a, b) return tostring(a) .. tostring(b) end
+
 --- Makes the error object from what the worker sent.
 ---@param fields table message and the other fields as sent
 ---@param task integer

@@ -118,6 +118,7 @@ for _, n_jobs in ipairs { 1, 2, 4 } do
     it("is one line as text, whatever its message", function()
       local inv <close> = invoker(function() error("first\nsecond\nthird", 0) end)
       local err = caught(inv, { 1 })
+      assert.equal("failed: " .. tostring(err) .. "!", "failed: " .. err .. "!")
       assert.equal("first\nsecond\nthird", err.message)
       assert.truthy(tostring(err):find "^lkrun: task 1[^\n]*: first$")
     end)

@@ -171,6 +171,16 @@ describe("the public interface", function()
     for name in annotated:gmatch "@field ([%w_]+)" do assert.is_true(known[name], name) end
   end)
 
+  it("has each field of its objects and tables of options on a page", function()
+    local with_classes = { "chunks", "config", "errors", "invoker", "log", "progress", "random", "sparse", "tensor" }
+    for _, name in ipairs(with_classes) do
+      local page = ("docs/%s.md"):format(name == "errors" and "invoker" or name)
+      for field in read(("lua/lkrun/%s.lua"):format(name)):gmatch "\n%-%-%-@field ([%a_][%w_]*)" do
+        assert_documented(page, "%f[%w_]" .. field .. "%f[^%w_]", name .. "." .. field)
+      end
+    end
+  end)
+
   it("of lkrec has a page a module", function()
     local count = 0
     for module in read "docs/lkrec.md":gmatch "\n| %[(lkrec[%w_.]+)%]" do
