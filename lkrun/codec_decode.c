@@ -139,6 +139,7 @@ static bool push_inline_tensor(struct decoder *d, const struct description *desc
 static int view_storage(lua_State *L)
 {
     const struct description *description = lua_touserdata(L, 1);
+    tensor_press_collector(L, description->bytes);
     tensor_view(L, description->storage, description->dtype, 0, description->dim, description->size,
                 NULL);
     return 1;

@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 
-#include "region.h"
-
 bool flights_grow(struct flight_queue *queue)
 {
     uint32_t capacity = queue->capacity ? queue->capacity * 2 : 16;
@@ -51,16 +49,6 @@ struct flight flights_pop_last(struct flight_queue *queue)
 {
     queue->count--;
     return *flights_at(queue, queue->count);
-}
-
-void segments_free(struct segment **list)
-{
-    while (*list) {
-        struct segment *segment = *list;
-        *list = segment->next;
-        region_free(segment->address);
-        free(segment);
-    }
 }
 
 void flight_discard(struct flight *flight)

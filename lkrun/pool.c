@@ -35,12 +35,14 @@ struct worker *pool_hungry(struct pool *pool, uint32_t *count)
 {
     struct worker *hungriest = NULL;
     uint32_t fewest = UINT32_MAX, lightest = UINT32_MAX;
+    bool crowded = segments_crowd(OUTBOUND);
     for (int i = 0; i < pool->options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
         if (!worker_is_usable(worker))
             continue;
         uint32_t waiting = worker_unbegun(worker, claim_of(worker));
-        bool hungry = waiting <= worker->window / 2 || worker->flights.count < 2;
+        bool hungry = crowded ? worker->flights.count < 2
+                              : waiting <= worker->window / 2 || worker->flights.count < 2;
         uint32_t load = waiting + worker_is_busy(worker);
         if (!hungry || load >= lightest || ring_room(&worker->tasks, RING_SIZE / 4) < RING_SIZE / 4)
             continue;
@@ -80,20 +82,22 @@ void pool_publish(struct worker *worker)
     doorbell_ring(&worker->shared->bell, worker->bell_fd);
 }
 
+bool pool_add_segment(struct pool *pool, struct segment **list, enum direction direction,
+                      size_t bytes, const char **error)
+{
+    if (segment_add(list, direction, bytes, error))
+        return true;
+    lua_gc(pool->L, LUA_GCCOLLECT);
+    return segment_add(list, direction, bytes, error);
+}
+
 static void *place_tensor(void *context, size_t bytes, uint64_t *handle, const char **error)
 {
     struct pool *pool = context;
-    struct segment *segment = malloc(sizeof *segment);
-    *error = "out of memory";
-    void *address = segment ? region_alloc(bytes, false, error) : NULL;
-    if (!address) {
-        free(segment);
+    if (!pool_add_segment(pool, &pool->placing, OUTBOUND, bytes, error))
         return NULL;
-    }
-    *segment = (struct segment){pool->placing, address, 0};
-    pool->placing = segment;
-    *handle = region_handle(address);
-    return address;
+    *handle = region_handle(pool->placing->address);
+    return pool->placing->address;
 }
 
 /* A tensor of a result: the segment that was granted for it becomes the tensor's. */
@@ -108,19 +112,14 @@ static struct storage *fetch_tensor(void *context, uint64_t handle, size_t bytes
     struct pool *pool = context;
     void *address = region_resolve_own(handle, bytes);
     *error = "a tensor outside the region";
-    for (struct segment **at = pool->fetching; address && at && *at; at = &(*at)->next)
-        if ((*at)->address == address) {
-            struct storage *storage = storage_wrap(address, bytes, release_result, NULL, handle);
-            if (!storage) {
-                *error = "out of memory";
-                return NULL;
-            }
-            struct segment *segment = *at;
-            *at = segment->next;
-            free(segment);
-            return storage;
-        }
-    return NULL;
+    if (!address || !pool->fetching || !segment_take(pool->fetching, address))
+        return NULL;
+    struct storage *storage = storage_wrap(address, bytes, release_result, NULL, handle);
+    if (!storage) {
+        region_free(address);
+        *error = "out of memory";
+    }
+    return storage;
 }
 
 struct codec_port pool_port(struct pool *pool)

@@ -29,6 +29,7 @@
 #include "codec.h"
 #include "config.h"
 #include "random.h"
+#include "segment.h"
 #include "util.h"
 
 #define RING_SIZE ((size_t)256 << 10)
@@ -104,13 +105,6 @@ static inline uint32_t claim_limit(uint64_t claim)
     return (uint32_t)claim;
 }
 
-/* A region segment that carries a tensor of a task, or a task too large for the ring. */
-struct segment {
-    struct segment *next;
-    void *address;
-    uint32_t tag; /* granted for a result: which of the worker's tasks asked, counted from 1 */
-};
-
 /* A task on its way: in a queue of the host, or at a worker until its result is in. */
 struct flight {
     uint64_t index;  /* in its map from 1; of a future, its number */
@@ -156,6 +150,7 @@ struct worker {
     struct buffer partial;       /* pieces of a large frame so far */
     struct segment *held;        /* of finished tasks; the worker may still look at them */
     struct segment *grants;      /* given to it for results */
+    bool deferred;               /* it waits for such a grant until others are delivered */
     int fruitless;               /* workers in a row that died here before they were ready */
     uint64_t condemned;          /* tasks begun, plus 1, when the host ended it; 0: it did not */
     uint64_t tasks_done;
@@ -243,6 +238,8 @@ struct pool {
     uint64_t memory_look;      /* when memory is to be looked at next */
     struct patience patience;  /* how long the host has lately waited */
     size_t stored_bytes;       /* in results that wait to be delivered */
+    size_t fetch_budget;       /* bytes of task tensors that make a worker collect garbage */
+    bool urgent;               /* somebody waits for one future: results are granted room at once */
     struct segment *placing;   /* segments of the task that is being encoded */
     struct segment **fetching; /* segments of the result that is being decoded */
     struct progress *progress;
@@ -312,6 +309,9 @@ bool pool_submit_scalar(struct pool *pool, lua_State *L, int index, uint64_t tas
 /* A worker that should have more tasks, and how many; NULL: none. */
 struct worker *pool_hungry(struct pool *pool, uint32_t *count);
 void pool_publish(struct worker *worker);
+/* As segment_add, but garbage makes room first. */
+bool pool_add_segment(struct pool *pool, struct segment **list, enum direction direction,
+                      size_t bytes, const char **error);
 void pool_feed_backlog(struct pool *pool);
 bool pool_may_pull(const struct pool *pool);
 /* Whether so many tasks are out or wait to be delivered that delivering comes first. */
@@ -346,7 +346,6 @@ void pool_store(struct pool *pool, const struct flight *flight, struct outcome *
 void pool_log_seed(struct pool *pool); /* once, when a task drew random numbers */
 void pool_release_results(struct worker *worker);
 struct codec_port pool_port(struct pool *pool);
-void segments_free(struct segment **list);
 void pool_clear_map(struct pool *pool, struct map *map); /* its stored results */
 
 /* --- pool_start.c: template and workers --- */

@@ -52,6 +52,7 @@ static struct flight settle_flight(struct pool *pool, struct worker *worker)
     }
     struct segment **last = &flight.segments;
     if (*last) {
+        segments_arrive(*last);
         while (*last)
             last = &(*last)->next;
         *last = worker->held;
@@ -68,14 +69,8 @@ static void free_held(struct worker *worker, const char *bytes, size_t length)
         uint64_t handle;
         memcpy(&handle, bytes + i, sizeof handle);
         void *address = region_resolve_own(handle, 0);
-        for (struct segment **at = &worker->held; *at; at = &(*at)->next)
-            if ((*at)->address == address) {
-                struct segment *segment = *at;
-                *at = segment->next;
-                segment->next = NULL;
-                segments_free(&segment);
-                break;
-            }
+        if (segment_take(&worker->held, address))
+            region_free(address);
     }
 }
 

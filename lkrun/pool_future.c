@@ -13,16 +13,18 @@
 
 #define FUTURE_CLASS "lkrun.future"
 
-enum future_state { FUTURE_PENDING, FUTURE_DONE, FUTURE_CANCELLED, FUTURE_ABANDONED };
+enum future_state { FUTURE_PENDING, FUTURE_DONE, FUTURE_TAKEN, FUTURE_CANCELLED, FUTURE_ABANDONED };
 
 struct future {
     uint64_t number;
     enum future_state state;
     struct outcome
-        outcome; /* FUTURE_DONE: owned bytes and segments; kept, so that get can be asked again */
+        outcome; /* FUTURE_DONE: owned bytes and segments, until get is asked for the first time */
+    int count;   /* FUTURE_TAKEN: values in FUTURE_RESULTS … */
+    bool good;   /* … which are no error */
 };
 
-enum { FUTURE_POOL = 1, FUTURE_VALUES = FUTURE_POOL };
+enum { FUTURE_POOL = 1, FUTURE_RESULTS, FUTURE_VALUES = FUTURE_RESULTS };
 
 static struct future *find_future(struct pool *pool, lua_State *L, uint64_t number)
 {
@@ -149,7 +151,9 @@ static void wait_done(lua_State *L, struct pool *pool, struct future *future, do
     uint64_t until = timeout < 0 ? 0 : clock_nanoseconds() + (uint64_t)(timeout * 1e9);
     while (future->state == FUTURE_PENDING) {
         pool_note(pool);
+        pool->urgent = true;
         take_results(pool);
+        pool->urgent = false;
         if (future->state != FUTURE_PENDING)
             return;
         signal_raise_if_pending(L);
@@ -168,6 +172,39 @@ static void wait_done(lua_State *L, struct pool *pool, struct future *future, do
     }
 }
 
+static void free_outcome(struct future *future)
+{
+    segments_free(&future->outcome.segments);
+    free(future->outcome.owned);
+    future->outcome.owned = NULL;
+}
+
+/* On top lie the `count` values of the result: the future keeps them, for those who ask again. */
+static void keep_results(lua_State *L, struct future *future, int count)
+{
+    int first = lua_gettop(L) - count + 1;
+    lua_createtable(L, count, 0);
+    for (int i = 0; i < count; i++) {
+        lua_pushvalue(L, first + i);
+        lua_rawseti(L, -2, i + 1);
+    }
+    future->count = count;
+    lua_setiuservalue(L, 1, FUTURE_RESULTS);
+    free_outcome(future);
+    future->state = FUTURE_TAKEN;
+}
+
+/* The results once more: count of them pushed. */
+static int push_kept(lua_State *L, const struct future *future)
+{
+    luaL_checkstack(L, future->count + 1, "too many results");
+    lua_getiuservalue(L, 1, FUTURE_RESULTS);
+    int table = lua_gettop(L);
+    for (int i = 1; i <= future->count; i++)
+        lua_rawgeti(L, table, i);
+    return future->count;
+}
+
 /* get(future[, timeout]) → what func returned; raises the task's error */
 static int future_get(lua_State *L)
 {
@@ -184,8 +221,13 @@ static int future_get(lua_State *L)
         return raise_error(L, "future:get",
                            "the invoker was shut down before the task had a result");
     int count;
-    bool good = outcome_push(L, pool, 2, &future->outcome, &count);
-    return good ? count : lua_error(L);
+    if (future->state == FUTURE_TAKEN) {
+        count = push_kept(L, future);
+    } else {
+        future->good = outcome_push(L, pool, 2, &future->outcome, &count);
+        keep_results(L, future, count);
+    }
+    return future->good ? count : lua_error(L);
 }
 
 static int future_done(lua_State *L)
@@ -216,10 +258,7 @@ static int future_cancel(lua_State *L)
 
 static int future_collect(lua_State *L)
 {
-    struct future *future = future_check(L);
-    segments_free(&future->outcome.segments);
-    free(future->outcome.owned);
-    future->outcome.owned = NULL;
+    free_outcome(future_check(L));
     return 0;
 }
 

@@ -100,6 +100,8 @@ static int pull_sequence(lua_State *L, struct pool *pool, struct map *map, struc
         lua_geti(L, PULL_FUNCTION, (lua_Integer)map->pulled + 1);
         queue_task(L, pool, map, worker, PULL_WORKER + 1);
         lua_settop(L, PULL_WORKER);
+        if (segments_crowd(OUTBOUND))
+            break;
     }
     if (map->pulled >= (uint64_t)map->length)
         map->exhausted = true;
@@ -151,7 +153,7 @@ static int continue_pull(lua_State *L, int status, lua_KContext context)
         bool slow = pool->mean == 0 || pool->mean > 10000;
         if (slow)
             pool_publish(worker);
-        if ((slow || left % 8 == 0) && clock_coarse() != pool->tick)
+        if (((slow || left % 8 == 0) && clock_coarse() != pool->tick) || segments_crowd(OUTBOUND))
             break;
     }
     pool_publish(worker);

@@ -21,6 +21,12 @@
 #include "region.h"
 #include "signals.h"
 
+/* Task tensors that a worker fetched since its last collection, above which one is due: their
+ * userdata are small, so that the collector would not notice what they hold on to. All workers
+ * together leave most of the region to others. */
+#define FETCH_BUDGET ((size_t)32 << 20)
+#define FETCH_SHARE  16
+
 static struct pool *all_pools; /* of this process */
 
 static const char *remedy(int reason)
@@ -166,6 +172,8 @@ bool pool_start(struct pool *pool, lua_State *L)
         snprintf(pool->reason, sizeof pool->reason, "workers cannot start: %s", error);
         return false;
     }
+    size_t share = region_use().size / FETCH_SHARE / (size_t)pool->options.jobs;
+    pool->fetch_budget = share < FETCH_BUDGET ? share : FETCH_BUDGET;
     if (!make_shared(pool)) {
         unmake(pool);
         return false;

@@ -49,24 +49,51 @@ static bool balance(struct pool *pool, uint64_t now)
     return held_back;
 }
 
-static void grant_room(const struct pool *pool, struct worker *worker)
+/* Whether the result that this worker makes can wait until others, which are before it, are
+ * delivered: they give their room back. */
+static bool delivery_makes_room(struct pool *pool, const struct worker *worker)
+{
+    const struct map *map = pool->map;
+    uint32_t oldest = claim_begun(claim_of(worker)) - worker->committed - 1;
+    if (!map || pool->urgent || oldest >= worker->flights.count)
+        return false;
+    const struct flight *flight = flights_at(&worker->flights, oldest);
+    if (flight->is_future || flight->is_dropped || map->delivered == map->pulled)
+        return false;
+    if (map->slots) {
+        const struct slot *due = &map->slots[(map->delivered + 1) & (map->capacity - 1)];
+        return due->state == SLOT_STORED ||
+               (due->state == SLOT_AT_WORKER && due->worker != worker - pool->workers);
+    }
+    bool some = map->ready_count > 0;
+    for (int i = 0; i < pool->options.jobs && !some; i++)
+        some = ring_peek(&pool->workers[i].results) != NULL;
+    return some;
+}
+
+static void grant_room(struct pool *pool, struct worker *worker)
 {
     struct worker_shared *shared = worker->shared;
+    worker->deferred = false;
     if (atomic_load_explicit(&shared->granted, memory_order_acquire))
         return;
     uint64_t asked = atomic_load_explicit(&shared->asked, memory_order_acquire);
     if (!asked || !pool_may_grant(pool, worker, asked))
         return;
     const char *error;
-    struct segment *segment = malloc(sizeof *segment);
-    void *address = segment ? region_alloc(asked, false, &error) : NULL;
+    bool others_first = delivery_makes_room(pool, worker);
+    worker->deferred = others_first && worker->grants && segments_crowd(INBOUND);
+    if (worker->deferred)
+        return;
     uint64_t answer = GRANT_REFUSED;
-    if (address) {
-        *segment = (struct segment){worker->grants, address, claim_begun(claim_of(worker))};
-        worker->grants = segment;
-        answer = region_handle(address) + 1;
-    } else {
-        free(segment);
+    bool granted = others_first ? segment_add(&worker->grants, INBOUND, asked, &error)
+                                : pool_add_segment(pool, &worker->grants, INBOUND, asked, &error);
+    if (granted) {
+        worker->grants->tag = claim_begun(claim_of(worker));
+        answer = region_handle(worker->grants->address) + 1;
+    } else if (others_first) {
+        worker->deferred = true;
+        return;
     }
     atomic_store_explicit(&shared->granted, answer, memory_order_release);
     doorbell_ring(&shared->bell, worker->bell_fd);
@@ -137,7 +164,8 @@ void pool_look_around(struct pool *pool)
         uint64_t head = atomic_load_explicit(&worker->shared->results.head, memory_order_acquire);
         uint32_t news = atomic_load_explicit(&worker->shared->news, memory_order_acquire);
         bool is_filling = head - worker->results.at > RING_SIZE / 4 * 3;
-        if ((is_filling || news != worker->news_seen) && pool->stored_bytes < MAX_STORED) {
+        if ((is_filling || news != worker->news_seen || segments_crowd(OUTBOUND)) &&
+            pool->stored_bytes < MAX_STORED) {
             worker->news_seen = news;
             pool_drain(pool, worker, 0);
         }
@@ -169,7 +197,7 @@ static bool has_news(void *context)
         const struct worker_shared *shared = worker->shared;
         if (atomic_load_explicit(&shared->results.head, memory_order_acquire) !=
                 worker->head_noted ||
-            (atomic_load_explicit(&shared->asked, memory_order_acquire) &&
+            (!worker->deferred && atomic_load_explicit(&shared->asked, memory_order_acquire) &&
              !atomic_load_explicit(&shared->granted, memory_order_acquire)))
             return true;
     }

@@ -97,7 +97,7 @@ static double own_bytes(void)
  * nothing, it collects the young, whatever it waits for itself: Lua 5.4.4, told to collect whole,
  * may then wait until its heap is as large again as it was long before. (Not more often: what two
  * such collections have seen is old, and garbage that is old is found late.) */
-static void press_collector(lua_State *L, size_t bytes)
+void tensor_press_collector(lua_State *L, size_t bytes)
 {
     static _Thread_local double owed, fruitless; /* KiB of work */
     static _Thread_local double expected;        /* own bytes if nothing is freed */
@@ -146,7 +146,7 @@ struct tensor *tensor_new(lua_State *L, enum dtype dtype, int dim, const int64_t
 {
     struct tensor *tensor = push_header(L, dtype, dim, size);
     size_t bytes = (size_t)tensor->count * dtype_sizes[dtype];
-    press_collector(L, bytes);
+    tensor_press_collector(L, bytes);
     const char *error = NULL;
     tensor->storage = storage_new(bytes, zeroed, &error);
     if (!tensor->storage) {

@@ -72,6 +72,9 @@ struct tensor *tensor_new(lua_State *L, enum dtype dtype, int dim, const int64_t
 /* Pushes a view over storage that is already there, retaining it. `stride` NULL: contiguous. */
 struct tensor *tensor_view(lua_State *L, struct storage *storage, enum dtype dtype, int64_t offset,
                            int dim, const int64_t *size, const int64_t *stride);
+/* Storage of so many bytes was made, or came from elsewhere, for a new tensor: garbage is collected
+ * in proportion. */
+void tensor_press_collector(lua_State *L, size_t bytes);
 
 bool tensor_is_contiguous(const struct tensor *tensor);
 /* Its elements in row-major order into `bytes` (count × element size). */

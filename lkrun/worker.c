@@ -30,9 +30,6 @@
 #include "worker_limits.h"
 #include "worker_sinks.h"
 
-/* Task tensors fetched since the last collection, above which one is due: their userdata are small,
- * so that the collector would not notice what they hold on to. */
-#define FETCH_BUDGET ((size_t)32 << 20)
 /* Descriptors are asked for unread output at most this often, in clock ticks: some microseconds. */
 #define OUTPUT_TICKS 50000
 
@@ -222,7 +219,7 @@ static void run_next(struct worker_site *site, lua_State *L)
         limits_end_task(site, L);
     if (task.out_of_memory)
         limits_report_memory(site, L, &task);
-    if (site->fetched > FETCH_BUDGET) {
+    if (site->fetched > site->pool->fetch_budget) {
         site->fetched = 0;
         lua_gc(L, LUA_GCSTEP, 0);
     }
@@ -371,6 +368,7 @@ _Noreturn void worker_main(struct pool *pool, lua_State *L, int place)
         _exit(EXIT_FAILURE);
     own_site = site;
     region_enter_worker();
+    segments_enter_worker();
     collector_enter_worker(L, pool->options.memory_limit);
     config_enter_worker(&pool->options.worker);
     progress_install(L);

@@ -1,0 +1,32 @@
+/* Segments of the region on their way between the host and its workers: tensors of tasks and
+ * results, and tasks too large for a ring. See segment.c for the invariant. */
+#ifndef LKRUN_SEGMENT_H
+#define LKRUN_SEGMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum direction { OUTBOUND, INBOUND }; /* to workers, from workers */
+
+struct segment {
+    struct segment *next;
+    void *address;
+    size_t bytes; /* of it that count as on their way */
+    uint32_t tag; /* granted for a result: which of the worker's tasks asked, counted from 1 */
+    uint8_t direction;
+};
+
+/* Puts a new segment at the front of the list. False with *error set when the region is full. */
+bool segment_add(struct segment **list, enum direction direction, size_t bytes, const char **error);
+void segments_free(struct segment **list);
+/* Takes the segment at this address off the list and leaves its memory to the caller; false: it is
+ * not there. */
+bool segment_take(struct segment **list, const void *address);
+/* They have arrived, though their memory is still in use. */
+void segments_arrive(struct segment *list);
+/* Whether so many bytes are on their way that some should arrive before more are sent. */
+bool segments_crowd(enum direction direction);
+void segments_enter_worker(void); /* what the host sent and gets is not a worker's */
+
+#endif
