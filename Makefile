@@ -76,6 +76,7 @@ $(B)/lib/lkrun/core.so: $(CORE_OBJECTS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared -Wl,-z,nodelete $(ALL_LDFLAGS) -o $@ $(CORE_OBJECTS) $(filter-out -llua%,$(PKG_LIBS)) -lm -ldl
 	@ln -sf lkrun/core.so $(B)/lib/lkrun.so
+	@ln -sf lkrun/core.so $(B)/lib/lkrec.so
 
 # What the objects were built with: a change of compiler or flags rebuilds them.
 FLAGS := $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)
@@ -171,6 +172,7 @@ install: all
 	install -m 755 $(B)/lkrun $(DESTDIR)$(PREFIX)/bin/lkrun
 	install -m 644 $(B)/lib/lkrun/core.so $(LUA_DIR)/lkrun/core.so
 	ln -sf lkrun/core.so $(LUA_DIR)/lkrun.so
+	ln -sf lkrun/core.so $(LUA_DIR)/lkrec.so
 	install -m 644 LICENSE README.md CHANGELOG.md $(DOC_DIR)
 	install -m 644 $(wildcard docs/*.md) $(DOC_DIR)/docs
 

@@ -33,14 +33,19 @@ void host_preload(lua_State *L)
     collector_install(L);
 }
 
-/* `require "lkrun"` in a stock Lua that finds core.so: preloads all, then loads the Lua side. */
-__attribute__((visibility("default"))) int luaopen_lkrun(lua_State *L);
-int luaopen_lkrun(lua_State *L)
+int host_open(lua_State *L, const char *name)
 {
     host_preload(L);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-    lua_getfield(L, -1, "lkrun");
-    lua_pushliteral(L, "lkrun");
+    lua_getfield(L, -1, name);
+    lua_pushstring(L, name);
     lua_call(L, 1, 1);
     return 1;
+}
+
+/* `require "lkrun"` in a stock Lua that finds core.so. */
+__attribute__((visibility("default"))) int luaopen_lkrun(lua_State *L);
+int luaopen_lkrun(lua_State *L)
+{
+    return host_open(L, "lkrun");
 }

@@ -43,6 +43,10 @@ describe("make install", function()
       folder .. "/first.lua")
     assert.equal("", result.err)
     assert.equal(printed, result.out)
+    result = shell("cd / && LUA_CPATH='" .. folder .. "/opt/lkrun/lib/lua/5.4/?.so' lua5.4 -e '" ..
+      [[print(require "lkrec.als.implicit" == package.loaded["lkrec.als.implicit"],
+        require "lkrun" == package.loaded.lkrun, require("lkrec.data") ~= nil)']])
+    assert.equal("true\ttrue\ttrue\n", result.out, result.err)
   end)
 
   it("is not needed to run from another folder, or in a stock Lua", function()
