@@ -10,6 +10,8 @@ static struct tensor *new_of_shape(lua_State *L, const char *where, int dtype_in
 {
     int64_t size[TENSOR_MAX_DIM];
     int dim = shape_argument(L, 1, where, false, size);
+    if (lua_isinteger(L, 1) && lua_type(L, dtype_index) == LUA_TNUMBER) /* a habit from elsewhere */
+        raise_error(L, where, "the dtype is a number; sizes are expected in a table, as in {2, 3}");
     enum dtype dtype = dtype_argument(L, dtype_index, where, DTYPE_F64);
     return tensor_new(L, dtype, dim, size, zeroed);
 }

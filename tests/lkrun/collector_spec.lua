@@ -34,7 +34,7 @@ describe("the collector", function()
     for _, mode in ipairs { "incremental", "generational" } do
       collectgarbage(mode)
       do
-        local inv <close> = lk.invoker(nil, nothing, { n_jobs = 2 })
+        local inv <close> = lk.invoker(nil, nothing, { n_jobs = 2 }) -- luacheck: ignore inv
         assert.equal(mode, collectgarbage(mode))
       end
       assert.equal(mode, collectgarbage(mode))
@@ -72,7 +72,7 @@ describe("the collector", function()
 
   it("takes a mode asked for meanwhile when the last invoker has ended", function()
     do
-      local inv <close> = lk.invoker(nil, nothing, { n_jobs = 2 })
+      local inv <close> = lk.invoker(nil, nothing, { n_jobs = 2 }) -- luacheck: ignore inv
       assert.equal("generational", collectgarbage("incremental", 312))
       assert.equal("incremental", collectgarbage("generational"))
       assert.equal("generational", collectgarbage("incremental"))
