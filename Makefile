@@ -167,14 +167,18 @@ $(B)/peers/installed: bench/peers/requirements.txt
 
 LUA_DIR = $(DESTDIR)$(PREFIX)/lib/lua/5.4
 DOC_DIR = $(DESTDIR)$(PREFIX)/share/doc/lkrun
+# Annotations, for editors: the modules that run are inside the executable and core.so.
+EDITOR_DIR = $(DESTDIR)$(PREFIX)/share/lkrun
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(LUA_DIR)/lkrun $(DOC_DIR)/docs
+	install -d $(DESTDIR)$(PREFIX)/bin $(LUA_DIR)/lkrun $(DOC_DIR)/docs $(DOC_DIR)/examples
 	install -m 755 $(B)/lkrun $(DESTDIR)$(PREFIX)/bin/lkrun
 	install -m 644 $(B)/lib/lkrun/core.so $(LUA_DIR)/lkrun/core.so
 	ln -sf lkrun/core.so $(LUA_DIR)/lkrun.so
 	ln -sf lkrun/core.so $(LUA_DIR)/lkrec.so
 	install -m 644 LICENSE README.md CHANGELOG.md $(DOC_DIR)
 	install -m 644 $(wildcard docs/*.md) $(DOC_DIR)/docs
+	install -m 644 $(wildcard examples/*) $(DOC_DIR)/examples
+	for module in $(MODULES); do install -D -m 644 $$module $(EDITOR_DIR)/$$module || exit; done
 
 clean:
 	rm -rf $(B)

@@ -26,7 +26,8 @@ describe("make install", function()
     assert.equal("first.lua\nopt\n", shell("ls " .. folder).out) -- the former is ours
     local installed = folder .. "/opt/lkrun/"
     for _, name in ipairs { "bin/lkrun", "lib/lua/5.4/lkrun/core.so", "lib/lua/5.4/lkrun.so",
-      "share/doc/lkrun/README.md", "share/doc/lkrun/LICENSE", "share/doc/lkrun/docs/tutorial.md" } do
+      "share/doc/lkrun/README.md", "share/doc/lkrun/LICENSE", "share/doc/lkrun/docs/tutorial.md",
+      "share/doc/lkrun/examples/recommend.lua", "share/lkrun/lua/lkrun/init.lua" } do
       assert.equal(0, shell("test -s " .. installed .. name).status, name)
     end
   end)
