@@ -1,7 +1,7 @@
 -- efficiency: tasks that keep a CPU busy for 1 ms, 10 ms, and for uneven (Pareto) times: time inside
 -- tasks over 2 workers × wall time. Beside it the CPU time inside tasks over the same (what else runs
--- on the machine counts as lost there), the share of two CPUs that two plain processes get, and for
--- uneven tasks what the best a pool can do that gives each task to whoever is free first.
+-- on the machine counts as lost there), the share of a CPU that the slower of two plain processes
+-- gets, and for uneven tasks what the best a pool can do that gives each task to whoever is free first.
 local lk = require "lkrun"
 local bare = require "bare"
 local measure = require "measure"
