@@ -1,0 +1,77 @@
+--- What has a name that another Lua state knows too: for functions that are carried to workers that
+--- are no forks. Everything that the tables of loaded modules reach in a few steps of string keys
+--- and metatables has one. Longer ways, and numbers, are no names: a module that keeps a list of
+--- the program's functions does not thereby own them. Of the globals, only those of the standard
+--- library count.
+local STEPS_MAX <const> = 3
+
+local standard = { "string", "table", "math", "io", "os", "coroutine", "utf8", "debug", "package" }
+local base = {
+  "assert", "collectgarbage", "dofile", "error", "getmetatable", "ipairs", "load", "loadfile", "next",
+  "pairs", "pcall", "print", "rawequal", "rawget", "rawlen", "rawset", "require", "select",
+  "setmetatable", "tonumber", "tostring", "type", "warn", "xpcall",
+}
+
+local nameable = { ["function"] = true, table = true, userdata = true }
+
+-- A name: the module, then the steps: keys, or false for the metatable.
+local function below(name, step)
+  local longer = table.move(name, 1, #name, 1, {})
+  longer[#longer + 1] = step
+  return longer
+end
+
+-- Adds what these modules reach, nearest first.
+local function search(names, modules)
+  local queue = {}
+  local function add(object, name)
+    if nameable[type(object)] and not names[object] then
+      names[object] = name
+      if #name <= STEPS_MAX then queue[#queue + 1] = object end
+    end
+  end
+  for _, module in ipairs(modules) do add(package.loaded[module], { module }) end
+  local at = 1
+  while queue[at] do
+    local object = queue[at]
+    local name = names[object]
+    local meta = debug.getmetatable(object)
+    if meta then add(meta, below(name, false)) end
+    if type(object) == "table" then
+      for key, value in next, object do
+        if type(key) == "string" and nameable[type(value)] then add(value, below(name, key)) end
+      end
+    end
+    at = at + 1
+  end
+end
+
+--- Objects and their names, as of now.
+---@return table<any, (string|false)[]>
+local function all()
+  local names = {}
+  -- These lead everywhere, and to the program's own.
+  local passed_over = { _G, package.loaded, package.preload }
+  for _, object in ipairs(passed_over) do names[object] = { "" } end
+  for _, key in ipairs(base) do
+    -- A function of Lua under such a name is the program's.
+    local value = _G[key]
+    if type(value) == "function" and debug.getinfo(value, "S").what == "C" then
+      names[value] = { "_G", key }
+    end
+  end
+  local ours, others = {}, {}
+  for module in pairs(package.loaded) do
+    local list = type(module) ~= "string" and {} or module:find "^lkrun" and ours or others
+    list[#list + 1] = module
+  end
+  table.sort(ours)
+  table.sort(others)
+  search(names, standard)
+  search(names, ours)
+  search(names, others)
+  for _, object in ipairs(passed_over) do names[object] = nil end
+  return names
+end
+
+return { all = all }
