@@ -28,6 +28,7 @@ static const struct {
 static const char *const source_names[] = {"default", "grant", "variable", "parameter", "worker"};
 
 static struct config current;
+static _Thread_local const struct config *of_thread; /* in a worker that is a thread: its own */
 static struct config_grant grant;
 static struct config_grant told; /* by config_set_grant */
 static atomic_bool initialized;
@@ -219,6 +220,8 @@ bool config_set_grant(int cpus, const char *who)
 
 const struct config *config_ensure(lua_State *L)
 {
+    if (of_thread)
+        return of_thread;
     initialize(L, 0);
     return &current;
 }
@@ -239,6 +242,18 @@ struct config config_for_worker(const struct config *parent)
     }
     worker.value[KNOB_BACKEND_THREADS] = parent->value[KNOB_CHILD_THREADS];
     return worker;
+}
+
+struct config config_for_thread(const struct config *parent)
+{
+    struct config worker = config_for_worker(parent);
+    worker.value[KNOB_BACKEND_THREADS] = parent->value[KNOB_BACKEND_THREADS];
+    return worker;
+}
+
+void config_enter_thread(const struct config *worker)
+{
+    of_thread = worker;
 }
 
 void config_enter_worker(const struct config *worker)

@@ -53,4 +53,11 @@ void config_override(lua_State *L, int index, const char *where, struct config *
  * Calls backend_enter_worker. */
 void config_enter_worker(const struct config *worker);
 
+/* What a worker gets by default that is a thread of this process: 1, 1, backend_threads, 1. */
+struct config config_for_thread(const struct config *parent);
+/* In a new thread: `worker` is its configuration from here on; it stays the caller's, who keeps it
+ * while the thread runs. The environment and the backend, which are the process's, stay as they
+ * are. */
+void config_enter_thread(const struct config *worker);
+
 #endif

@@ -7,9 +7,8 @@
 bool inplace_run(lua_State *L, struct pool *pool, uint64_t ordinal, struct outcome *outcome,
                  struct buffer *out)
 {
-    static struct buffer kept; /* reused; an invoker inside the task finds it empty */
-    struct buffer bytes = kept;
-    kept = (struct buffer){0};
+    struct buffer bytes = pool->encoding; /* reused; submitting inside the task finds it empty */
+    pool->encoding = (struct buffer){0};
     bytes.length = 0;
     bool sent = codec_encode(L, lua_gettop(L), 1, "task", NULL, &bytes);
     if (sent) {
@@ -32,7 +31,7 @@ bool inplace_run(lua_State *L, struct pool *pool, uint64_t ordinal, struct outco
         if (task.drew)
             pool_log_seed(pool);
     }
-    buffer_free(&kept);
-    kept = bytes;
+    buffer_free(&pool->encoding);
+    pool->encoding = bytes;
     return sent;
 }

@@ -172,31 +172,31 @@ static void note_place(struct pool *pool, const struct flight *flight, const str
 bool pool_submit(struct pool *pool, lua_State *L, int index, const char *root,
                  struct flight *flight, struct worker *worker)
 {
-    static struct buffer bytes; /* one host thread makes process pools, and nothing here nests */
-    bytes.length = 0;
+    struct buffer *bytes = &pool->encoding; /* nothing here nests */
+    bytes->length = 0;
     struct codec_port port = pool_port(pool);
     flight->kind = TASK_VALUE;
     const char *error = NULL;
-    if (!codec_encode(L, index, 1, root, &port, &bytes)) {
+    if (!codec_encode(L, index, 1, root, &port, bytes)) {
         segments_free(&pool->placing);
         return false;
     }
-    pool->bytes_out += bytes.length;
-    if (bytes.length > RING_SIZE / 4 && !make_indirect(pool, flight, &bytes, &error)) {
+    pool->bytes_out += bytes->length;
+    if (bytes->length > RING_SIZE / 4 && !make_indirect(pool, flight, bytes, &error)) {
         segments_free(&pool->placing);
         lua_pushfstring(L, "%s: %s", root, error);
         return false;
     }
-    flight->length = (uint32_t)bytes.length;
+    flight->length = (uint32_t)bytes->length;
     flight->segments = pool->placing;
     pool->placing = NULL;
-    if (worker && put_on_ring(worker, flight, bytes.data)) {
+    if (worker && put_on_ring(worker, flight, bytes->data)) {
         note_place(pool, flight, worker);
         return true;
     }
-    flight->bytes = malloc(bytes.length + 1);
+    flight->bytes = malloc(bytes->length + 1);
     if (flight->bytes)
-        memcpy(flight->bytes, bytes.data, bytes.length);
+        memcpy(flight->bytes, bytes->data, bytes->length);
     if (!flight->bytes || !flights_push(&pool->backlog, flight)) {
         flight_discard(flight);
         lua_pushfstring(L, "%s: out of memory", root);

@@ -3,7 +3,9 @@
  *   pool.c         what runs where next, and the invariants
  *   pool_collect.c results in
  *   pool_watch.c   news, balance, sleep
+ *   pool_shared.c  what host and workers have in common
  *   pool_start.c   template and workers: making, replacing, ending them
+ *   pool_threads.c workers that are threads
  *   pool_template.c the process that forks workers
  *   pool_fault.c   a worker died: who is to blame, what is run again
  *   pool_limits.c  time and memory of tasks
@@ -48,6 +50,7 @@ enum result_kind {
     RESULT_LOG,  /* level, logger, text */
     RESULT_PROGRESS, /* a display made in the worker */
     RESULT_FREED,    /* handles of task tensors that the worker let go */
+    RESULT_OUTPUT,   /* of a thread: bytes to its standard output or, with flags = 1, error */
 };
 
 enum result_flags {
@@ -128,7 +131,7 @@ struct flight_queue {
 /* The host's view of one worker. */
 struct worker {
     pid_t pid;             /* 0: none, or not known yet */
-    bool starting;         /* asked of the template */
+    bool starting;         /* asked of the template; of a thread always, for it has no pid */
     bool gone;             /* dead, and another could not be made */
     int pidfd;             /* -1: none; then waitpid is asked now and then */
     int bell_fd;           /* wakes the worker */
@@ -167,7 +170,10 @@ struct slot {
     struct segment *segments; /* SLOT_STORED: its large tensors */
 };
 
+enum worker_kind { WORKERS_PROCESSES, WORKERS_THREADS, WORKERS_SPAWN };
+
 struct pool_options {
+    enum worker_kind kind;
     int jobs;
     bool ordered;
     bool return_errors;
@@ -244,9 +250,13 @@ struct pool {
     struct segment **fetching; /* segments of the result that is being decoded */
     struct progress *progress;
     bool seed_logged;
-    struct pool *next; /* all pools of this process */
-    int futures_ref;   /* registry: weak table, number → future */
-    lua_State *L;      /* the state's main thread */
+    struct buffer carried;   /* func and model, for workers that are no forks */
+    struct threads *threads; /* see pool_threads.c */
+    struct buffer encoding;  /* the task that is being encoded */
+    struct buffer result;    /* in place: of the task that runs */
+    struct pool *next;       /* all process pools of this process */
+    int futures_ref;         /* registry: weak table, number → future */
+    lua_State *L;            /* the state's main thread */
 };
 
 /* Nanoseconds of work ahead of a worker, at least. */
@@ -324,6 +334,8 @@ void pool_look_around(struct pool *pool);
 /* Notes what has been published so far; pool_wait returns at once if there has been more since. So:
  * note, look for what you wait for, wait. */
 void pool_note(struct pool *pool);
+/* What it asked for of the region. */
+void pool_grant_room(struct pool *pool, struct worker *worker);
 /* Sleeps until something happens, at most `timeout` milliseconds (-1: for ever). */
 void pool_wait(struct pool *pool, int timeout);
 void pool_cancel_map(struct pool *pool);
@@ -347,6 +359,18 @@ void pool_log_seed(struct pool *pool); /* once, when a task drew random numbers 
 void pool_release_results(struct worker *worker);
 struct codec_port pool_port(struct pool *pool);
 void pool_clear_map(struct pool *pool, struct map *map); /* its stored results */
+
+/* --- pool_shared.c: what host and workers have in common --- */
+/* Notes errno as the reason that workers cannot start, and gives false. */
+bool pool_fail(struct pool *pool, const char *what);
+bool pool_make_shared(struct pool *pool); /* false: see pool->reason; pool_unmake what there is */
+void pool_unmake(struct pool *pool);      /* every piece may be missing */
+
+/* --- pool_threads.c: workers that are threads --- */
+/* L's stack starts with func and model. False: see pool->reason; raises where they can't be
+ * carried. */
+bool threads_start(struct pool *pool, lua_State *L);
+void threads_stop(struct pool *pool); /* waits for the tasks that run */
 
 /* --- pool_start.c: template and workers --- */
 bool pool_start(struct pool *pool, lua_State *L); /* false: see pool->reason */
@@ -386,6 +410,7 @@ int pool_limits_tick(const struct pool *pool); /* milliseconds until it is due; 
 /* --- pool_output.c: what workers print --- */
 void pool_read_output(struct worker *worker);
 void pool_flush_output(struct worker *worker); /* an unfinished line too */
+void pool_pass_output(struct worker *worker, int which, const char *bytes, size_t length);
 
 /* --- pool_map.c --- */
 #define POOL_CLASS "lkrun.invoker"

@@ -152,6 +152,8 @@ static void take_news(struct pool *pool, struct worker *worker, const struct fra
         sinks_show_log(bytes, length, number, frame->index);
     else if (frame->kind == RESULT_PROGRESS)
         sinks_show_progress(bytes, length, number);
+    else if (frame->kind == RESULT_OUTPUT)
+        pool_pass_output(worker, frame->flags, bytes, length);
     else if (frame->kind == RESULT_FREED)
         free_held(worker, bytes, length);
     if (frame->kind != RESULT_PART)

@@ -10,6 +10,7 @@
 #include "progress.h"
 #include "random.h"
 #include "region.h"
+#include "signals.h"
 #include "tensor.h"
 
 static lua_Integer integer_field(lua_State *L, int index, const char *name)
@@ -28,6 +29,27 @@ static bool boolean_field(lua_State *L, int index, const char *name)
     return value;
 }
 
+static enum worker_kind read_kind(lua_State *L, int index)
+{
+    static const char *const names[] = {"processes", "threads", "spawn", NULL};
+    lua_getfield(L, index, "workers");
+    enum worker_kind kind = (enum worker_kind)luaL_checkoption(L, -1, "processes", names);
+    lua_pop(L, 1);
+    return kind;
+}
+
+/* Threads share the backend, and so how many threads it uses. */
+static void check_thread_config(lua_State *L, const struct config *own,
+                                const struct pool_options *options)
+{
+    if (options->kind == WORKERS_THREADS &&
+        options->worker.value[KNOB_BACKEND_THREADS] != own->value[KNOB_BACKEND_THREADS])
+        raise_error(L, "lk.invoker",
+                    "worker.backend_threads is %d; worker threads use the program's own, %d: set "
+                    "LK_NUM_BACKEND_THREADS, or use processes",
+                    options->worker.value[KNOB_BACKEND_THREADS], own->value[KNOB_BACKEND_THREADS]);
+}
+
 static struct pool_options read_options(lua_State *L, int index)
 {
     struct pool_options options = {
@@ -44,16 +66,20 @@ static struct pool_options read_options(lua_State *L, int index)
     if (!options
              .seed_given) /* half of it: the other seeds do not fit a Lua integer's positive half */
         options.seed = random_system_seed() >> 1;
-    options.worker = config_for_worker(config_ensure(L));
+    options.kind = read_kind(L, index);
+    const struct config *own = config_ensure(L);
+    options.worker =
+        options.kind == WORKERS_THREADS ? config_for_thread(own) : config_for_worker(own);
     if (lua_getfield(L, index, "worker") == LUA_TTABLE)
         config_override(L, lua_gettop(L), "lk.invoker: worker", &options.worker);
     lua_pop(L, 3);
+    check_thread_config(L, own, &options);
     return options;
 }
 
 /* `writable`: a sequence of tensors whose storage workers may write; a small one moves into the
  * region. Before the fork. */
-static void mark_writable(lua_State *L, int index)
+static void mark_writable(lua_State *L, int index, bool threads)
 {
     lua_Integer count = luaL_len(L, index);
     for (lua_Integer i = 1; i <= count; i++) {
@@ -61,9 +87,10 @@ static void mark_writable(lua_State *L, int index)
         struct tensor *tensor = tensor_check(L, -1);
         struct storage *storage = tensor->storage;
         const char *error;
-        if (!storage_share(storage, &error))
+        if (!(threads ? storage_allow(storage, &error) : storage_share(storage, &error)))
             raise_error(L, "lk.invoker", "writable[%d]: %s", (int)i, error);
-        region_mark_writable(storage->data, true);
+        if (!threads)
+            region_mark_writable(storage->data, true);
         lua_pop(L, 1);
     }
 }
@@ -95,7 +122,7 @@ static int pool_new(lua_State *L)
     if (lua_toboolean(L, 5))
         progress_install(L);
     if (lua_getfield(L, 3, "writable") == LUA_TTABLE)
-        mark_writable(L, lua_gettop(L));
+        mark_writable(L, lua_gettop(L), options.kind == WORKERS_THREADS);
     lua_pop(L, 1);
     if (pool->in_place) {
         lua_pushvalue(L, 1);
@@ -104,6 +131,7 @@ static int pool_new(lua_State *L)
         lua_setiuservalue(L, -2, POOL_MODEL);
     } else if (!pool_start(pool, L)) {
         pool->closed = true;
+        signal_raise_if_pending(L);
         return raise_error(L, "lk.invoker", "%s", pool->reason);
     }
     return 1;
@@ -120,8 +148,14 @@ static int pool_map(lua_State *L)
 
 static void shut_down(lua_State *L, struct pool *pool)
 {
-    if (pool->closed || pool->owner != getpid())
+    if (pool->owner != getpid())
         return;
+    buffer_free(&pool->encoding);
+    buffer_free(&pool->result);
+    if (pool->closed) {
+        buffer_free(&pool->carried);
+        return;
+    }
     pool->closed = true;
     pool_cancel_map(pool);
     pool_abandon_futures(pool, L);
@@ -129,6 +163,7 @@ static void shut_down(lua_State *L, struct pool *pool)
         progress_free(pool->progress);
     pool->progress = NULL;
     pool_stop(pool, L);
+    buffer_free(&pool->carried);
     for (int value = POOL_FUNC; value <= POOL_MODEL; value++) {
         lua_pushnil(L);
         lua_setiuservalue(L, 1, value);

@@ -356,7 +356,6 @@ static bool push_task(lua_State *L, struct map *map, int *status)
 static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool returned,
                          int status)
 {
-    static struct buffer result_bytes; /* reused; a nested invoker finds it empty */
     if (!returned) {
         signal_raise_if_pending(L);
         if (map->pulling)
@@ -377,8 +376,8 @@ static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool 
         lua_pushvalue(L, 1);
         lua_setiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_CONTROL);
     }
-    struct buffer out = result_bytes;
-    result_bytes = (struct buffer){0};
+    struct buffer out = pool->result;
+    pool->result = (struct buffer){0};
     out.length = 0;
     struct outcome outcome = {.index = ++map->pulled};
     lua_getiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_POOL);
@@ -391,7 +390,7 @@ static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool 
         outcome.bytes = out.data;
         outcome.length = out.length;
     }
-    result_bytes = out;         /* back for the next task, before anything can raise */
+    pool->result = out; /* back for the next task, before anything can raise */
     signal_raise_if_pending(L); /* the program was interrupted, whatever its task made of that */
     if (pool->progress && clock_coarse() != pool->tick) {
         pool->tick = clock_coarse();

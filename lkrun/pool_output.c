@@ -28,10 +28,15 @@ static void pass_lines(struct buffer *line, int descriptor, const char *bytes, s
     }
 }
 
+void pool_pass_output(struct worker *worker, int which, const char *bytes, size_t length)
+{
+    pass_lines(&worker->line[which], which + 1, bytes, length);
+}
+
 void pool_read_output(struct worker *worker)
 {
-    static char bytes[1 << 16];
-    for (int i = 0; i < 2; i++) {
+    static char bytes[1 << 16]; /* only the main thread has workers with pipes */
+    for (int i = 0; i < 2 && worker->output_fd[i] >= 0; i++) {
         ssize_t got;
         while ((got = read(worker->output_fd[i], bytes, sizeof bytes)) > 0 ||
                (got < 0 && errno == EINTR))

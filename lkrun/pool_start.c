@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -21,161 +19,22 @@
 #include "region.h"
 #include "signals.h"
 
-/* Task tensors that a worker fetched since its last collection, above which one is due: their
- * userdata are small, so that the collector would not notice what they hold on to. All workers
- * together leave most of the region to others. */
-#define FETCH_BUDGET ((size_t)32 << 20)
-#define FETCH_SHARE  16
-
 static struct pool *all_pools; /* of this process */
-
-static const char *remedy(int reason)
-{
-    return reason == EAGAIN   ? "; use fewer workers, or raise the limit on processes (ulimit -u)"
-           : reason == EMFILE ? "; use fewer workers, or raise the limit on open files (ulimit -n)"
-           : reason == ENFILE ? "; the system has too many open files"
-           : reason == ENOMEM ? "; use fewer workers, or free memory"
-                              : "";
-}
-
-static bool fail(struct pool *pool, const char *what)
-{
-    int reason = errno;
-    snprintf(pool->reason, sizeof pool->reason, "workers cannot start: %s: %s%s", what,
-             strerror(reason), remedy(reason));
-    return false;
-}
-
-static bool make_worker(struct pool *pool, int place)
-{
-    struct worker *worker = &pool->workers[place];
-    worker->shared = &pool->shared->workers[place];
-    worker->shared->quiet = 1;
-    ring_attach(&worker->tasks, &worker->shared->tasks, pool->ring_memory, place * 2, RING_SIZE);
-    ring_attach(&worker->results, &worker->shared->results, pool->ring_memory, place * 2 + 1,
-                RING_SIZE);
-    worker->window = 1;
-    worker->starting = true;
-    worker->bell_fd = eventfd(0, EFD_CLOEXEC);
-    if (worker->bell_fd < 0)
-        return fail(pool, "eventfd");
-    for (int i = 0; i < 2; i++) {
-        int ends[2];
-        if (pipe2(ends, O_CLOEXEC) < 0)
-            return fail(pool, "pipe");
-        worker->output_fd[i] = ends[0];
-        worker->output_end[i] = ends[1];
-        fcntl(ends[0], F_SETFL, O_NONBLOCK);
-    }
-    return true;
-}
-
-static bool make_shared(struct pool *pool)
-{
-    int jobs = pool->options.jobs;
-    pool->workers = calloc((size_t)jobs, sizeof *pool->workers);
-    pool->polled = calloc((size_t)jobs * 3 + 3, sizeof *pool->polled);
-    if (!pool->workers || !pool->polled)
-        return fail(pool, "memory");
-    for (int i = 0; i < jobs; i++) {
-        struct worker *worker = &pool->workers[i];
-        worker->pidfd = worker->bell_fd = -1;
-        worker->output_fd[0] = worker->output_fd[1] = worker->output_end[0] =
-            worker->output_end[1] = -1;
-    }
-    pool->shared_size = sizeof *pool->shared + (size_t)jobs * sizeof(struct worker_shared);
-    pool->shared =
-        mmap(NULL, pool->shared_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (pool->shared == MAP_FAILED) {
-        pool->shared = NULL;
-        return fail(pool, "mmap");
-    }
-    pool->ring_memory = ring_memory_map(jobs * 2, RING_SIZE);
-    if (!pool->ring_memory)
-        return fail(pool, "memfd_create");
-    pool->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (pool->bell_fd < 0)
-        return fail(pool, "eventfd");
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-        return fail(pool, "socketpair");
-    pool->template_fd = ends[0];
-    pool->template_end = ends[1];
-    for (int i = 0; i < jobs; i++)
-        if (!make_worker(pool, i))
-            return false;
-    return true;
-}
-
-/* Gives back what make_shared and fork_template took; every piece may be missing. */
-static void unmake(struct pool *pool)
-{
-    for (int i = 0; pool->workers && i < pool->options.jobs; i++) {
-        struct worker *worker = &pool->workers[i];
-        const int descriptors[] = {worker->pidfd,         worker->bell_fd,
-                                   worker->output_fd[0],  worker->output_fd[1],
-                                   worker->output_end[0], worker->output_end[1]};
-        for (size_t k = 0; k < sizeof descriptors / sizeof *descriptors; k++)
-            if (descriptors[k] >= 0)
-                close(descriptors[k]);
-        while (worker->flights.count) {
-            struct flight flight = flights_pop(&worker->flights);
-            flight_discard(&flight);
-        }
-        free(worker->flights.items);
-        buffer_free(&worker->line[0]);
-        buffer_free(&worker->line[1]);
-        buffer_free(&worker->partial);
-        segments_free(&worker->held);
-        segments_free(&worker->grants);
-    }
-    while (pool->backlog.count) {
-        struct flight flight = flights_pop(&pool->backlog);
-        flight_discard(&flight);
-    }
-    free(pool->backlog.items);
-    segments_free(&pool->placing);
-    free(pool->workers);
-    free(pool->polled);
-    pool->backlog = (struct flight_queue){0};
-    pool->workers = NULL;
-    pool->polled = NULL;
-    if (pool->shared)
-        munmap(pool->shared, pool->shared_size);
-    if (pool->ring_memory)
-        ring_memory_unmap(pool->ring_memory, pool->options.jobs * 2, RING_SIZE);
-    pool->shared = NULL;
-    pool->ring_memory = NULL;
-    int *const descriptors[] = {&pool->bell_fd, &pool->template_fd, &pool->template_end};
-    for (size_t k = 0; k < sizeof descriptors / sizeof *descriptors; k++) {
-        if (*descriptors[k] >= 0)
-            close(*descriptors[k]);
-        *descriptors[k] = -1;
-    }
-    if (pool->generation)
-        region_end_generation(pool->generation);
-    pool->generation = 0;
-}
 
 bool pool_start(struct pool *pool, lua_State *L)
 {
     pool->bell_fd = pool->template_fd = pool->template_end = -1;
     pool->owner = getpid();
+    if (pool->options.kind == WORKERS_THREADS)
+        return threads_start(pool, L);
     if (syscall(SYS_gettid) != getpid()) {
-        snprintf(
-            pool->reason, sizeof pool->reason,
-            "workers cannot start from this thread; process pools are made on the main thread");
+        snprintf(pool->reason, sizeof pool->reason,
+                 "workers cannot start from this thread; processes are made on the main thread "
+                 "alone (workers = \"threads\" works everywhere)");
         return false;
     }
-    const char *error;
-    if (!region_open(&error)) {
-        snprintf(pool->reason, sizeof pool->reason, "workers cannot start: %s", error);
-        return false;
-    }
-    size_t share = region_use().size / FETCH_SHARE / (size_t)pool->options.jobs;
-    pool->fetch_budget = share < FETCH_BUDGET ? share : FETCH_BUDGET;
-    if (!make_shared(pool)) {
-        unmake(pool);
+    if (!pool_make_shared(pool)) {
+        pool_unmake(pool);
         return false;
     }
     collector_hold(L);
@@ -190,8 +49,8 @@ bool pool_start(struct pool *pool, lua_State *L)
     backend_fork_unlock();
     if (!forked) {
         errno = reason;
-        fail(pool, "fork");
-        unmake(pool);
+        pool_fail(pool, "fork");
+        pool_unmake(pool);
         collector_release(L);
         return false;
     }
@@ -217,7 +76,7 @@ void pool_learn_pids(struct pool *pool)
             worker->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
         } else if (error) {
             errno = error;
-            fail(pool, "fork");
+            pool_fail(pool, "fork");
             pool_lose(pool, worker);
         }
     }
@@ -359,6 +218,11 @@ void pool_stop(struct pool *pool, lua_State *L)
     if (!pool->started || getpid() != pool->owner)
         return;
     pool->started = false;
+    if (pool->options.kind == WORKERS_THREADS) {
+        threads_stop(pool);
+        pool_unmake(pool);
+        return;
+    }
     for (struct pool **at = &all_pools; *at; at = &(*at)->next)
         if (*at == pool) {
             *at = pool->next;
@@ -388,6 +252,6 @@ void pool_stop(struct pool *pool, lua_State *L)
         pool_drain(pool, &pool->workers[i], 0); /* last words */
         pool_flush_output(&pool->workers[i]);
     }
-    unmake(pool);
+    pool_unmake(pool);
     collector_release(L);
 }

@@ -71,7 +71,7 @@ static bool delivery_makes_room(struct pool *pool, const struct worker *worker)
     return some;
 }
 
-static void grant_room(struct pool *pool, struct worker *worker)
+void pool_grant_room(struct pool *pool, struct worker *worker)
 {
     struct worker_shared *shared = worker->shared;
     worker->deferred = false;
@@ -158,7 +158,7 @@ void pool_look_around(struct pool *pool)
     uint32_t smallest = MAX_WINDOW;
     for (int i = 0; i < pool->options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
-        grant_room(pool, worker);
+        pool_grant_room(pool, worker);
         /* A ring that is filling up would make its worker wait for the consumer; and what the user
          * should see now may lie behind results that are not due. */
         uint64_t head = atomic_load_explicit(&worker->shared->results.head, memory_order_acquire);

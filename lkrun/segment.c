@@ -1,9 +1,10 @@
 /* What always holds: `travelling` is the sum of `bytes` over all segments of that direction. So
  * that tensors fill neither the region nor memory, however many tasks are ahead of the workers or
- * results of the loop, whoever sends asks segments_crowd first. All of it is the host's main
- * thread's. */
+ * results of the loop, whoever sends asks segments_crowd first. A worker that is a thread may be
+ * the host of workers of its own, hence the atomics. */
 #include "segment.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "region.h"
@@ -12,7 +13,7 @@
 #define MOST_BYTES ((size_t)64 << 20)
 #define MOST_SHARE 8
 
-static size_t travelling[2];
+static atomic_size_t travelling[2];
 
 bool segment_add(struct segment **list, enum direction direction, size_t bytes, const char **error)
 {

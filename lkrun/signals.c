@@ -35,7 +35,13 @@ static volatile uint64_t received_at;
 static int descriptor = -1;
 static pid_t owner; /* the process that installed the handlers, and no child of it */
 static pthread_t main_thread;
-static lua_State *volatile running;
+static _Thread_local lua_State *volatile running;
+
+/* Of a worker that is a thread. It gets no signal of the program's, but END_SIGNAL when its task is
+ * to end; from then on the hook raises before every instruction. */
+#define END_SIGNAL SIGURG /* ignored where it is not handled, and hardly ever used */
+static _Thread_local bool is_thread_worker;
+static _Thread_local volatile sig_atomic_t ending;
 
 /* The hook that ours displaced on `running`. */
 static struct {
@@ -49,21 +55,25 @@ static void set_hook(lua_State *L)
 {
     if (lua_gethook(L) == interrupt)
         return;
-    displaced.hook = lua_gethook(L);
-    displaced.mask = lua_gethookmask(L);
-    displaced.count = lua_gethookcount(L);
+    if (!is_thread_worker) {
+        displaced.hook = lua_gethook(L);
+        displaced.mask = lua_gethookmask(L);
+        displaced.count = lua_gethookcount(L);
+    }
     lua_sethook(L, interrupt, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
 
 static void remove_hook(lua_State *L)
 {
-    if (lua_gethook(L) == interrupt)
+    if (lua_gethook(L) == interrupt && !is_thread_worker)
         lua_sethook(L, displaced.hook, displaced.mask, displaced.count);
 }
 
 static void interrupt(lua_State *L, lua_Debug *activation)
 {
     (void)activation;
+    if (ending)
+        signal_raise_if_pending(L);
     /* A coroutine made while the hook was set has inherited it: then nothing may be pending. */
     remove_hook(L);
     signal_raise_if_pending(L);
@@ -71,7 +81,7 @@ static void interrupt(lua_State *L, lua_Debug *activation)
 
 int signal_pending(void)
 {
-    return pending;
+    return is_thread_worker ? ending : pending;
 }
 
 int signal_received(void)
@@ -81,7 +91,7 @@ int signal_received(void)
 
 int signal_descriptor(void)
 {
-    return descriptor;
+    return is_thread_worker ? -1 : descriptor;
 }
 
 static void forget_pending(void)
@@ -96,9 +106,10 @@ static void forget_pending(void)
 
 void signal_raise_if_pending(lua_State *L)
 {
-    if (!pending)
+    if (!signal_pending())
         return;
-    forget_pending();
+    if (!is_thread_worker)
+        forget_pending();
     lua_pushliteral(L, INTERRUPTED);
     lua_error(L);
 }
@@ -111,7 +122,7 @@ bool signal_is_interruption(const char *message)
 
 void signal_rethrow(const char *message)
 {
-    if (!signal_is_interruption(message))
+    if (is_thread_worker || !signal_is_interruption(message))
         return;
     pending = received;
     (void)!write(descriptor, &(uint64_t){1}, sizeof(uint64_t));
@@ -225,7 +236,7 @@ void signals_enter_worker(void)
 static void switch_coroutine(lua_State *last, lua_State *next)
 {
     running = next;
-    if (pending) {
+    if (signal_pending()) {
         remove_hook(last);
         set_hook(next);
     }
@@ -303,19 +314,55 @@ static int coroutine_wrap(lua_State *L)
     return 1;
 }
 
-void signals_install(lua_State *L)
+/* Resuming coroutines is ours in this state, whose main thread is L. */
+static void watch_coroutines(lua_State *L)
 {
     static const luaL_Reg coroutine[] = {
         {"resume", coroutine_resume}, {"wrap", coroutine_wrap}, {NULL, NULL}};
     running = L;
+    lua_getglobal(L, "coroutine");
+    luaL_setfuncs(L, coroutine, 0);
+    lua_pop(L, 1);
+}
+
+static void on_end(int signal_number)
+{
+    (void)signal_number;
+    if (!is_thread_worker || !running)
+        return;
+    ending = 1;
+    set_hook(running);
+}
+
+void signals_enter_thread(lua_State *L)
+{
+    is_thread_worker = true;
+    if (descriptor >= 0)
+        watch_coroutines(L);
+}
+
+void signals_leave_thread(lua_State *L)
+{
+    running = NULL;
+    ending = 0;
+    lua_sethook(L, NULL, 0, 0);
+}
+
+void signal_end_thread(pthread_t thread)
+{
+    if (descriptor >= 0)
+        pthread_kill(thread, END_SIGNAL);
+}
+
+void signals_install(lua_State *L)
+{
     main_thread = pthread_self();
     owner = getpid();
     descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (descriptor < 0)
         luaL_error(L, "lkrun: eventfd: %s", strerror(errno));
-    lua_getglobal(L, "coroutine");
-    luaL_setfuncs(L, coroutine, 0);
-    lua_pop(L, 1);
+    watch_coroutines(L);
+    handle(END_SIGNAL, on_end, 0);
     /* Without SA_RESTART: a program that waits for input is interrupted too. What our parent had us
      * ignore (nohup, a background job of a shell) we ignore. */
     if (!is_ignored(SIGINT))

@@ -4,6 +4,7 @@
 #ifndef LKRUN_SIGNALS_H
 #define LKRUN_SIGNALS_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <lua.h>
 
@@ -28,6 +29,13 @@ void signal_rethrow(const char *message);
  * decides), SIGTERM and SIGPIPE are as usual, nothing is pending. Programs it starts have the usual
  * dispositions. */
 void signals_enter_worker(void);
+
+/* In a worker that is a thread, with its state's main thread: the program's signals are not its
+ * own. signal_end_thread makes what it runs raise INTERRUPTED, again and again, until
+ * signals_leave_thread; in another host it does nothing. */
+void signals_enter_thread(lua_State *L);
+void signals_leave_thread(lua_State *L);
+void signal_end_thread(pthread_t thread);
 
 /* For the executable. */
 void signals_install(lua_State *L); /* once, from the main thread, with the main Lua thread */

@@ -91,12 +91,20 @@ struct storage *storage_wrap(void *data, size_t bytes, void (*release)(struct st
     return storage;
 }
 
-bool storage_share(struct storage *storage, const char **error)
+bool storage_allow(struct storage *storage, const char **error)
 {
     if (!storage_may_write(storage)) {
         *error = "it is read-only here; pass its clone()";
         return false;
     }
+    storage->shared_writable = true;
+    return true;
+}
+
+bool storage_share(struct storage *storage, const char **error)
+{
+    if (!storage_may_write(storage))
+        return storage_allow(storage, error);
     if (!region_owns(storage->data)) {
         void *segment = region_alloc(storage->bytes, false, error);
         if (!segment)

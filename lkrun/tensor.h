@@ -46,6 +46,8 @@ struct storage *storage_wrap(void *data, size_t bytes, void (*release)(struct st
 /* Before a fork: workers may write it, and both sides see the writes; what lies elsewhere moves
  * into the region. False with *error set. */
 bool storage_share(struct storage *storage, const char **error);
+/* Before threads start: they may write it. False with *error set. */
+bool storage_allow(struct storage *storage, const char **error);
 void storage_retain(struct storage *storage);
 void storage_release(struct storage *storage);
 

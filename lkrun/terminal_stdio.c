@@ -166,6 +166,12 @@ static int forget_state(lua_State *L)
     return 0;
 }
 
+void stdio_pass_over(lua_State *L)
+{
+    lua_pushboolean(L, true);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &installed);
+}
+
 void stdio_install(lua_State *L)
 {
     static const char *const names[2] = {"stdout", "stderr"};

@@ -8,6 +8,8 @@
 /* Makes io.stdout and io.stderr of this state follow what is below. Once per state; more do
  * nothing. */
 void stdio_install(lua_State *L);
+/* Makes stdio_install do nothing in this state: its output goes elsewhere, or it is a thread's. */
+void stdio_pass_over(lua_State *L);
 /* From now on what C or Lua writes through stdio to the terminal, or to a pipe, goes through
  * output_write, and so above the bar. Each call is undone by stdio_release. */
 void stdio_capture(void);

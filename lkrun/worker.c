@@ -55,7 +55,9 @@ static void announce(struct worker_site *site)
 static void wait_for(struct worker_site *site, bool (*ready)(void *site))
 {
     struct worker_shared *shared = site->shared;
-    limits_pause(site);
+    bool timed = site->pool->options.timeout > 0;
+    if (timed)
+        limits_pause(site);
     while (!patience_look(&site->patience, ready, site)) {
         doorbell_announce(&shared->bell);
         if (ready(site)) {
@@ -66,7 +68,8 @@ static void wait_for(struct worker_site *site, bool (*ready)(void *site))
         if (atomic_load_explicit(&shared->stop, memory_order_acquire) > 1)
             _exit(0);
     }
-    limits_resume(site);
+    if (timed)
+        limits_resume(site);
 }
 
 static bool has_room(void *context)
@@ -99,7 +102,8 @@ void worker_post(struct worker_site *site, uint16_t kind, uint16_t flags, const 
     for (; length > piece; bytes += piece, length -= piece)
         put_frame(site, RESULT_PART, 0, bytes, piece);
     put_frame(site, kind, flags, bytes, length);
-    if (kind == RESULT_LOG || kind == RESULT_PROGRESS) { /* for eyes, now */
+    if (kind == RESULT_LOG || kind == RESULT_PROGRESS ||
+        kind == RESULT_OUTPUT) { /* for eyes, now */
         atomic_fetch_add_explicit(&site->shared->news, 1, memory_order_release);
         announce(site);
     }
@@ -127,7 +131,7 @@ static void *place_tensor(void *context, size_t bytes, uint64_t *handle, const c
         return NULL;
     }
     *handle = granted - 1;
-    return region_resolve_inherited(*handle, bytes);
+    return site->resolve(*handle, bytes);
 }
 
 static void let_go(struct storage *storage)
@@ -138,11 +142,16 @@ static void let_go(struct storage *storage)
         buffer_append(&site->freed, &storage->handle, sizeof storage->handle);
 }
 
+bool worker_storage_is_lent(const struct storage *storage)
+{
+    return storage->release == let_go;
+}
+
 static struct storage *fetch_tensor(void *context, uint64_t handle, size_t bytes,
                                     const char **error)
 {
     struct worker_site *site = context;
-    void *address = region_resolve_inherited(handle, bytes);
+    void *address = site->resolve(handle, bytes);
     if (!address) {
         *error = "a tensor outside the region";
         return NULL;
@@ -172,6 +181,12 @@ static void tell_freed(struct worker_site *site)
  * asked; but not after every one of a million short tasks. */
 static bool has_printed(struct worker_site *site, bool at_once)
 {
+    if (site->streams[0]) { /* what is left goes over the ring, before the result */
+        for (int i = 0; i < 2; i++)
+            if (__fpending(site->streams[i]) > 0)
+                fflush(site->streams[i]);
+        return false;
+    }
     if (__fpending(stdout) > 0)
         fflush(stdout);
     if (__fpending(stderr) > 0)
@@ -206,7 +221,7 @@ static void run_next(struct worker_site *site, lua_State *L)
     task.length = frame->length;
     if (frame->kind == TASK_INDIRECT) {
         const struct indirect *indirect = (const struct indirect *)(const void *)(frame + 1);
-        task.bytes = region_resolve_inherited(indirect->handle, indirect->length);
+        task.bytes = site->resolve(indirect->handle, indirect->length);
         task.length = indirect->length;
     }
     site->index = frame->index;
@@ -279,7 +294,7 @@ _Noreturn static void retire(struct worker_site *site)
     _exit(0);
 }
 
-_Noreturn static void work(struct worker_site *site, lua_State *L)
+void worker_serve(struct worker_site *site, lua_State *L)
 {
     struct worker_shared *shared = site->shared;
     atomic_store_explicit(&shared->busy_since, clock_nanoseconds(), memory_order_relaxed);
@@ -294,7 +309,6 @@ _Noreturn static void work(struct worker_site *site, lua_State *L)
                 retire(site);
         }
     }
-    leave();
 }
 
 /* exit(3), from os.exit or C code, ends the worker without the host's atexit handlers. */
@@ -345,7 +359,8 @@ struct worker_site *worker_open_site(struct pool *pool, int place)
                                  .place = place,
                                  .pid = getpid(),
                                  .bell_fd = worker->bell_fd,
-                                 .port = {site, place_tensor, fetch_tensor}};
+                                 .port = {site, place_tensor, fetch_tensor},
+                                 .resolve = region_resolve_inherited};
     ring_attach(&site->tasks, &worker->shared->tasks, pool->ring_memory, place * 2, RING_SIZE);
     ring_attach(&site->results, &worker->shared->results, pool->ring_memory, place * 2 + 1,
                 RING_SIZE);
@@ -388,5 +403,6 @@ _Noreturn void worker_main(struct pool *pool, lua_State *L, int place)
     }
     lua_settop(own, 4);
     limits_enter_worker(site, own);
-    work(site, own);
+    worker_serve(site, own);
+    leave();
 }

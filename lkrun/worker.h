@@ -3,16 +3,20 @@
 #define LKRUN_WORKER_H
 
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 #include "pool.h"
+#include "tensor.h"
 
 struct worker_site {
     struct pool *pool;
     struct worker_shared *shared;
     struct ring tasks, results;
     struct codec_port port;
-    int place; /* from 0 */
-    pid_t pid; /* of its process */
+    void *(*resolve)(uint64_t handle, size_t bytes); /* region handles of the host */
+    FILE *streams[2]; /* of a thread: its standard output and error; NULL: the process's own */
+    int place;        /* from 0 */
+    pid_t pid;        /* of its process */
     int bell_fd;
     uint64_t index;       /* of the task that runs, 0: none */
     struct buffer out;    /* the result that is being made */
@@ -27,6 +31,10 @@ struct worker_site {
 
 /* The view of the worker in this place; NULL: no memory. It stays where it is. */
 struct worker_site *worker_open_site(struct pool *pool, int place);
+/* Runs tasks until the host says stop. L's stack starts with what task_prepare leaves. */
+void worker_serve(struct worker_site *site, lua_State *L);
+/* Whether storage is that of a task's tensor, which only the worker that got it may hold. */
+bool worker_storage_is_lent(const struct storage *storage);
 /* A frame to the host, in pieces where it is large; waits for room. */
 void worker_post(struct worker_site *site, uint16_t kind, uint16_t flags, const char *bytes,
                  size_t length);

@@ -33,7 +33,7 @@ local Invoker = core.class.__index
 
 
 ---@class lkrun.Options
----@field n_jobs? integer worker processes; nil: as many as lk.config().processes; 1: in place
+---@field n_jobs? integer workers; nil: lk.config().processes, or .threads for threads; 1: in place
 ---@field progress? lkrun.Progress|boolean a display from lk.invoke_progress, or true for a default bar
 ---@field ordered? boolean results in the order of their tasks (default), or as they finish
 ---@field on_error? "raise"|"return" a failed task raises, or yields i, nil, err
@@ -42,7 +42,7 @@ local Invoker = core.class.__index
 ---@field memory_limit? integer bytes of its own a worker may hold
 ---@field writable? lkrun.Tensor[] tensors that workers may write; all others are read-only there
 ---@field seed? integer root seed of the tasks' random streams; nil: drawn once from the system
----@field workers? "processes" how workers are made
+---@field workers? "processes"|"threads" forked processes, or threads of this one
 ---@field worker? table configuration inside workers: threads, backend_threads, child_threads
 
 local function fail(where, ...)
@@ -103,7 +103,7 @@ local checks = {
   memory_limit = integer_from(1 << 20, math.maxinteger, "expected bytes, 1048576 (1 MiB) or more"),
   writable = is_table,
   seed = integer_from(math.mininteger, math.maxinteger, "expected an integer"),
-  workers = one_of("processes"),
+  workers = one_of("processes", "threads"),
   worker = is_table,
   progress = function(value)
     if type(value) == "boolean" or type(value) == "userdata" then return value end
@@ -132,12 +132,23 @@ local function check_options(options, where)
   return checked
 end
 
+-- What only a process of its own can give.
+local function refuse_for_threads(options, where)
+  for _, name in ipairs { "timeout", "memory_limit", "retries" } do
+    if options[name] and options[name] ~= 0 then
+      fail(where, "%s needs workers that are processes; worker threads cannot be ended", name)
+    end
+  end
+end
+
 local function make(where, model, func, options)
   local callable = type(func) == "function" or (getmetatable(func) or {}).__call
   if not callable then fail(where, "func is %s; expected a function of model and task", kind_of(func)) end
   local checked = check_options(options, where)
   config.ensure_parallel_init()
-  checked.n_jobs = checked.n_jobs or config.proc_count()
+  local threads = checked.workers == "threads"
+  checked.n_jobs = checked.n_jobs or (threads and config.config().threads or config.proc_count())
+  if threads then refuse_for_threads(checked, where) end
   checked.ordered = checked.ordered ~= false
   checked.return_errors = checked.on_error == "return"
   if checked.n_jobs == 1 and (checked.timeout or checked.memory_limit) then
