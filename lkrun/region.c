@@ -480,11 +480,12 @@ void region_enter_worker(void)
         protect_inherited();
 }
 
-bool region_make_private(void *segment, size_t bytes)
+bool region_set_private(void *segment, size_t bytes, bool is_private)
 {
     size_t length = (bytes + PAGE - 1) / PAGE * PAGE;
-    return mmap(segment, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
-                inherited.fd, (off_t)((char *)segment - inherited.base)) != MAP_FAILED;
+    int flags = (is_private ? MAP_PRIVATE : MAP_SHARED) | MAP_FIXED | MAP_NORESERVE;
+    return mmap(segment, length, PROT_READ | PROT_WRITE, flags, inherited.fd,
+                (off_t)((char *)segment - inherited.base)) != MAP_FAILED;
 }
 
 struct region_use region_use(void)

@@ -47,8 +47,9 @@ void region_end_generation(uint32_t generation);
 void region_enter_worker(void);
 /* Before the fork: workers may write this segment. */
 void region_mark_writable(void *segment, bool writable);
-/* In a worker: makes its view of an inherited segment private, so that its writes stay its own. */
-bool region_make_private(void *segment, size_t bytes);
+/* In a worker: makes its view of an inherited segment private, so that its writes stay its own, or
+ * shared again, which it must be before others may use its pages for something else. */
+bool region_set_private(void *segment, size_t bytes, bool is_private);
 
 struct region_use {
     size_t size; /* bytes of address range */

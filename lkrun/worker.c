@@ -138,7 +138,8 @@ static void let_go(struct storage *storage)
 {
     struct worker_site *site = storage->owner;
     /* A worker of this worker inherits the storage, but not the duty. */
-    if (getpid() == site->pid)
+    if (getpid() == site->pid && (site->pool->options.retries == 0 ||
+                                  region_set_private(storage->data, storage->bytes, false)))
         buffer_append(&site->freed, &storage->handle, sizeof storage->handle);
 }
 
@@ -157,7 +158,7 @@ static struct storage *fetch_tensor(void *context, uint64_t handle, size_t bytes
         return NULL;
     }
     /* A task that may run again must find its tensors as they were sent. */
-    if (site->pool->options.retries > 0 && !region_make_private(address, bytes)) {
+    if (site->pool->options.retries > 0 && !region_set_private(address, bytes, true)) {
         *error = "out of memory";
         return NULL;
     }

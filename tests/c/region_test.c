@@ -312,7 +312,13 @@ static bool protected_in_workers(void)
 
 static int make_private(void *segment)
 {
-    return region_make_private(segment, 3 * PAGE) && write_it(segment) == 0 ? 0 : 1;
+    return region_set_private(segment, 3 * PAGE, true) && write_it(segment) == 0 ? 0 : 1;
+}
+
+static int make_private_and_shared(void *segment)
+{
+    bool made = make_private(segment) == 0 && region_set_private(segment, 3 * PAGE, false);
+    return made && *(char *)segment == 4 && write_it(segment) == 0 ? 0 : 1;
 }
 
 static bool private_copies(void)
@@ -320,7 +326,8 @@ static bool private_copies(void)
     open_region(SIZE);
     char *segment = get(3 * PAGE);
     segment[0] = 4;
-    return in_worker(make_private, segment) == 0 && segment[0] == 4;
+    bool apart = in_worker(make_private, segment) == 0 && segment[0] == 4;
+    return apart && in_worker(make_private_and_shared, segment) == 0 && segment[0] == 9;
 }
 
 static int use_own_region(void *inherited)
@@ -431,7 +438,7 @@ int main(void)
         {against_an_account, "40,000 steps give nobody what another may see"},
         {protected_in_workers,
          "a worker that writes an inherited page dies, unless it is writable"},
-        {private_copies, "a worker can make its view of a segment private"},
+        {private_copies, "a worker can make its view of a segment private, and shared again"},
         {regions_of_workers, "a worker has a region of its own, and frees nothing inherited"},
         {granted_later, "what is allocated after a fork is there in the worker"},
         {four_threads, "four threads at once"},
