@@ -108,6 +108,21 @@ for _, n_jobs in ipairs { 1, 2, 4 } do
       end
     end)
 
+    it("memory of a task that could be run again serves the next ones as any other", function()
+      local inv <close> = lk.invoker(nil, function(_, task)
+        task:mul(2)
+        return task, lk.tensor.full({ task:numel() }, -task:get(1))
+      end, { n_jobs = n_jobs, retries = 1 })
+      local pulled = 0
+      for i, doubled, negative in inv:map(function()
+        pulled = pulled + 1
+        if pulled <= 300 then return lk.tensor.full({ 9000 + pulled % 50 * 100 }, pulled) end
+      end) do
+        local length = 9000 + i % 50 * 100
+        assert.same({ 2 * i * length, -2 * i * length }, { doubled:sum(), negative:sum() })
+      end
+    end)
+
     it("tensors of results stay when the invoker is shut down", function()
       local inv = lk.invoker(nil, function(_, task) return lk.tensor.ones { 20000 }:mul(task) end, { n_jobs = n_jobs })
       local results = inv:collect { 1, 2, 3, 4, 5 }
