@@ -2,7 +2,7 @@
 #
 #   make example [RATINGS=FILE]   installs what is missing, builds, and runs the main job
 #   make check                    installs what the tests need too, builds, and runs every test
-#   make lint | bench | fuzz | docs | install PREFIX=/usr/local DESTDIR=
+#   make lint | bench | soak | fuzz | docs | install PREFIX=/usr/local DESTDIR=
 #
 # CC=clang, SAN=address,undefined, OPT=-O0 and the like rebuild what they change; V=1 shows the commands.
 # NO_INSTALL=1 never installs a package.
@@ -129,6 +129,12 @@ $(B)/venv/bin/python:
 check: all $(C_TESTS) $(FAULTS) $(B)/venv/bin/python
 	@$(TEST_ENV) $(B)/lkrun tests/suite.lua $(C_TESTS)
 
+# The faults again and again while every core is busy; then a million tasks while workers are killed.
+# SOAK=50 times.
+SOAK = 50
+soak: all $(FAULTS)
+	@$(TEST_ENV) sh tests/soak $(SOAK)
+
 check-docs docs: all
 	@$(TEST_ENV) $(B)/lkrun tests/docs.lua README.md $(sort $(wildcard docs/*.md))
 
@@ -184,5 +190,5 @@ clean:
 	rm -rf $(B)
 
 FORCE:
-.PHONY: all example check check-docs check-fresh docs lint fuzz bench bench-peers install clean FORCE
+.PHONY: all example check check-docs check-fresh docs lint fuzz bench bench-peers install soak clean FORCE
 -include $(OBJECTS:.o=.d) $(C_TESTS:=.d)

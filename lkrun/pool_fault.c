@@ -18,7 +18,7 @@
 #include "progress.h"
 
 /* Workers in a row that may die in one place before they are ready for a task. */
-#define FRUITLESS_LIMIT 3
+#define FRUITLESS_LIMIT 8
 
 /* What waitpid gives where the program we live in has SIGCHLD ignored. */
 #define STATUS_LOST (-1)
