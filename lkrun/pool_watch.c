@@ -151,9 +151,11 @@ void pool_look_around(struct pool *pool)
     if (!pool->started)
         return;
     uint64_t now = clock_nanoseconds();
-    pool->tick = clock_coarse();
+    uint64_t tick = clock_coarse();
     pool_learn_pids(pool);
-    pool_check_deaths(pool);
+    if (tick != pool->tick) /* in between the poll tells of deaths */
+        pool_check_deaths(pool);
+    pool->tick = tick;
     measure(pool, now);
     uint32_t smallest = MAX_WINDOW;
     for (int i = 0; i < pool->options.jobs; i++) {
