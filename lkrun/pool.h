@@ -217,11 +217,14 @@ struct map {
 struct pool {
     struct pool_options options;
     pid_t owner;        /* the process that made it: a forked copy does nothing */
+    uint32_t forks;     /* fork_count when it was made: the same at a fraction of the cost */
     pid_t template_pid; /* 0: gone */
     int template_fd;    /* -1: gone */
     int template_end;   /* the template's side */
     bool started, closed;
-    bool broken; /* cannot go on, for this reason: */
+    bool end_due;    /* a finalizer asked for its end */
+    bool delivering; /* in pool_deliver_scalar */
+    bool broken;     /* cannot go on, for this reason: */
     char reason[240];
     char *ring_memory;
     struct pool_shared *shared;
@@ -373,6 +376,7 @@ bool threads_start(struct pool *pool, lua_State *L);
 void threads_stop(struct pool *pool); /* waits for the tasks that run */
 
 /* --- pool_start.c: template and workers --- */
+extern uint32_t fork_count; /* generations of forks between this process and the first */
 bool pool_start(struct pool *pool, lua_State *L); /* false: see pool->reason */
 void pool_replace(struct pool *pool, struct worker *worker);
 void pool_empty_place(struct pool *pool, struct worker *worker); /* its flights have left it */
@@ -423,16 +427,25 @@ enum pool_value {
     POOL_VALUES = POOL_PROGRESS
 };
 struct pool *pool_check(lua_State *L, int index); /* an open invoker of this process, or raises */
+/* A finalizer may run wherever Lua allocates: while a task is encoded or a result decoded, too. So
+ * what it asks of an invoker is refused, and its end waits for the next call. */
+bool pool_in_finalizer(lua_State *L);
+void pool_refuse_finalizer(lua_State *L);
+void pool_refuse_copy(lua_State *L, const struct pool *pool); /* in a fork of its process */
+void pool_end(lua_State *L, struct pool *pool, int index);    /* shuts down the invoker there */
 /* Begins a map. Stack: the invoker, the generator's three values (or the sequence), its closing
  * value. Pushes what a generic `for` takes. `length`: of a sequence, -1 for a generator. */
 int map_open(lua_State *L, struct pool *pool, int64_t length);
 void map_register(lua_State *L);
 
 /* --- pool_outcome.c --- */
-/* Pushes the values of an outcome and gives their number; false: an error object is pushed instead.
- */
-bool outcome_push(lua_State *L, struct pool *pool, int pool_index, struct outcome *outcome,
-                  int *count);
+/* Pushes the values of an outcome and gives their number; false: a table of an error's fields is
+ * pushed instead. The outcome may lie in a ring, so no code of the user's runs before
+ * outcome_finish. */
+bool outcome_push(lua_State *L, struct pool *pool, struct outcome *outcome, int *count);
+/* Makes an error object of these fields, on top. */
+void outcome_make_error(lua_State *L, int pool_index, const struct outcome *outcome,
+                        uint64_t delivered);
 
 /* --- pool_future.c --- */
 void pool_abandon_futures(struct pool *pool,

@@ -293,7 +293,9 @@ bool pool_deliver_scalar(struct pool *pool, lua_State *L)
         return false;
     ring_fetch_ahead(&worker->results, false);
     lua_pushinteger(L, (lua_Integer)index);
+    pool->delivering = true; /* a string is allocated, and a finalizer may run */
     size_t taken = codec_get(L, (const char *)(frame + 1), frame->length);
+    pool->delivering = false;
     if (!taken || taken != frame->length) {
         lua_pop(L, 1 + (taken != 0));
         return false;

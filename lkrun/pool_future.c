@@ -129,14 +129,18 @@ int future_submit(lua_State *L)
 
 static struct future *future_check(lua_State *L)
 {
+    pool_refuse_finalizer(L);
     return luaL_checkudata(L, 1, FUTURE_CLASS);
 }
 
 /* Pushes the invoker and gives its pool. */
-static struct pool *future_pool(lua_State *L)
+static struct pool *future_pool(lua_State *L, const struct future *future)
 {
     lua_getiuservalue(L, 1, FUTURE_POOL);
-    return lua_touserdata(L, -1);
+    struct pool *pool = lua_touserdata(L, -1);
+    if (future->state == FUTURE_PENDING)
+        pool_refuse_copy(L, pool);
+    return pool;
 }
 
 static void take_results(struct pool *pool)
@@ -213,7 +217,7 @@ static int future_get(lua_State *L)
     if (!lua_isnoneornil(L, 2) && !(timeout >= 0))
         return raise_error(L, "future:get", "timeout is %g; expected seconds, 0 or more", timeout);
     lua_settop(L, 1);
-    struct pool *pool = future_pool(L);
+    struct pool *pool = future_pool(L, future);
     wait_done(L, pool, future, timeout > 1e9 ? -1 : timeout);
     if (future->state == FUTURE_CANCELLED)
         return raise_error(L, "future:get", "the task was cancelled");
@@ -224,7 +228,9 @@ static int future_get(lua_State *L)
     if (future->state == FUTURE_TAKEN) {
         count = push_kept(L, future);
     } else {
-        future->good = outcome_push(L, pool, 2, &future->outcome, &count);
+        future->good = outcome_push(L, pool, &future->outcome, &count);
+        if (!future->good)
+            outcome_make_error(L, 2, &future->outcome, pool->map ? pool->map->delivered : 0);
         keep_results(L, future, count);
     }
     return future->good ? count : lua_error(L);
@@ -234,7 +240,7 @@ static int future_done(lua_State *L)
 {
     struct future *future = future_check(L);
     lua_settop(L, 1);
-    struct pool *pool = future_pool(L);
+    struct pool *pool = future_pool(L, future);
     if (future->state == FUTURE_PENDING)
         take_results(pool);
     lua_pushboolean(L, future->state != FUTURE_PENDING);
@@ -246,7 +252,7 @@ static int future_cancel(lua_State *L)
 {
     struct future *future = future_check(L);
     lua_settop(L, 1);
-    struct pool *pool = future_pool(L);
+    struct pool *pool = future_pool(L, future);
     if (future->state == FUTURE_PENDING) {
         take_results(pool);
         if (future->state == FUTURE_PENDING && pool_recall(pool, future->number))
@@ -258,7 +264,7 @@ static int future_cancel(lua_State *L)
 
 static int future_collect(lua_State *L)
 {
-    free_outcome(future_check(L));
+    free_outcome(luaL_checkudata(L, 1, FUTURE_CLASS));
     return 0;
 }
 

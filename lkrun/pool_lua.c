@@ -98,6 +98,7 @@ static void mark_writable(lua_State *L, int index, bool threads)
 /* new(func, model, options, make_error, progress) → invoker */
 static int pool_new(lua_State *L)
 {
+    pool_refuse_finalizer(L);
     struct pool_options options = read_options(L, 3);
     struct pool *pool = lua_newuserdatauv(L, sizeof *pool, POOL_VALUES);
     *pool = (struct pool){.options = options,
@@ -137,6 +138,38 @@ static int pool_new(lua_State *L)
     return 1;
 }
 
+bool pool_in_finalizer(lua_State *L)
+{
+    return lua_gc(L, LUA_GCCOUNT) < 0; /* refused there, by Lua 5.4.4 and later */
+}
+
+void pool_refuse_finalizer(lua_State *L)
+{
+    if (pool_in_finalizer(L))
+        raise_error(L, "invoker",
+                    "it cannot be used in a finalizer (__gc), which may run in the "
+                    "middle of its work; only shutdown can");
+}
+
+void pool_refuse_copy(lua_State *L, const struct pool *pool)
+{
+    if (pool->owner != getpid())
+        raise_error(L, "invoker",
+                    "it belongs to the process that made it; a task makes its own with lk.invoker");
+}
+
+struct pool *pool_check(lua_State *L, int index)
+{
+    struct pool *pool = luaL_checkudata(L, index, POOL_CLASS);
+    pool_refuse_finalizer(L);
+    if (pool->end_due)
+        pool_end(L, pool, index);
+    if (pool->closed)
+        raise_error(L, "invoker", "it has been shut down; make a new one with lk.invoker");
+    pool_refuse_copy(L, pool);
+    return pool;
+}
+
 /* map(invoker, f, s, control, closing, length) */
 static int pool_map(lua_State *L)
 {
@@ -146,7 +179,7 @@ static int pool_map(lua_State *L)
     return map_open(L, pool, length);
 }
 
-static void shut_down(lua_State *L, struct pool *pool)
+void pool_end(lua_State *L, struct pool *pool, int index)
 {
     if (pool->owner != getpid())
         return;
@@ -159,20 +192,33 @@ static void shut_down(lua_State *L, struct pool *pool)
     pool->closed = true;
     pool_cancel_map(pool);
     pool_abandon_futures(pool, L);
-    if (pool->progress && lua_getiuservalue(L, 1, POOL_PROGRESS) != LUA_TUSERDATA)
+    if (pool->progress && lua_getiuservalue(L, index, POOL_PROGRESS) != LUA_TUSERDATA)
         progress_free(pool->progress);
     pool->progress = NULL;
     pool_stop(pool, L);
     buffer_free(&pool->carried);
     for (int value = POOL_FUNC; value <= POOL_MODEL; value++) {
         lua_pushnil(L);
-        lua_setiuservalue(L, 1, value);
+        lua_setiuservalue(L, index, value);
     }
 }
 
 static int pool_shutdown(lua_State *L)
 {
-    shut_down(L, luaL_checkudata(L, 1, POOL_CLASS));
+    struct pool *pool = luaL_checkudata(L, 1, POOL_CLASS);
+    if (pool_in_finalizer(L)) {
+        pool->end_due = true;
+        pool->until_look = 0;
+    } else {
+        pool_end(L, pool, 1);
+    }
+    return 0;
+}
+
+/* Nobody has it any more, so nothing of it is in the middle of anything. */
+static int pool_collect(lua_State *L)
+{
+    pool_end(L, luaL_checkudata(L, 1, POOL_CLASS), 1);
     return 0;
 }
 
@@ -227,7 +273,7 @@ int luaopen_lkrun_core_pool(lua_State *L)
 {
     static const luaL_Reg methods[] = {
         {"shutdown", pool_shutdown}, {"stats", pool_stats},      {"submit", future_submit},
-        {"__gc", pool_shutdown},     {"__close", pool_shutdown}, {NULL, NULL},
+        {"__gc", pool_collect},      {"__close", pool_shutdown}, {NULL, NULL},
     };
     static const luaL_Reg functions[] = {
         {"new", pool_new}, {"map", pool_map}, {"is_closed", is_closed}, {NULL, NULL}};

@@ -23,17 +23,6 @@
 enum { MAP_POOL = 1, MAP_CLOSING, MAP_ERROR, MAP_CONTROL, MAP_VALUES = MAP_CONTROL };
 enum { STEP_MAP = 1, STEP_FUNCTION, STEP_STATE, STEP_VALUES = STEP_STATE };
 
-struct pool *pool_check(lua_State *L, int index)
-{
-    struct pool *pool = luaL_checkudata(L, index, POOL_CLASS);
-    if (pool->closed)
-        raise_error(L, "invoker", "it has been shut down; make a new one with lk.invoker");
-    if (pool->owner != getpid())
-        raise_error(L, "invoker",
-                    "it belongs to the process that made it; a task makes its own with lk.invoker");
-    return pool;
-}
-
 /* --- tasks --- */
 
 static bool grow_slots(struct map *map)
@@ -97,7 +86,9 @@ static int pull_sequence(lua_State *L, struct pool *pool, struct map *map, struc
                          lua_Integer left)
 {
     for (; left > 0 && map->pulled < (uint64_t)map->length; left--) {
-        lua_geti(L, PULL_FUNCTION, (lua_Integer)map->pulled + 1);
+        lua_geti(L, PULL_FUNCTION, (lua_Integer)map->pulled + 1); /* may run the user's __index */
+        if (!map->pool)
+            return 0; /* shut down meanwhile */
         queue_task(L, pool, map, worker, PULL_WORKER + 1);
         lua_settop(L, PULL_WORKER);
         if (segments_crowd(OUTBOUND))
@@ -163,12 +154,14 @@ static int continue_pull(lua_State *L, int status, lua_KContext context)
 
 /* --- the step function --- */
 
-static int finish_map(lua_State *L, struct map *map, int map_index)
+/* Ends what the pool does for this map. */
+static void stop_map(lua_State *L, struct map *map, int map_index)
 {
     struct pool *pool = map->pool;
-    if (!pool)
-        return 0;
-    map_index = lua_absindex(L, map_index);
+    if (pool->owner != getpid()) { /* a fork's copy: the map is the other process's */
+        map->pool = NULL;
+        return;
+    }
     if (pool->progress) {
         struct progress_state state = {.finished = map->delivered};
         progress_set(pool->progress, &state);
@@ -181,6 +174,14 @@ static int finish_map(lua_State *L, struct map *map, int map_index)
         lua_pop(L, 2);
     }
     pool_cancel_map(pool);
+}
+
+/* The end of a map, whichever: of its tasks, of the loop, of the invoker. */
+static int finish_map(lua_State *L, struct map *map, int map_index)
+{
+    map_index = lua_absindex(L, map_index);
+    if (map->pool)
+        stop_map(L, map, map_index);
     if (lua_getiuservalue(L, map_index, MAP_CLOSING) != LUA_TNIL) {
         lua_pushnil(L);
         lua_setiuservalue(L, map_index, MAP_CLOSING);
@@ -201,11 +202,13 @@ static int deliver(lua_State *L, struct pool *pool, struct map *map, struct outc
     lua_pushinteger(L, (lua_Integer)outcome->index);
     int count;
     lua_getiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_POOL);
-    bool good = outcome_push(L, pool, 2, outcome, &count);
-    lua_remove(L, 2);
+    bool good = outcome_push(L, pool, outcome, &count);
     outcome_finish(pool, outcome);
     map->delivered++;
     pool->until_look -= pool->until_look > 0;
+    if (!good)
+        outcome_make_error(L, 2, outcome, map->delivered - 1);
+    lua_remove(L, 2);
     if (good)
         return 1 + count;
     if (!pool->options.return_errors)
@@ -266,9 +269,25 @@ static int raise_broken(lua_State *L, struct pool *pool, struct map *map)
 static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool returned,
                          int status);
 
+/* What may have happened since the last step. */
+static void enter_step(lua_State *L, struct map *map)
+{
+    struct pool *pool = map->pool;
+    pool_refuse_finalizer(L);
+    if (pool)
+        pool_refuse_copy(L, pool);
+    if (!pool || !pool->end_due)
+        return;
+    lua_getiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_POOL);
+    pool_end(L, pool, lua_gettop(L));
+    lua_settop(L, 0);
+}
+
 static int continue_step(lua_State *L, int status, lua_KContext context)
 {
     struct map *map = lua_touserdata(L, lua_upvalueindex(STEP_MAP));
+    if (context == 0)
+        enter_step(L, map);
     if (map->pool && map->pool->in_place)
         return step_in_place(L, map->pool, map, context == 1, status);
     if (context == 1)
@@ -277,7 +296,7 @@ static int continue_step(lua_State *L, int status, lua_KContext context)
     for (;;) {
         struct pool *pool = map->pool;
         if (!pool)
-            return 0;
+            return map->failed ? raise_map(L, map) : 0;
         if (map->pulling)
             return raise_pulling(L);
         uint32_t count;
@@ -293,7 +312,7 @@ static int continue_step(lua_State *L, int status, lua_KContext context)
                     break; /* a slow generator: results first */
             }
             if (!map->pool)
-                return 0;
+                continue;
         }
         if (pool_next(pool, &outcome))
             return deliver(L, pool, map, &outcome);
@@ -319,10 +338,13 @@ static int step(lua_State *L)
         lua_settop(L, 0);
         return continue_step(L, LUA_OK, 0);
     }
+    if (pool->delivering)
+        pool_refuse_finalizer(L);
     uint64_t now = clock_coarse();
     if (now != pool->left && pool->left)
         pool->away = now - pool->left > pool->away ? now - pool->left : pool->away - pool->away / 8;
-    if (pool->until_look && now == pool->tick && pool_deliver_scalar(pool, L)) {
+    if (pool->until_look && now == pool->tick && pool->forks == fork_count &&
+        pool_deliver_scalar(pool, L)) {
         pool->until_look--;
         pool->left = now;
         return 2;
@@ -390,7 +412,7 @@ static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool 
         outcome.bytes = out.data;
         outcome.length = out.length;
     }
-    pool->result = out; /* back for the next task, before anything can raise */
+    pool->result = out;         /* back for the next task, before anything can raise */
     signal_raise_if_pending(L); /* the program was interrupted, whatever its task made of that */
     if (pool->progress && clock_coarse() != pool->tick) {
         pool->tick = clock_coarse();
@@ -411,7 +433,7 @@ static int map_close(lua_State *L)
 static int map_collect(lua_State *L)
 {
     struct map *map = luaL_checkudata(L, 1, MAP_CLASS);
-    if (map->pool && map->pool->owner == getpid())
+    if (!map->pool || map->pool->owner == getpid())
         finish_map(L, map, 1);
     return 0;
 }

@@ -1,20 +1,18 @@
 /* Results and errors of tasks, as the Lua values that the caller gets. */
 #include "pool.h"
 
-/* Stack: … fields table → … error object. */
-static void make_error(lua_State *L, struct pool *pool, int pool_index,
-                       const struct outcome *outcome)
+void outcome_make_error(lua_State *L, int pool_index, const struct outcome *outcome,
+                        uint64_t delivered)
 {
     lua_getiuservalue(L, pool_index, POOL_MAKE_ERROR);
     lua_insert(L, -2);
     lua_pushinteger(L, (lua_Integer)outcome->index);
     lua_pushinteger(L, outcome->worker);
-    lua_pushinteger(L, pool->map ? (lua_Integer)pool->map->delivered : 0);
+    lua_pushinteger(L, (lua_Integer)delivered);
     lua_call(L, 4, 1);
 }
 
-bool outcome_push(lua_State *L, struct pool *pool, int pool_index, struct outcome *outcome,
-                  int *count)
+bool outcome_push(lua_State *L, struct pool *pool, struct outcome *outcome, int *count)
 {
     struct codec_port port = pool_port(pool);
     int top = lua_gettop(L);
@@ -37,7 +35,6 @@ bool outcome_push(lua_State *L, struct pool *pool, int pool_index, struct outcom
         lua_insert(L, top + 1);
         lua_settop(L, top + 1);
     }
-    make_error(L, pool, pool_index, outcome);
     *count = 1;
     return false;
 }

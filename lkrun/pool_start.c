@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,8 +22,19 @@
 
 static struct pool *all_pools; /* of this process */
 
+uint32_t fork_count;
+
+static void on_fork(void)
+{
+    fork_count++;
+}
+
 bool pool_start(struct pool *pool, lua_State *L)
 {
+    static bool watches_forks;
+    if (!watches_forks)
+        watches_forks = pthread_atfork(NULL, NULL, on_fork) == 0;
+    pool->forks = fork_count;
     pool->bell_fd = pool->template_fd = pool->template_end = -1;
     pool->owner = getpid();
     if (pool->options.kind == WORKERS_THREADS)

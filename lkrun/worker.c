@@ -8,6 +8,7 @@
 #include "pool.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdio_ext.h>
@@ -210,6 +211,14 @@ _Noreturn static void leave(void)
     _exit(0);
 }
 
+/* A process that a task forked ends where the task does: the rings are the worker's. */
+_Noreturn static void leave_copy(int status)
+{
+    fflush(stdout);
+    fflush(stderr);
+    _exit(status);
+}
+
 static void run_next(struct worker_site *site, lua_State *L)
 {
     const struct pool_options *options = &site->pool->options;
@@ -239,6 +248,8 @@ static void run_next(struct worker_site *site, lua_State *L)
         site->fetched = 0;
         lua_gc(L, LUA_GCSTEP, 0);
     }
+    if (site->forked)
+        leave_copy(EXIT_SUCCESS);
     uint16_t flags =
         (uint16_t)((has_printed(site, false) ? RESULT_PRINTED : 0) | (task.drew ? RESULT_DREW : 0));
     worker_post(site, (uint16_t)kind, flags, site->out.data, site->out.length);
@@ -323,12 +334,18 @@ static void on_worker_exit(int status, void *unused)
     }
 }
 
+static void on_fork(void)
+{
+    if (own_site)
+        own_site->forked = true;
+}
+
 static int worker_os_exit(lua_State *L)
 {
     int status = lua_isboolean(L, 1) ? (lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE)
                                      : (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
     on_worker_exit(status, NULL);
-    return 0;
+    leave_copy(status);
 }
 
 static void take_streams(const struct worker *worker)
@@ -383,6 +400,7 @@ _Noreturn void worker_main(struct pool *pool, lua_State *L, int place)
     if (!site)
         _exit(EXIT_FAILURE);
     own_site = site;
+    pthread_atfork(NULL, NULL, on_fork);
     region_enter_worker();
     segments_enter_worker();
     collector_enter_worker(L, pool->options.memory_limit);

@@ -17,6 +17,7 @@ struct worker_site {
     FILE *streams[2]; /* of a thread: its standard output and error; NULL: the process's own */
     int place;        /* from 0 */
     pid_t pid;        /* of its process */
+    bool forked;      /* this is a copy, in a process that a task made */
     int bell_fd;
     uint64_t index;       /* of the task that runs, 0: none */
     struct buffer out;    /* the result that is being made */
