@@ -13,7 +13,7 @@
 --- gradients: G. Takács, I. Pilászy, D. Tikk: Applications of the conjugate gradient method for
 --- implicit feedback collaborative filtering. RecSys 2011, section 3.
 ---
---- Workers write rows of the shared factor matrices, and no two tasks write the same row. What a
+--- Worker threads write rows of the shared factor matrices, and no two tasks write the same row. What a
 --- row becomes depends on its entries, the other side's factors and, with conjugate gradients, its
 --- own last value: not on the number of workers.
 local lk = require "lkrun"
@@ -37,7 +37,7 @@ local INITIAL_SPREAD = 0.01 -- of the factors before training
 ---@field solver? "cholesky"|"cg" # exact, or conjugate gradients; default "cholesky"
 ---@field steps? integer # of conjugate gradients for a row; default 3
 ---@field seed? integer # of the initial factors; default 1
----@field n_jobs? integer # worker processes; default: lk.proc_count()
+---@field n_jobs? integer # worker threads; default: lk.config().threads
 ---@field progress? lkrun.Progress|boolean # counts rows, epochs × (users + items); true: a bar of its own
 
 local defaults = {
@@ -182,7 +182,7 @@ local function as_weights(matrix, weight)
   return lk.sparse.csr(rows, columns, values:to "f32":mul(weight), { matrix:size(1), matrix:size(2) })
 end
 
---- Trains a model on all CPUs, in worker processes. The result depends on the matrix and the
+--- Trains a model on all CPUs, in worker threads. The result depends on the matrix and the
 --- options, and not on n_jobs.
 ---@param matrix lkrun.Sparse # [users, items]: how much each user had of each item, above 0
 ---@param options? lkrec.als.implicit.Options
@@ -211,7 +211,7 @@ function implicit.train(matrix, options)
   } or nil
   local progress = bar or options.progress or nil
   local invoker <close> = lk.invoker(shared, operation(), {
-    n_jobs = options.n_jobs, seed = options.seed, writable = { of_users, of_items, gram },
+    n_jobs = options.n_jobs, workers = "threads", seed = options.seed, writable = { of_users, of_items, gram },
   })
 
   local function run(tasks, shown)
