@@ -97,6 +97,7 @@ static void *place_tensor(void *context, size_t bytes, uint64_t *handle, const c
     if (!pool_add_segment(pool, &pool->placing, OUTBOUND, bytes, error))
         return NULL;
     *handle = region_handle(pool->placing->address);
+    region_warm(pool->placing->address, bytes);
     return pool->placing->address;
 }
 

@@ -183,6 +183,7 @@ static void empty_pages(uint32_t first, uint32_t pages)
                   (off_t)pages * PAGE) == 0) {
         own.spans[first].dirty = false;
         own.kept_pages -= pages;
+        region_cool(own.base + (size_t)first * PAGE, (size_t)pages * PAGE);
     }
 }
 
@@ -482,10 +483,10 @@ void region_enter_worker(void)
 
 bool region_set_private(void *segment, size_t bytes, bool is_private)
 {
-    size_t length = (bytes + PAGE - 1) / PAGE * PAGE;
     int flags = (is_private ? MAP_PRIVATE : MAP_SHARED) | MAP_FIXED | MAP_NORESERVE;
-    return mmap(segment, length, PROT_READ | PROT_WRITE, flags, inherited.fd,
-                (off_t)((char *)segment - inherited.base)) != MAP_FAILED;
+    region_cool(segment, bytes);
+    return mmap(segment, (bytes + PAGE - 1) / PAGE * PAGE, PROT_READ | PROT_WRITE, flags,
+                inherited.fd, (off_t)((char *)segment - inherited.base)) != MAP_FAILED;
 }
 
 struct region_use region_use(void)

@@ -51,6 +51,12 @@ void region_mark_writable(void *segment, bool writable);
  * shared again, which it must be before others may use its pages for something else. */
 bool region_set_private(void *segment, size_t bytes, bool is_private);
 
+/* --- region_warm.c --- */
+/* Before a segment is written whole: maps its pages, which costs less than a fault for each. */
+void region_warm(void *segment, size_t bytes);
+/* They may have gone. */
+void region_cool(void *segment, size_t bytes);
+
 struct region_use {
     size_t size; /* bytes of address range */
     size_t used; /* bytes in segments */

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "collector.h"
+#include "region.h"
 #include "tensor_walk.h"
 #include "util.h"
 
@@ -91,6 +93,27 @@ static double own_bytes(void)
     return live > inherited ? (double)(live - inherited) : 0;
 }
 
+/* Where workers live only the young are collected, and what two collections have seen is old. A
+ * result is in the loop's hands while the next one comes, so there is one collection for two of
+ * them, or they would all grow old. Old garbage is found by collecting whole, which unshares the
+ * heap: that is due when tensors have grown by as much. */
+static void press_young(lua_State *L, size_t bytes)
+{
+    static _Thread_local double since; /* bytes since the last collection */
+    static _Thread_local double whole; /* own bytes after the last whole one */
+    double own = own_bytes(), heap = lua_gc(L, LUA_GCCOUNT) * 1024.0;
+    since += (double)bytes;
+    if (since < fmax(32 << 20, 2.0 * (double)bytes))
+        return;
+    since = 0;
+    if (own > 2 * whole + fmax(fmin(256 << 20, (double)region_use().size / 4), heap)) {
+        lua_gc(L, LUA_GCCOLLECT);
+        whole = own_bytes();
+    } else {
+        lua_gc(L, LUA_GCSTEP, 0);
+    }
+}
+
 /* The collector sees a tensor as a hundred bytes. So that garbage is found before memory runs out,
  * it is told to go through its heap once for every `budget` bytes that tensors take: half of what
  * they hold already, a quarter of its own heap, 32 MiB, whichever is most. If all that freed
@@ -103,6 +126,11 @@ void tensor_press_collector(lua_State *L, size_t bytes)
     static _Thread_local double expected;        /* own bytes if nothing is freed */
     if (bytes < 4096)
         return;
+    if (collector_is_held(L)) {
+        if (lua_gc(L, LUA_GCISRUNNING))
+            press_young(L, bytes);
+        return;
+    }
     double heap = lua_gc(L, LUA_GCCOUNT), own = own_bytes();
     double share = (double)bytes / fmax(fmax(own / 2, heap * 1024 / 4), 32 << 20) * heap;
     fruitless = own < expected ? 0 : fruitless + share;

@@ -132,7 +132,10 @@ static void *place_tensor(void *context, size_t bytes, uint64_t *handle, const c
         return NULL;
     }
     *handle = granted - 1;
-    return site->resolve(*handle, bytes);
+    void *address = site->resolve(*handle, bytes);
+    if (address)
+        region_warm(address, bytes);
+    return address;
 }
 
 static void let_go(struct storage *storage)
