@@ -14,7 +14,8 @@ local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 -- The thread sanitizer cannot watch what forks: it runs what does not, and the rest is excluded by
 -- name, and counted.
 local forks_nothing = {
-  "channel", "codec", "config", "json", "progress_bar", "storage", "random", "chunks", "carry", "threads", "sparse", "npy",
+  "channel", "codec", "config", "json", "progress_bar", "storage", "random", "chunks", "carry", "threads", "sparse",
+  "npy",
   "tensor", "tensor_arith", "tensor_compare", "tensor_index", "tensor_reduce", "tensor_sort", "tensor_view",
 }
 local forking_specs = { channel = true, config = true } -- unlike the program of that name
@@ -105,10 +106,10 @@ for done = 1, #tests do
   end
   finish(tests[done])
 end
-local ran = total.passed + total.failed
-print(("%d passed, %d failed%s"):format(total.passed, total.failed,
-  total.skipped > 0 and (", %d skipped"):format(total.skipped) or ""))
 if #excluded > 0 then
   print(("excluded, for they fork: %d: %s"):format(#excluded, table.concat(excluded, ", ")))
 end
+local ran = total.passed + total.failed
+print(("%d passed, %d failed%s"):format(total.passed, total.failed,
+  total.skipped > 0 and (", %d skipped"):format(total.skipped) or ""))
 os.exit(ran > 0 and total.failed == 0)

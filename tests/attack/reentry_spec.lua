@@ -1,6 +1,5 @@
 -- Code of the user's that the pool runs, or that runs while the pool works, and that comes back to it.
 local lk = require "lkrun"
-local setup = require "tests.faults.setup"
 local program = require "tests.program"
 
 local function numbers(count, at, act)

@@ -189,11 +189,14 @@ describe("what cannot be carried is named with its path:", function()
     finally(function() package.loaded["tests.made.up"] = nil end)
     local f = package.loaded["tests.made.up"].f
     assert.error_matches(function() in_thread(nil, function() return f end) end,
-      "^lkrun: lk.invoker: workers cannot start: func or model needs module 'tests.made.up', which a worker cannot load: ")
-    string.later = function() end
-    finally(function() string.later, package.loaded["tests.made.up"] = nil, nil end)
-    assert.error_matches(function() in_thread(string.later, print) end,
-      "workers cannot start: func or model has string.later, which is not there in a worker, where modules are loaded anew")
+      "^lkrun: lk.invoker: workers cannot start: func or model needs module 'tests.made.up', " ..
+      "which a worker cannot load: ")
+    local library = package.loaded.string
+    library.later = function() end
+    finally(function() library.later, package.loaded["tests.made.up"] = nil, nil end)
+    assert.error_matches(function() in_thread(library.later, print) end,
+      "workers cannot start: func or model has string.later, which is not there in a worker, " ..
+      "where modules are loaded anew")
   end)
 
   it("a module that fails while it loads leaves the program as it was", function()

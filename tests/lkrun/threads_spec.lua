@@ -229,7 +229,8 @@ describe("what worker threads print", function()
     local result = program.run [[
       local lk = require "lkrun"
       local log = lk.log.get "train"
-      local inv <close> = lk.invoker(nil, function(_, task) log:info("epoch %d", task) end, { n_jobs = 2, workers = "threads" })
+      local inv <close> = lk.invoker(nil, function(_, task) log:info("epoch %d", task) end,
+        { n_jobs = 2, workers = "threads" })
       inv:collect { 1, 2, 3 }
     ]]
     for i = 1, 3 do
