@@ -127,7 +127,7 @@ describe("a large tensor", function()
   end)
 
   it("that the consumer drops late is collected before results fill the region", function()
-    local window = {}
+    local window = {} -- luacheck: ignore window
     local inv <close> = lk.invoker(nil, function(_, i) return lk.tensor.full({ 16 << 17 }, i) end, { n_jobs = 2 })
     local most, i = 0, 0
     for k, result in inv:map(function()
