@@ -104,8 +104,20 @@ static void forget_pending(void)
         (void)!read(descriptor, &count, sizeof count);
 }
 
+static int nothing(lua_State *L)
+{
+    (void)L;
+    return 0;
+}
+
 void signal_raise_if_pending(lua_State *L)
 {
+    /* Another host's handler may have set a hook, as the stock interpreter's does: it has a call to
+     * run before. */
+    if (lua_gethookmask(L) & LUA_MASKCALL && owner != getpid()) {
+        lua_pushcfunction(L, nothing);
+        lua_call(L, 0, 0);
+    }
     if (!signal_pending())
         return;
     if (!is_thread_worker)
