@@ -125,7 +125,7 @@ end)
 
 -- A program whose tasks start programs of their own, which would never end. It writes the ids of all
 -- of them and "ready"; then the shell does `fate` to it ($! is its id).
-local function doomed(fate)
+local function doomed(fate, interpreter)
   local script = os.tmpname()
   finally(function() os.remove(script) end)
   do
@@ -160,7 +160,7 @@ local function doomed(fate)
     set -m
     folder=$(mktemp -d)
     mkfifo $folder/output
-    $LKRUN %s >$folder/output </dev/null &
+    %s %s >$folder/output </dev/null &
     exec 3<$folder/output
     while read -r kind id <&3; do
       echo "$kind	$id"
@@ -172,7 +172,7 @@ local function doomed(fate)
     status=$?
     timeout 60 cat <&3 || echo late
     rm -r $folder
-    exit $status]]):format(script, fate))
+    exit $status]]):format(interpreter or "$LKRUN", script, fate))
   assert.truthy(result.out:find "ready", result.err)
   assert.is_nil(result.out:find "late")
   return result
@@ -228,6 +228,17 @@ describe("Ctrl-C in a map", function()
   it("twice does so as well", function()
     local result = doomed "kill -INT $!; kill -INT $!"
     assert.equal(130, result.status)
+    assert_all_gone(result)
+  end)
+
+  it("in a stock Lua does what that has it do, and leaves no process", function()
+    if (os.getenv "LKRUN_SAN" or "") ~= "" then return pending "a stock Lua lacks the sanitizer's runtime" end
+    local result = doomed("kill -INT $!", "env LUA_CPATH='build/lib/?.so;;' lua5.4")
+    assert.equal(1, result.status)
+    assert.truthy(result.err:find "interrupted!", result.err)
+    assert_all_gone(result)
+    result = doomed("kill -KILL $!", "env LUA_CPATH='build/lib/?.so;;' lua5.4")
+    assert.equal(128 + 9, result.status)
     assert_all_gone(result)
   end)
 
