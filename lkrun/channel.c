@@ -24,15 +24,10 @@ static size_t mapped_size(int count, size_t size)
     return (size_t)count * size * 2;
 }
 
-char *ring_memory_map(int count, size_t size)
+char *ring_memory_attach(int descriptor, int count, size_t size)
 {
-    int descriptor = memfd_create("lkrun-rings", MFD_CLOEXEC);
-    if (descriptor < 0)
-        return NULL;
-    char *memory = MAP_FAILED;
-    if (ftruncate(descriptor, (off_t)((size_t)count * size)) == 0)
-        memory = mmap(NULL, mapped_size(count, size), PROT_NONE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *memory = mmap(NULL, mapped_size(count, size), PROT_NONE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     for (int i = 0; memory != MAP_FAILED && i < count * 2; i++)
         if (mmap(memory + (size_t)i * size, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
                  descriptor, (off_t)((size_t)(i / 2) * size)) == MAP_FAILED) {
@@ -41,10 +36,24 @@ char *ring_memory_map(int count, size_t size)
             errno = reason;
             memory = MAP_FAILED;
         }
-    int reason = errno;
-    close(descriptor);
-    errno = reason;
     return memory == MAP_FAILED ? NULL : memory;
+}
+
+char *ring_memory_map(int count, size_t size, int *kept)
+{
+    int descriptor = memfd_create("lkrun-rings", MFD_CLOEXEC);
+    if (descriptor < 0)
+        return NULL;
+    char *memory = NULL;
+    if (ftruncate(descriptor, (off_t)((size_t)count * size)) == 0)
+        memory = ring_memory_attach(descriptor, count, size);
+    int reason = errno;
+    if (kept && memory)
+        *kept = descriptor;
+    else
+        close(descriptor);
+    errno = reason;
+    return memory;
 }
 
 void ring_memory_unmap(char *memory, int count, size_t size)

@@ -41,10 +41,13 @@ static inline size_t frame_size(size_t length)
     return (sizeof(struct frame) + length + 7) & ~(size_t)7;
 }
 
-/* Memory that both sides of `count` rings share: mapped twice each, inherited over a fork. NULL
- * with errno set. The mapping is `ring_memory_size(count, size)` bytes long; the owner unmaps it.
+/* Memory that both sides of `count` rings share: mapped twice each, inherited over a fork. `kept`,
+ * if not NULL, gets a descriptor of it, which is the caller's. NULL with errno set. The mapping is
+ * `ring_memory_size(count, size)` bytes long; the owner unmaps it.
  */
-char *ring_memory_map(int count, size_t size);
+char *ring_memory_map(int count, size_t size, int *kept);
+/* The same memory in a process that got the descriptor. */
+char *ring_memory_attach(int descriptor, int count, size_t size);
 void ring_memory_unmap(char *memory, int count, size_t size);
 
 /* `index`: which of the rings of that memory. Both sides start from the same shared positions. */

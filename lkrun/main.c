@@ -17,6 +17,7 @@
 #include "repl.h"
 #include "report.h"
 #include "signals.h"
+#include "spawn.h"
 #include "util.h"
 
 static const char help[] =
@@ -208,6 +209,9 @@ static int run(lua_State *L)
 int main(int argc, char **argv)
 {
     struct task task = {.argc = argc, .argv = argv};
+    if (argc == 3 && strcmp(argv[1], SPAWN_ARGUMENT) == 0)
+        return spawn_main(argv[2]);
+    spawn_is_lkrun = true;
     signal(SIGCHLD, SIG_DFL);
     open_standard_descriptors();
     setlocale(LC_CTYPE, ""); /* and nothing else: numbers keep their point */

@@ -7,6 +7,7 @@
  *   pool_start.c   template and workers: making, replacing, ending them
  *   pool_threads.c workers that are threads
  *   pool_template.c the process that forks workers
+ *   pool_spawn.c   workers that are new processes
  *   pool_fault.c   a worker died: who is to blame, what is run again
  *   pool_limits.c  time and memory of tasks
  *   pool_output.c  what workers print
@@ -216,11 +217,12 @@ struct map {
 
 struct pool {
     struct pool_options options;
-    pid_t owner;        /* the process that made it: a forked copy does nothing */
-    uint32_t forks;     /* fork_count when it was made: the same at a fraction of the cost */
-    pid_t template_pid; /* 0: gone */
-    int template_fd;    /* -1: gone */
-    int template_end;   /* the template's side */
+    pid_t owner;            /* the process that made it: a forked copy does nothing */
+    uint32_t forks;         /* fork_count when it was made: the same at a fraction of the cost */
+    pid_t template_pid;     /* 0: gone */
+    int template_fd;        /* -1: gone */
+    int template_end;       /* the template's side */
+    int shared_fd, ring_fd; /* of `shared` and `ring_memory`, for spawned workers; -1: none */
     bool started, closed;
     bool end_due;    /* a finalizer asked for its end */
     bool delivering; /* in pool_deliver_scalar */
@@ -255,6 +257,7 @@ struct pool {
     bool seed_logged;
     struct buffer carried;   /* func and model, for workers that are no forks */
     struct threads *threads; /* see pool_threads.c */
+    struct spawn *spawn;     /* see pool_spawn.c */
     struct buffer encoding;  /* the task that is being encoded */
     struct buffer result;    /* in place: of the task that runs */
     struct pool *next;       /* all process pools of this process */
@@ -374,6 +377,11 @@ void pool_unmake(struct pool *pool);      /* every piece may be missing */
  * carried. */
 bool threads_start(struct pool *pool, lua_State *L);
 void threads_stop(struct pool *pool); /* waits for the tasks that run */
+
+/* --- pool_spawn.c: workers that are new processes --- */
+bool spawn_start(struct pool *pool, lua_State *L); /* as threads_start */
+bool spawn_worker(struct pool *pool, int place);   /* false: see pool->reason */
+void spawn_unmake(struct pool *pool);
 
 /* --- pool_start.c: template and workers --- */
 extern uint32_t fork_count; /* generations of forks between this process and the first */

@@ -104,6 +104,8 @@ static int pool_new(lua_State *L)
     *pool = (struct pool){.options = options,
                           .template_fd = -1,
                           .template_end = -1,
+                          .shared_fd = -1,
+                          .ring_fd = -1,
                           .bell_fd = -1,
                           .owner = getpid(),
                           .in_place = options.jobs == 1,
@@ -185,8 +187,11 @@ void pool_end(lua_State *L, struct pool *pool, int index)
         return;
     buffer_free(&pool->encoding);
     buffer_free(&pool->result);
-    if (pool->closed) {
+    if (pool->closed || !pool->started) { /* or was never begun */
         buffer_free(&pool->carried);
+        spawn_unmake(pool);
+    }
+    if (pool->closed) {
         return;
     }
     pool->closed = true;

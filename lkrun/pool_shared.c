@@ -65,6 +65,8 @@ static bool make_worker(struct pool *pool, int place)
 bool pool_make_shared(struct pool *pool)
 {
     bool threads = pool->options.kind == WORKERS_THREADS;
+    bool spawned = pool->options.kind == WORKERS_SPAWN;
+    pool->shared_fd = pool->ring_fd = -1;
     int jobs = pool->options.jobs;
     const char *error;
     if (!region_open(&error)) {
@@ -84,20 +86,25 @@ bool pool_make_shared(struct pool *pool)
             worker->output_end[1] = -1;
     }
     pool->shared_size = sizeof *pool->shared + (size_t)jobs * sizeof(struct worker_shared);
-    pool->shared =
-        mmap(NULL, pool->shared_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (spawned) {
+        pool->shared_fd = memfd_create("lkrun-pool", MFD_CLOEXEC);
+        if (pool->shared_fd < 0 || ftruncate(pool->shared_fd, (off_t)pool->shared_size) < 0)
+            return pool_fail(pool, "memfd_create");
+    }
+    pool->shared = mmap(NULL, pool->shared_size, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | (spawned ? 0 : MAP_ANONYMOUS), pool->shared_fd, 0);
     if (pool->shared == MAP_FAILED) {
         pool->shared = NULL;
         return pool_fail(pool, "mmap");
     }
-    pool->ring_memory = ring_memory_map(jobs * 2, RING_SIZE);
+    pool->ring_memory = ring_memory_map(jobs * 2, RING_SIZE, spawned ? &pool->ring_fd : NULL);
     if (!pool->ring_memory)
         return pool_fail(pool, "memfd_create");
     pool->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (pool->bell_fd < 0)
         return pool_fail(pool, "eventfd");
     int ends[2] = {-1, -1};
-    if (!threads && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+    if (!threads && !spawned && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return pool_fail(pool, "socketpair");
     pool->template_fd = ends[0];
     pool->template_end = ends[1];
@@ -146,12 +153,14 @@ void pool_unmake(struct pool *pool)
         ring_memory_unmap(pool->ring_memory, pool->options.jobs * 2, RING_SIZE);
     pool->shared = NULL;
     pool->ring_memory = NULL;
-    int *const descriptors[] = {&pool->bell_fd, &pool->template_fd, &pool->template_end};
+    int *const descriptors[] = {&pool->bell_fd, &pool->template_fd, &pool->template_end,
+                                &pool->shared_fd, &pool->ring_fd};
     for (size_t k = 0; k < sizeof descriptors / sizeof *descriptors; k++) {
         if (*descriptors[k] >= 0)
             close(*descriptors[k]);
         *descriptors[k] = -1;
     }
+    spawn_unmake(pool);
     if (pool->generation)
         region_end_generation(pool->generation);
     pool->generation = 0;

@@ -39,12 +39,15 @@ bool pool_start(struct pool *pool, lua_State *L)
     pool->owner = getpid();
     if (pool->options.kind == WORKERS_THREADS)
         return threads_start(pool, L);
+    pool->shared_fd = pool->ring_fd = -1;
     if (syscall(SYS_gettid) != getpid()) {
         snprintf(pool->reason, sizeof pool->reason,
                  "workers cannot start from this thread; processes are made on the main thread "
                  "alone (workers = \"threads\" works everywhere)");
         return false;
     }
+    if (pool->options.kind == WORKERS_SPAWN)
+        return spawn_start(pool, L);
     if (!pool_make_shared(pool)) {
         pool_unmake(pool);
         return false;
@@ -161,6 +164,11 @@ void pool_empty_place(struct pool *pool, struct worker *worker)
 void pool_replace(struct pool *pool, struct worker *worker)
 {
     pool_empty_place(pool, worker);
+    if (pool->spawn) {
+        if (!spawn_worker(pool, (int)(worker - pool->workers)))
+            pool_lose(pool, worker);
+        return;
+    }
     if (request_worker(pool, (int)(worker - pool->workers)))
         worker->starting = true;
     else
@@ -240,7 +248,9 @@ void pool_stop(struct pool *pool, lua_State *L)
             *at = pool->next;
             break;
         }
-    for (int i = 0; i < pool->options.jobs; i++) {
+    for (int i = 0; i < pool->options.jobs && pool->workers; i++) {
+        if (!pool->workers[i].shared)
+            continue;
         atomic_store(&pool->workers[i].shared->stop, 2);
         doorbell_ring(&pool->workers[i].shared->bell, pool->workers[i].bell_fd);
     }
@@ -265,5 +275,6 @@ void pool_stop(struct pool *pool, lua_State *L)
         pool_flush_output(&pool->workers[i]);
     }
     pool_unmake(pool);
-    collector_release(L);
+    if (pool->options.kind == WORKERS_PROCESSES)
+        collector_release(L);
 }

@@ -143,6 +143,22 @@ bool region_open(const char **error)
     return opened;
 }
 
+int region_descriptor(size_t *size)
+{
+    *size = own.size;
+    return own.fd;
+}
+
+bool region_attach(int descriptor, size_t size)
+{
+    char *base =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
+    if (base == MAP_FAILED)
+        return false;
+    own = (struct region){.base = base, .size = size, .fd = descriptor, .waiting = NONE};
+    return true;
+}
+
 static int bin_of(uint32_t pages)
 {
     return 31 - __builtin_clz(pages);
@@ -477,7 +493,7 @@ void region_enter_worker(void)
     inherited = own;
     own = (struct region){0};
     live_count = 0;
-    if (inherited.base)
+    if (inherited.spans)
         protect_inherited();
 }
 

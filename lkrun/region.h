@@ -28,6 +28,11 @@ bool region_owns(const void *address); /* … of this process alone */
 /* Makes this process's region now, so that workers forked from here on see what is put there
  * later. False with *error set. */
 bool region_open(const char **error);
+/* For a process that is no fork: the descriptor behind this process's region, which stays ours, and
+ * its size; and over there a mapping of it, which region_enter_worker then makes the inherited one.
+ */
+int region_descriptor(size_t *size);
+bool region_attach(int descriptor, size_t size);
 /* A handle names a segment to a process that inherited the region it lies in. */
 uint64_t region_handle(const void *segment);
 /* The segment under this handle, in this process's own region or in the one inherited last; NULL

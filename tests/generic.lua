@@ -8,6 +8,9 @@ return function(kind, specs, scope)
     if options ~= nil and type(options) ~= "table" then return options end
     local copy = { workers = kind }
     for name, value in pairs(options or {}) do copy[name] = value end
+    if kind == "threads" and (copy.retries or copy.timeout or copy.memory_limit) then
+      copy.workers = nil -- what threads refuse is about processes
+    end
     return copy
   end
   lk.invoker = function(model, func, options) return invoker(model, func, with_kind(options)) end

@@ -42,7 +42,7 @@ local Invoker = core.class.__index
 ---@field memory_limit? integer bytes of its own a worker may hold
 ---@field writable? lkrun.Tensor[] tensors that workers may write; all others are read-only there
 ---@field seed? integer root seed of the tasks' random streams; nil: drawn once from the system
----@field workers? "processes"|"threads" forked processes, or threads of this one
+---@field workers? "processes"|"threads"|"spawn" forked processes, threads, or new processes
 ---@field worker? table configuration inside workers: threads, backend_threads, child_threads
 
 local function fail(where, ...)
@@ -103,7 +103,7 @@ local checks = {
   memory_limit = integer_from(1 << 20, math.maxinteger, "expected bytes, 1048576 (1 MiB) or more"),
   writable = is_table,
   seed = integer_from(math.mininteger, math.maxinteger, "expected an integer"),
-  workers = one_of("processes", "threads"),
+  workers = one_of("processes", "threads", "spawn"),
   worker = is_table,
   progress = function(value)
     if type(value) == "boolean" or type(value) == "userdata" then return value end

@@ -34,7 +34,7 @@ static uint32_t next_random(uint32_t *state)
 static void open_line(void)
 {
     line = mmap(NULL, sizeof *line, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    memory = ring_memory_map(1, SIZE);
+    memory = ring_memory_map(1, SIZE, NULL);
     reader_descriptor = eventfd(0, EFD_CLOEXEC);
     writer_descriptor = eventfd(0, EFD_CLOEXEC);
     if (line == MAP_FAILED || !memory || reader_descriptor < 0 || writer_descriptor < 0)
@@ -97,7 +97,7 @@ static size_t length_of(uint64_t index)
 
 static void test_memory(void)
 {
-    char *rings = ring_memory_map(3, SIZE);
+    char *rings = ring_memory_map(3, SIZE, NULL);
     bool seen_twice = true, apart = true;
     for (int i = 0; i < 3; i++) {
         struct ring_shared shared = {0};
