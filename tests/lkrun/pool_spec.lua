@@ -18,6 +18,7 @@ local function assert_leaves_nothing(body)
   collectgarbage()
   assert.same({}, processes.children(own))
   assert.equal(before, processes.count_descriptors())
+  assert.same({}, processes.mappings("self", "memfd:lkrun-rings"))
 end
 
 describe("a pool that ends", function()
@@ -107,6 +108,35 @@ describe("a pool that ends", function()
       end
       assert.equal(7, count)
     end
+  end)
+end)
+
+describe("many pools", function()
+  it("beside each other do their work and end in any order", function()
+    assert_leaves_nothing(function()
+      local invokers, order = {}, {}
+      for i = 1, 16 do
+        invokers[i] = lk.invoker({ factor = i }, function(model, task) return model.factor * task end, { n_jobs = 2 })
+        order[i] = i * 7 % 17
+      end
+      for _, i in ipairs(order) do
+        for k = 1, 16 do
+          if invokers[k] then assert.equal(3 * k, (invokers[k]:submit(3):get())) end
+        end
+        assert.same({ n = 2, errors = {}, i, 2 * i }, invokers[i]:collect { 1, 2 })
+        invokers[i]:shutdown()
+        invokers[i] = nil
+      end
+    end)
+  end)
+
+  it("one after the other take nothing more each time", function()
+    assert_leaves_nothing(function()
+      for i = 1, 60 do
+        local inv <close> = lk.invoker(nil, double, { n_jobs = 2 })
+        assert.equal(2 * i, inv:collect { i }[1])
+      end
+    end)
   end)
 end)
 

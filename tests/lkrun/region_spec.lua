@@ -58,6 +58,33 @@ for _, n_jobs in ipairs { 1, 2, 4 } do
   end)
 end
 
+describe("an invoker in a worker", function()
+  it("shares the model, tasks and results with workers of its own", function()
+    local model, sums = lk.tensor.ones { 20000 }, lk.tensor.zeros { 4 }
+    local inv <close> = lk.invoker(model, function(m, task)
+      local between = lk.tensor.full({ 20000 }, 10)
+      local inner <close> = lk.invoker(between, function(n, number)
+        sums:set(number, m:sum() + n:sum() + task:sum() + number)
+        local refused = not pcall(m.set, m, 1, 0) and not pcall(n.set, n, 1, 0) and not pcall(task.set, task, 1, 0)
+        return lk.tensor.full({ 30000 }, number), refused
+      end, { n_jobs = 2 })
+      local tensors, all_refused = {}, true
+      for i, tensor, refused in inner:map { 1, 2, 3, 4 } do
+        tensors[i] = tensor
+        all_refused = all_refused and refused
+      end
+      task:set(1, 0)
+      return tensors, all_refused
+    end, { n_jobs = 2, writable = { sums } })
+    for _, tensors, refused in inv:map { lk.tensor.full({ 20000 }, 100), lk.tensor.full({ 20000 }, 100) } do
+      assert.is_true(refused)
+      for i = 1, 4 do assert.equal(30000 * i, tensors[i]:sum()) end
+    end
+    for i = 1, 4 do assert.equal(111 * 20000 + i, sums:get(i)) end
+    assert.equal(20000, model:sum())
+  end)
+end)
+
 describe("tensors that nobody holds", function()
   it("are collected before they fill the region, whatever the heap was before", function()
     local ways = {
