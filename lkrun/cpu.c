@@ -7,10 +7,7 @@
  * relative to the process's cgroup namespace. The part above the mounted one cannot be seen. */
 #include "cpu.h"
 
-#include <dlfcn.h>
-#include <hwloc.h>
 #include <limits.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "topology.h"
 #include "util.h"
 
 /* ---- The affinity mask ---- */
@@ -299,66 +297,18 @@ int cpu_count(void)
 
 /* ---- The topology ---- */
 
-#define HWLOC_LIBRARY "libhwloc.so.15"
-
-static struct {
-    int (*init)(hwloc_topology_t *);
-    int (*load)(hwloc_topology_t);
-    void (*destroy)(hwloc_topology_t);
-    int (*get_type_depth)(hwloc_topology_t, hwloc_obj_type_t);
-    unsigned (*get_nbobjs_by_depth)(hwloc_topology_t, int);
-} hwloc;
-
-static pthread_once_t hwloc_once = PTHREAD_ONCE_INIT;
-static const char *hwloc_problem; /* why it cannot be used; NULL: it can */
-
-static void load_hwloc(void)
-{
-    static char problem[256];
-    const struct {
-        const char *symbol;
-        void *entry;
-    } entries[] = {
-        {"hwloc_topology_init", &hwloc.init},
-        {"hwloc_topology_load", &hwloc.load},
-        {"hwloc_topology_destroy", &hwloc.destroy},
-        {"hwloc_get_type_depth", &hwloc.get_type_depth},
-        {"hwloc_get_nbobjs_by_depth", &hwloc.get_nbobjs_by_depth},
-    };
-    void *handle = dlopen(HWLOC_LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    bool found = handle;
-    for (size_t i = 0; found && i < sizeof entries / sizeof *entries; i++) {
-        void *symbol = dlsym(handle, entries[i].symbol);
-        memcpy(entries[i].entry, &symbol, sizeof symbol);
-        found = symbol;
-    }
-    if (!found) {
-        const char *why = dlerror();
-        snprintf(problem, sizeof problem, "%s", why ? why : HWLOC_LIBRARY);
-        hwloc_problem = problem;
-    }
-}
-
-/* Objects of this kind, 0 where the topology has none (a virtual machine may show no packages). */
 static void set_count(lua_State *L, const char *name, hwloc_topology_t topology,
                       hwloc_obj_type_t type)
 {
-    int depth = hwloc.get_type_depth(topology, type);
-    unsigned count = depth == HWLOC_TYPE_DEPTH_UNKNOWN || depth == HWLOC_TYPE_DEPTH_MULTIPLE
-                         ? 0
-                         : hwloc.get_nbobjs_by_depth(topology, depth);
-    lua_pushinteger(L, count);
+    lua_pushinteger(L, topology_count(topology, type));
     lua_setfield(L, -2, name);
 }
 
 int cpu_topology(lua_State *L)
 {
-    pthread_once(&hwloc_once, load_hwloc);
-    if (hwloc_problem)
-        return raise_error(
-            L, "hwloc",
-            "the library could not be loaded (%s); install the Debian package libhwloc15",
-            hwloc_problem);
+    const char *problem;
+    if (!topology_library(&problem))
+        return raise_error(L, "hwloc", "%s", problem);
     lua_createtable(L, 0, 4);
     for (int i = 0; i < 4;
          i++) { /* room for the fields: nothing below raises while hwloc holds memory */
@@ -366,20 +316,14 @@ int cpu_topology(lua_State *L)
         lua_pushinteger(L, 0);
         lua_setfield(L, -2, names[i]);
     }
-    hwloc_topology_t topology;
-    if (hwloc.init(&topology) != 0)
-        return raise_error(L, "hwloc", "no topology could be made; check the memory left");
-    if (hwloc.load(topology) != 0) {
-        hwloc.destroy(topology);
-        return raise_error(L, "hwloc",
-                           "the topology of this machine could not be read; "
-                           "check HWLOC_SYNTHETIC, HWLOC_XMLFILE if they are set");
-    }
+    hwloc_topology_t topology = topology_open(&problem);
+    if (!topology)
+        return raise_error(L, "hwloc", "%s", problem);
     set_count(L, "packages", topology, HWLOC_OBJ_PACKAGE);
     set_count(L, "cores", topology, HWLOC_OBJ_CORE);
     set_count(L, "cpus", topology, HWLOC_OBJ_PU);
     set_count(L, "numa_nodes", topology, HWLOC_OBJ_NUMANODE);
-    hwloc.destroy(topology);
+    topology_library(&problem)->destroy(topology);
     return 1;
 }
 

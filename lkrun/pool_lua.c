@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <lauxlib.h>
 
+#include "bind.h"
 #include "progress.h"
 #include "random.h"
 #include "region.h"
@@ -99,6 +100,7 @@ static void mark_writable(lua_State *L, int index, bool threads)
 static int pool_new(lua_State *L)
 {
     pool_refuse_finalizer(L);
+    bind_check_environment(L);
     struct pool_options options = read_options(L, 3);
     struct pool *pool = lua_newuserdatauv(L, sizeof *pool, POOL_VALUES);
     *pool = (struct pool){.options = options,

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "bind.h"
 #include "collector.h"
 #include "region.h"
 #include "signals.h"
@@ -48,7 +49,9 @@ bool pool_start(struct pool *pool, lua_State *L)
     }
     if (pool->options.kind == WORKERS_SPAWN)
         return spawn_start(pool, L);
-    if (!pool_make_shared(pool)) {
+    if (!bind_prepare(pool->options.jobs, pool->options.worker.value[KNOB_BACKEND_THREADS],
+                      pool->reason, sizeof pool->reason) ||
+        !pool_make_shared(pool)) {
         pool_unmake(pool);
         return false;
     }
@@ -62,6 +65,7 @@ bool pool_start(struct pool *pool, lua_State *L)
     if (pool->generation)
         region_fork_unlock();
     backend_fork_unlock();
+    bind_forget();
     if (!forked) {
         errno = reason;
         pool_fail(pool, "fork");

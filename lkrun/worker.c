@@ -22,6 +22,7 @@
 #include <x86intrin.h>
 #endif
 
+#include "bind.h"
 #include "collector.h"
 #include "log.h"
 #include "progress.h"
@@ -404,6 +405,7 @@ _Noreturn void worker_main(struct pool *pool, lua_State *L, int place)
         _exit(EXIT_FAILURE);
     own_site = site;
     pthread_atfork(NULL, NULL, on_fork);
+    bind_enter_worker(place);
     region_enter_worker();
     segments_enter_worker();
     collector_enter_worker(L, pool->options.memory_limit);

@@ -1,0 +1,34 @@
+/* hwloc, loaded on first use: what cpu.c and bind.c ask it. */
+#ifndef LKRUN_TOPOLOGY_H
+#define LKRUN_TOPOLOGY_H
+
+#include <hwloc.h>
+
+struct topology_library {
+    int (*init)(hwloc_topology_t *);
+    int (*load)(hwloc_topology_t);
+    void (*destroy)(hwloc_topology_t);
+    int (*is_thissystem)(hwloc_topology_t);
+    int (*restrict_to)(hwloc_topology_t, hwloc_const_cpuset_t, unsigned long);
+    int (*get_cpubind)(hwloc_topology_t, hwloc_cpuset_t, int);
+    int (*get_type_depth)(hwloc_topology_t, hwloc_obj_type_t);
+    unsigned (*get_nbobjs_by_depth)(hwloc_topology_t, int);
+    hwloc_obj_t (*get_obj_by_depth)(hwloc_topology_t, int, unsigned);
+    hwloc_bitmap_t (*bitmap_alloc)(void);
+    void (*bitmap_free)(hwloc_bitmap_t);
+    int (*bitmap_next)(hwloc_const_bitmap_t, int);
+    int (*bitmap_intersects)(hwloc_const_bitmap_t, hwloc_const_bitmap_t);
+};
+
+/* NULL, with *problem set, when the library can't be used. */
+const struct topology_library *topology_library(const char **problem);
+
+/* The topology of this machine, or of the one that HWLOC_SYNTHETIC or HWLOC_XMLFILE describes; NULL
+ * with *problem set. The caller destroys it. */
+hwloc_topology_t topology_open(const char **problem);
+
+/* Objects of this kind; 0 where the topology has none. */
+unsigned topology_count(hwloc_topology_t topology, hwloc_obj_type_t type);
+hwloc_obj_t topology_object(hwloc_topology_t topology, hwloc_obj_type_t type, unsigned index);
+
+#endif
