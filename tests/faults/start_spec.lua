@@ -258,6 +258,6 @@ describe("an invoker made in another thread", function()
       local inv <close> = lk.invoker({}, double, { n_jobs = 2 })
       check(inv)]]
     assert.equal("true\tfalse\tlkrun: lk.invoker: workers cannot start from this thread; " ..
-      "process pools are made on the main thread\ntrue\n", out)
+      "processes are made on the main thread alone (workers = \"threads\" works everywhere)\ntrue\n", out)
   end))
 end)
