@@ -11,7 +11,7 @@
  *   allocates later for it.
  * - The memfd has no name and is mapped nowhere else, so the kernel frees it with the last process.
  */
-#include "region.h"
+#include "region_layout.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,35 +22,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define PAGE 4096u
-#define NONE UINT32_MAX
-#define BINS 32
 /* Freed pages are kept, because touching fresh ones costs a fault each; beyond this much they go.
  */
 #define KEEP_BYTES ((size_t)256 << 20)
-
-enum span_state { SPAN_FREE = 1, SPAN_USED, SPAN_WAITING };
-
-struct span {
-    uint32_t pages;      /* length; on the last page of a span too */
-    uint32_t next, prev; /* in its bin, or in the list of waiting spans */
-    uint32_t born;       /* generations begun before it was allocated */
-    uint32_t freed;      /* the same when it was freed, while waiting */
-    uint8_t state;       /* on the last page too */
-    bool dirty;          /* free: may hold other bytes than 0 */
-    bool writable;       /* used: workers may write it */
-};
-
-struct region {
-    char *base;
-    size_t size;
-    int fd;
-    uint32_t pages, top;
-    struct span *spans; /* [pages], of address space; touched where used */
-    uint32_t bin[BINS];
-    uint32_t waiting;
-    size_t used_pages, idle_pages, kept_pages;
-};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct region own;
@@ -62,77 +36,9 @@ static uint32_t *live_generations; /* [live_capacity], ascending */
 static int live_count, live_capacity;
 static _Thread_local char message[200];
 
-static bool parse_size(const char *text, size_t *bytes)
-{
-    char *end;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (errno || *end || end == text || *text == '-' || value < 1 << 20)
-        return false;
-    *bytes = (size_t)value / PAGE * PAGE;
-    return true;
-}
-
-static bool map_region(struct region *region, size_t size)
-{
-    if (ftruncate(region->fd, (off_t)size) < 0)
-        return false;
-    char *base =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, region->fd, 0);
-    if (base == MAP_FAILED)
-        return false;
-    size_t pages = size / PAGE;
-    struct span *spans = mmap(NULL, pages * sizeof *spans, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (spans == MAP_FAILED) {
-        munmap(base, size);
-        return false;
-    }
-    region->base = base;
-    region->size = size;
-    region->pages = (uint32_t)pages;
-    region->spans = spans;
-    return true;
-}
-
 static bool open_locked(const char **error)
 {
-    if (own.base)
-        return true;
-    const char *setting = getenv("LK_REGION_SIZE");
-    bool asked = setting && *setting;
-    size_t size = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
-    if (asked && !parse_size(setting, &size)) {
-        snprintf(message, sizeof message,
-                 "LK_REGION_SIZE is '%.40s'; expected a number of bytes, at least 1048576",
-                 setting);
-        *error = message;
-        return false;
-    }
-    struct region region = {.waiting = NONE};
-    region.fd = memfd_create("lkrun", MFD_CLOEXEC);
-    if (region.fd < 0) {
-        snprintf(message, sizeof message, "no shared memory: memfd_create: %s", strerror(errno));
-        *error = message;
-        return false;
-    }
-    size &= ~(size_t)(PAGE - 1);
-    /* Under a limit on address space less of it will do; what the user asked for will not shrink.
-     */
-    while (!map_region(&region, size)) {
-        if (asked || size < (64 << 20)) {
-            snprintf(message, sizeof message, "no shared memory: mapping %zu bytes: %s", size,
-                     strerror(errno));
-            close(region.fd);
-            *error = message;
-            return false;
-        }
-        size = size / 2 / PAGE * PAGE;
-    }
-    for (int i = 0; i < BINS; i++)
-        region.bin[i] = NONE;
-    own = region;
-    return true;
+    return own.base || region_make(&own, error);
 }
 
 bool region_open(const char **error)
