@@ -86,7 +86,7 @@ int signal_pending(void)
 
 int signal_received(void)
 {
-    return received;
+    return is_thread_worker ? ending : received;
 }
 
 int signal_descriptor(void)

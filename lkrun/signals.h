@@ -39,7 +39,8 @@ void signal_end_thread(pthread_t thread);
 
 /* For the executable. */
 void signals_install(lua_State *L); /* once, from the main thread, with the main Lua thread */
-int signal_received(void);          /* 0, or the last that arrived, raised or not */
+int signal_received(void);          /* 0, or the last that arrived, raised or not; in a worker that
+                                     * is a thread, whether it is to end */
 void signals_rearm(void);           /* the prompt is ready again: a SIGINT that came is forgotten */
 
 #endif

@@ -8,7 +8,7 @@ return function(kind, specs, scope)
     if options ~= nil and type(options) ~= "table" then return options end
     local copy = { workers = kind }
     for name, value in pairs(options or {}) do copy[name] = value end
-    if kind == "threads" and (copy.retries or copy.timeout or copy.memory_limit) then
+    if kind == "threads" and not (options or {}).workers and (copy.retries or copy.timeout or copy.memory_limit) then
       copy.workers = nil -- what threads refuse is about processes
     end
     return copy
