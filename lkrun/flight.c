@@ -1,5 +1,5 @@
 /* Queues of flights, and what a flight owns. */
-#include "pool.h"
+#include "flight.h"
 
 #include <stdlib.h>
 

@@ -31,6 +31,7 @@
 #include "channel.h"
 #include "codec.h"
 #include "config.h"
+#include "flight.h"
 #include "random.h"
 #include "segment.h"
 #include "util.h"
@@ -108,26 +109,6 @@ static inline uint32_t claim_limit(uint64_t claim)
 {
     return (uint32_t)claim;
 }
-
-/* A task on its way: in a queue of the host, or at a worker until its result is in. */
-struct flight {
-    uint64_t index;  /* in its map from 1; of a future, its number */
-    uint64_t offset; /* where its frame starts in the worker's task ring */
-    char *bytes;     /* its payload while it is in a queue of the host; owned */
-    struct segment *segments;
-    uint32_t length; /* of the payload */
-    uint16_t kind;   /* enum task_kind */
-    uint8_t is_future;
-    uint8_t is_dropped; /* nobody waits for its result */
-    uint32_t attempts;  /* times a worker died of it */
-};
-
-/* Flights in order; a circular buffer that grows. */
-struct flight_queue {
-    struct flight *items;
-    uint32_t capacity; /* a power of two */
-    uint32_t first, count;
-};
 
 /* The host's view of one worker. */
 struct worker {
@@ -290,28 +271,6 @@ static inline bool worker_is_busy(const struct worker *worker)
 {
     return atomic_load_explicit(&worker->shared->busy_since, memory_order_relaxed) != 0;
 }
-
-/* --- flights --- */
-bool flights_grow(struct flight_queue *queue);                              /* false: no memory */
-bool flights_push(struct flight_queue *queue, const struct flight *flight); /* false: no memory */
-bool flights_push_front(struct flight_queue *queue,
-                        const struct flight *flight); /* false: no memory */
-struct flight flights_pop(struct flight_queue *queue);
-struct flight flights_pop_last(struct flight_queue *queue);
-static inline struct flight *flights_at(const struct flight_queue *queue, uint32_t i)
-{
-    return &queue->items[(queue->first + i) & (queue->capacity - 1)];
-}
-/* A new last flight, all zero; NULL: no memory. */
-static inline struct flight *flights_new(struct flight_queue *queue)
-{
-    if (queue->count == queue->capacity && !flights_grow(queue))
-        return NULL;
-    struct flight *flight = flights_at(queue, queue->count++);
-    *flight = (struct flight){0};
-    return flight;
-}
-void flight_discard(struct flight *flight); /* frees what it owns */
 
 /* --- pool.c: what runs where next --- */
 /* Encodes the value at `index` as a task called `root` and queues it behind the backlog, or on

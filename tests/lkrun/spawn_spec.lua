@@ -50,7 +50,7 @@ describe("spawned workers", function()
     model = nil -- luacheck: ignore model
     collectgarbage()
     collectgarbage()
-    local others = {}
+    local others = {} -- luacheck: ignore others
     for i = 1, 5 do others[i] = lk.tensor.zeros { 300000 } end
     assert.same({ n = 3, errors = {}, 300000, 300000, 300000 }, inv:collect { 1, 2, 3 })
   end)

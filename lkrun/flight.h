@@ -1,0 +1,51 @@
+/* Tasks on their way, in queues. */
+#ifndef LKRUN_FLIGHT_H
+#define LKRUN_FLIGHT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "segment.h"
+
+/* A task on its way: in a queue of the host, or at a worker until its result is in. */
+struct flight {
+    uint64_t index;  /* in its map from 1; of a future, its number */
+    uint64_t offset; /* where its frame starts in the worker's task ring */
+    char *bytes;     /* its payload while it is in a queue of the host; owned */
+    struct segment *segments;
+    uint32_t length; /* of the payload */
+    uint16_t kind;   /* enum task_kind */
+    uint8_t is_future;
+    uint8_t is_dropped; /* nobody waits for its result */
+    uint32_t attempts;  /* times a worker died of it */
+};
+
+/* Flights in order; a circular buffer that grows. */
+struct flight_queue {
+    struct flight *items;
+    uint32_t capacity; /* a power of two */
+    uint32_t first, count;
+};
+
+bool flights_grow(struct flight_queue *queue);                              /* false: no memory */
+bool flights_push(struct flight_queue *queue, const struct flight *flight); /* false: no memory */
+bool flights_push_front(struct flight_queue *queue,
+                        const struct flight *flight); /* false: no memory */
+struct flight flights_pop(struct flight_queue *queue);
+struct flight flights_pop_last(struct flight_queue *queue);
+static inline struct flight *flights_at(const struct flight_queue *queue, uint32_t i)
+{
+    return &queue->items[(queue->first + i) & (queue->capacity - 1)];
+}
+/* A new last flight, all zero; NULL: no memory. */
+static inline struct flight *flights_new(struct flight_queue *queue)
+{
+    if (queue->count == queue->capacity && !flights_grow(queue))
+        return NULL;
+    struct flight *flight = flights_at(queue, queue->count++);
+    *flight = (struct flight){0};
+    return flight;
+}
+void flight_discard(struct flight *flight); /* frees what it owns */
+
+#endif
