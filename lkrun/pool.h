@@ -208,7 +208,7 @@ struct pool {
     bool end_due;    /* a finalizer asked for its end */
     bool delivering; /* in pool_deliver_scalar */
     bool broken;     /* cannot go on, for this reason: */
-    char reason[240];
+    char reason[600];
     char *ring_memory;
     struct pool_shared *shared;
     size_t shared_size;

@@ -15,7 +15,7 @@ struct worker_thread {
     uint32_t write_epoch; /* above that of all it is given */
     char *path, *cpath;   /* of the host's package; owned by the host */
     sem_t *ready;         /* posted when it can take tasks, or can't */
-    char problem[400];    /* why it can't; "" otherwise */
+    char problem[500];    /* why it can't; "" otherwise */
     atomic_bool ended;    /* it touches nothing of the pool any more */
 };
 
