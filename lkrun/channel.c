@@ -45,7 +45,7 @@ char *ring_memory_map(int count, size_t size, int *kept)
     if (descriptor < 0)
         return NULL;
     char *memory = NULL;
-    if (ftruncate(descriptor, (off_t)((size_t)count * size)) == 0)
+    if (file_resize(descriptor, (size_t)count * size))
         memory = ring_memory_attach(descriptor, count, size);
     int reason = errno;
     if (kept && memory)

@@ -160,7 +160,9 @@ static void wait_done(lua_State *L, struct pool *pool, struct future *future, do
         pool->urgent = false;
         if (future->state != FUTURE_PENDING)
             return;
-        signal_raise_if_pending(L);
+        signal_raise_if_pending(L); /* may run a hook */
+        if (future->state != FUTURE_PENDING)
+            return;
         if (pool->broken)
             raise_error(L, "future:get", "%s", pool->reason);
         int limit = -1;

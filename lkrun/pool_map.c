@@ -318,7 +318,9 @@ static int continue_step(lua_State *L, int status, lua_KContext context)
             return deliver(L, pool, map, &outcome);
         if (map->exhausted && map->delivered == map->pulled)
             return map->failed ? raise_map(L, map) : finish_map(L, map, lua_upvalueindex(STEP_MAP));
-        signal_raise_if_pending(L);
+        signal_raise_if_pending(L); /* may run a hook */
+        if (!map->pool)
+            continue;
         if (pool->broken)
             return raise_broken(L, pool, map);
         if (noted)

@@ -88,7 +88,7 @@ bool pool_make_shared(struct pool *pool)
     pool->shared_size = sizeof *pool->shared + (size_t)jobs * sizeof(struct worker_shared);
     if (spawned) {
         pool->shared_fd = memfd_create("lkrun-pool", MFD_CLOEXEC);
-        if (pool->shared_fd < 0 || ftruncate(pool->shared_fd, (off_t)pool->shared_size) < 0)
+        if (pool->shared_fd < 0 || !file_resize(pool->shared_fd, pool->shared_size))
             return pool_fail(pool, "memfd_create");
     }
     pool->shared = mmap(NULL, pool->shared_size, PROT_READ | PROT_WRITE,

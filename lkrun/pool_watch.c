@@ -238,6 +238,9 @@ static int sleep_limit(struct pool *pool, int timeout, bool short_sleep)
     int tick = pool_limits_tick(pool);
     if (tick >= 0 && (limit < 0 || limit > tick))
         limit = tick;
+    /* Another host's handler may have run just before the poll, which it did not end. */
+    if (signal_descriptor() < 0 && (limit < 0 || limit > 200))
+        limit = 200;
     return timeout >= 0 && (limit < 0 || timeout < limit) ? timeout : limit;
 }
 

@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "util.h"
+
 static _Thread_local char message[200];
 
 static bool parse_size(const char *text, size_t *bytes)
@@ -24,7 +26,7 @@ static bool parse_size(const char *text, size_t *bytes)
 
 static bool map_region(struct region *region, size_t size)
 {
-    if (ftruncate(region->fd, (off_t)size) < 0)
+    if (!file_resize(region->fd, size))
         return false;
     char *base =
         mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, region->fd, 0);
@@ -67,8 +69,8 @@ bool region_make(struct region *made, const char **error)
      */
     while (!map_region(&region, size)) {
         if (asked || size < (64 << 20)) {
-            snprintf(message, sizeof message, "no shared memory: mapping %zu bytes: %s", size,
-                     strerror(errno));
+            snprintf(message, sizeof message, "no shared memory: mapping %zu bytes: %s%s", size,
+                     strerror(errno), errno == EFBIG ? "; raise the limit, ulimit -f" : "");
             close(region.fd);
             return false;
         }

@@ -18,7 +18,7 @@ int signal_pending(void);
 int signal_descriptor(void);
 /* Raises INTERRUPTED if one is pending, which it is no more then. A program that catches it may
  * clean up; the next signal ends the process at once. */
-void signal_raise_if_pending(lua_State *L);
+void signal_raise_if_pending(lua_State *L); /* in another host, its call hook has a turn */
 /* Whether an error with this message is such an interruption (coroutine.wrap puts positions before
  * it). Text that says the same without a signal is none. */
 bool signal_is_interruption(const char *message);

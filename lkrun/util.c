@@ -1,10 +1,13 @@
 #include "util.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 bool buffer_reserve(struct buffer *buffer, size_t more)
 {
@@ -56,6 +59,21 @@ void buffer_free(struct buffer *buffer)
 {
     free(buffer->data);
     *buffer = (struct buffer){0};
+}
+
+bool file_resize(int descriptor, size_t size)
+{
+    sigset_t signal, before;
+    sigemptyset(&signal);
+    sigaddset(&signal, SIGXFSZ);
+    pthread_sigmask(SIG_BLOCK, &signal, &before);
+    bool resized = ftruncate(descriptor, (off_t)size) == 0;
+    int reason = errno;
+    if (!resized && reason == EFBIG)
+        sigtimedwait(&signal, NULL, &(struct timespec){0});
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = reason;
+    return resized;
 }
 
 uint64_t clock_nanoseconds(void)

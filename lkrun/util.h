@@ -24,6 +24,10 @@ bool buffer_printf(struct buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void buffer_free(struct buffer *buffer);
 
+/* Makes an anonymous file so long. False with errno set; EFBIG where the limit on the size of files
+ * (ulimit -f) is lower: without its signal. */
+bool file_resize(int descriptor, size_t size);
+
 uint64_t clock_nanoseconds(void); /* CLOCK_MONOTONIC */
 double clock_seconds(void);       /* the same in seconds */
 
