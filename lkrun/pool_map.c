@@ -241,9 +241,12 @@ static void end_pull(lua_State *L, struct map *map, int status)
         lua_setiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_CONTROL);
     } else {
         map->failed = map->exhausted = true;
+        if (lua_type(L, -1) == LUA_TSTRING)
+            signal_rethrow(lua_tostring(L, -1));
         lua_setiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_ERROR);
         for (int i = 0; map->pool && i < map->pool->options.jobs; i++)
             pool_publish(&map->pool->workers[i]);
+        signal_raise_if_pending(L); /* an interruption does not wait for the results before it */
     }
 }
 
