@@ -32,5 +32,7 @@ void log_set_sink(void (*sink)(void *context, const struct log_record *record), 
 
 /* Bytes of whole lines to descriptor 1 or 2 of the program, between two drawings of the bar. */
 void output_write(int descriptor, const char *bytes, size_t length);
+/* 0, or the errno for which bytes to standard output were lost. */
+int output_lost(void);
 
 #endif

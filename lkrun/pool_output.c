@@ -9,6 +9,8 @@
 #include "log.h"
 
 #define LONGEST ((size_t)1 << 20)
+/* Bytes that a pipe of ours holds at most. */
+#define PIPE_ROOM ((size_t)1 << 16)
 
 static void pass_lines(struct buffer *line, int descriptor, const char *bytes, size_t length)
 {
@@ -33,16 +35,20 @@ void pool_pass_output(struct worker *worker, int which, const char *bytes, size_
     pass_lines(&worker->line[which], which + 1, bytes, length);
 }
 
+/* All that was there when it began, which a pipe's room bounds; who prints without end does not keep
+ * the host. */
 void pool_read_output(struct worker *worker)
 {
-    static char bytes[1 << 16]; /* only the main thread has workers with pipes */
-    for (int i = 0; i < 2 && worker->output_fd[i] >= 0; i++) {
-        ssize_t got;
-        while ((got = read(worker->output_fd[i], bytes, sizeof bytes)) > 0 ||
-               (got < 0 && errno == EINTR))
+    static char bytes[PIPE_ROOM]; /* only the main thread has workers with pipes */
+    for (int i = 0; i < 2 && worker->output_fd[i] >= 0; i++)
+        for (size_t total = 0; total < PIPE_ROOM;) {
+            ssize_t got = read(worker->output_fd[i], bytes, sizeof bytes);
+            if (got <= 0 && !(got < 0 && errno == EINTR))
+                break;
             if (got > 0)
                 pass_lines(&worker->line[i], i + 1, bytes, (size_t)got);
-    }
+            total += got > 0 ? (size_t)got : 0;
+        }
 }
 
 void pool_flush_output(struct worker *worker)

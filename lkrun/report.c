@@ -9,6 +9,7 @@
 
 #include <lauxlib.h>
 
+#include "log.h"
 #include "progress.h"
 #include "signals.h"
 
@@ -126,11 +127,12 @@ static void check_output(void)
         return;
     bool lost_before = ferror(stdout);
     errno = 0;
-    bool lost = fclose(stdout) != 0 || lost_before;
+    bool lost = fclose(stdout) != 0 || lost_before || output_lost();
+    int reason = errno ? errno : output_lost();
     if (!lost || signal_received())
         return;
     report_line("standard output: %s; some of the output is lost",
-                errno ? strerror(errno) : "a write failed");
+                reason ? strerror(reason) : "a write failed");
     _exit(STATUS_FAILED);
 }
 

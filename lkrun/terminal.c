@@ -140,9 +140,18 @@ bool terminal_output(int descriptor, const char *bytes, size_t length)
     return written;
 }
 
+static atomic_int lost; /* errno of the first write to standard output that failed */
+
 void output_write(int descriptor, const char *bytes, size_t length)
 {
-    terminal_output(descriptor, bytes, length);
+    int none = 0;
+    if (!terminal_output(descriptor, bytes, length) && descriptor == STDOUT_FILENO)
+        atomic_compare_exchange_strong(&lost, &none, errno ? errno : EIO);
+}
+
+int output_lost(void)
+{
+    return lost;
 }
 
 /* Not in a background job, nor while the terminal is held (Ctrl-S): a bar is not worth waiting for.
