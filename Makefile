@@ -22,7 +22,7 @@ PACKAGES := libc6-dev pkg-config liblua5.4-dev libjansson-dev libhwloc-dev \
             libopenblas0-pthread|libopenblas0-openmp|libopenblas0-serial \
             $(if $(shell command -v $(compiler)),,$(if $(filter cc,$(compiler)),gcc,$(compiler))) \
             $(if $(SAN),$(if $(findstring clang,$(CC)),libclang-rt-dev))
-TEST_PACKAGES := lua5.4 lua-busted libopenblas0-pthread libopenblas0-openmp procps tmux \
+TEST_PACKAGES := lua5.4 lua-busted locales libopenblas0-pthread libopenblas0-openmp procps tmux \
                  python3-venv python3-numpy
 LINT_PACKAGES := lua-check clang-format cppcheck
 FUZZ_PACKAGES := clang libclang-rt-dev

@@ -35,8 +35,8 @@ void pool_pass_output(struct worker *worker, int which, const char *bytes, size_
     pass_lines(&worker->line[which], which + 1, bytes, length);
 }
 
-/* All that was there when it began, which a pipe's room bounds; who prints without end does not keep
- * the host. */
+/* All that was there when it began, which a pipe's room bounds; who prints without end does not
+ * keep the host. */
 void pool_read_output(struct worker *worker)
 {
     static char bytes[PIPE_ROOM]; /* only the main thread has workers with pipes */
