@@ -52,7 +52,8 @@ describe("a program in a stock Lua", function()
           inv:shutdown()
         ]]):format(kind, wait))
       end
-      local result = program.shell(("LUA_CPATH='%s/lib/?.so;;' exec timeout -s KILL 100 lua5.4 %s"):format(folder, script))
+      local command = "LUA_CPATH='%s/lib/?.so;;' exec timeout -s KILL 100 lua5.4 %s"
+      local result = program.shell(command:format(folder, script))
       os.remove(script)
       assert.equal("", result.err)
       assert.equal("false\tinterrupted!\n", result.out)
