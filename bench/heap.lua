@@ -25,21 +25,13 @@ local function allocate(tables, i)
   return made[8][1] + #made
 end
 
-local function integers(n)
-  local i = 0
-  return function()
-    i = i + 1
-    if i <= n then return i end
-  end
-end
-
 -- How much more all processes hold at most than the host alone did, over the model.
 local function growth()
   collectgarbage()
   local alone = memory.pss()
   local inv <close> = lk.invoker(model, allocate, { n_jobs = 2 })
   local most, kept = 0, nil
-  for i, result in inv:map(integers(TASKS)) do
+  for i, result in inv:map(measure.integers(TASKS)) do
     kept = { result, tostring(i), kept and kept[1] } -- the host allocates
     if i % (TASKS // 10) == 0 then most = math.max(most, memory.pss()) end
   end

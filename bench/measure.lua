@@ -80,4 +80,13 @@ function measure.report(name, samples, goal)
   io.flush()
 end
 
+--- An iterator over 1 … n.
+function measure.integers(n)
+  local i = 0
+  return function()
+    i = i + 1
+    if i <= n then return i end
+  end
+end
+
 return measure

@@ -5,27 +5,19 @@ local measure = require "measure"
 
 local count = measure.option("NULL_TASKS", 1000000)
 
-local function integers(n)
-  local i = 0
-  return function()
-    i = i + 1
-    if i <= n then return i end
-  end
-end
-
 local inv <close> = lk.invoker(0, function(_, task) return task end, { n_jobs = 2 })
-for _ in inv:map(integers(1000)) do end -- the workers are there
+for _ in inv:map(measure.integers(1000)) do end -- the workers are there
 
 local function null()
   local start, sum = lk.clock(), 0
-  for _, result in inv:map(integers(count)) do sum = sum + result end
+  for _, result in inv:map(measure.integers(count)) do sum = sum + result end
   assert(sum == count * (count + 1) // 2)
   return lk.clock() - start
 end
 
 local function in_place()
   local start, sum = lk.clock(), 0
-  for result in integers(count) do sum = sum + result end
+  for result in measure.integers(count) do sum = sum + result end
   assert(sum == count * (count + 1) // 2)
   return lk.clock() - start
 end

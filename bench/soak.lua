@@ -8,14 +8,6 @@ local memory = require "memory"
 local count = measure.option("SOAK_TASKS", 10000000)
 local series <close> = os.getenv "SOAK_SERIES" and assert(io.open(os.getenv "SOAK_SERIES", "w")) or nil
 
-local function integers(n)
-  local i = 0
-  return function()
-    i = i + 1
-    if i <= n then return i end
-  end
-end
-
 local inv <close> = lk.invoker(0, function(_, task) return task end, { n_jobs = 2 })
 local start, sum = lk.clock(), 0
 local early, late
@@ -27,7 +19,7 @@ end
 
 if series then series:write "tasks,seconds,pss_mib,descriptors,zombies,processes\n" end
 local step = math.max(count // 100, 1)
-for i, result in inv:map(integers(count)) do
+for i, result in inv:map(measure.integers(count)) do
   sum = sum + result
   if i % step == 0 then
     late = look()
