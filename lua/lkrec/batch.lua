@@ -1,65 +1,153 @@
 --- Recommendations and scores for many users at once, in worker processes.
 ---
---- A model is a plain table of values and tensors. Its `kind` names the module that knows what to
---- do with it; users and items are indices, from 1.
+--- A model says how many users and items it knows, and either what its factors are, where a score
+--- is a product of two vectors, or how it scores. These functions are its own, or, where it is a
+--- plain table of values and tensors, those of the module that its `kind` names.
 local lk = require "lkrun"
 
 ---@class lkrec.batch
 local batch = {}
 
--- What may stand in a model's `kind`. A list, so that a model read from a file runs no other code.
+-- Modules that a model's `kind` loads. A list, so that a model read from a file runs no other code.
 local kinds = { ["lkrec.popularity"] = true, ["lkrec.als.implicit"] = true }
 
 local BLOCK_ELEMENTS = 1 << 19 -- scores that a worker holds at a time
-local NONE = -math.huge -- the score of what must not be recommended
+local BLOCK_PAIRS = 4096
+local NONE = -math.huge -- the score where nothing is recommended
+local NAN = 0 / 0 -- the score of what is unknown
 
----@alias lkrec.Model lkrec.popularity.Model|lkrec.als.implicit.Model
+---@class lkrec.Scorer # indices count from 1
+--- How many users and items the model knows.
+---@field size fun(model: lkrec.Model): integer, integer
+--- The factors of all users [users, k] and of all items [items, k], f32 or f64: a score is their product.
+---@field factors? fun(model: lkrec.Model): lkrun.Tensor, lkrun.Tensor
+--- Where there are no factors, the scores [#users, #items] of some users, for some items or all of
+--- them, as i64 tensors; nan or -inf where there is none.
+---@field scores? fun(model: lkrec.Model, users: lkrun.Tensor, items?: lkrun.Tensor): lkrun.Tensor
 
-local function module_of(model, where)
-  if type(model) ~= "table" or not kinds[model.kind] then
-    local found = type(model) == "table" and ("a model of kind '%s'"):format(model.kind) or type(model)
-    local known = {}
-    for kind in pairs(kinds) do known[#known + 1] = kind end
-    table.sort(known)
-    error(("lkrun: lkrec.batch.%s: %s; expected one of %s")
-      :format(where, found, table.concat(known, ", ")), 0)
-  end
-  return require(model.kind)
+---@alias lkrec.Model lkrec.Scorer|{kind: string}
+---@alias lkrec.Ids {user_ids: (integer|string)[], item_ids: (integer|string)[]} # index → id; lkrec.Ratings are such
+
+local function fail(where, ...)
+  error(("lkrun: lkrec.batch.%s: %s"):format(where, string.format(...)), 0)
 end
 
--- All users where none are named; otherwise those, checked.
-local function check_users(users, known, where)
-  if not users then
-    users = {}
-    for user = 1, known do users[user] = user end
-    return users
+-- Who has the model's functions.
+local function scorer_of(model, where)
+  if type(model) ~= "table" then fail(where, "the model is a %s; expected a table", type(model)) end
+  local kind = model.kind
+  local scorer = kind == nil and model or kinds[kind] and require(kind) or package.loaded[kind]
+  if type(scorer) ~= "table" or not scorer.size or not (scorer.factors or scorer.scores) then
+    local known = {}
+    for name in pairs(kinds) do known[#known + 1] = name end
+    table.sort(known)
+    fail(where, "a model of kind '%s'; expected one of %s, or a module that is loaded and has "
+      .. "the functions size, and factors or scores", kind, table.concat(known, ", "))
   end
-  for i, user in ipairs(users) do
-    if math.type(user) ~= "integer" or user < 1 or user > known then
-      error(("lkrun: lkrec.batch.%s: users[%d] is %s; expected an index in [1, %d]")
-        :format(where, i, user, known), 0)
+  return scorer
+end
+
+-- ---- Users and items ----
+
+-- What a caller asked for: the index of each, and of those that are known, which may be fewer.
+---@class lkrec.batch.Asked
+---@field indices lkrun.Tensor # [n], i64: 0 where an id is unknown
+---@field known lkrun.Tensor # the others
+---@field places? integer[] # where these are in `indices`; nil where all are known
+
+-- Raises for the first index that is out of range.
+local function check_range(list, known, where, what)
+  if lk.tensor.is(list) and #list > 0 and list:min() >= 1 and list:max() <= known then return end
+  for i = 1, #list do
+    local index = list[i]
+    if math.type(index) ~= "integer" or index < 1 or index > known then
+      fail(where, "%s[%d] is %s; expected an index in [1, %d]", what, i, tostring(index), known)
     end
   end
-  return users
 end
 
--- Blocks of users whose scores fit BLOCK_ELEMENTS: the same ones for every n_jobs.
-local function blocks_of(users, items)
-  local size = math.max(BLOCK_ELEMENTS // math.max(items, 1), 1)
-  return lk.WorkChunks(#users, size, -(-#users // size))
+local function ask_indices(list, known, where, what)
+  if list == nil then
+    list = lk.tensor.arange(1, known, "i64")
+  elseif type(list) == "table" and list.first then
+    list = lk.tensor.arange(list.first, list.last, "i64")
+  end
+  check_range(list, known, where, what)
+  local indices = lk.tensor.is(list) and list:to "i64" or lk.tensor.from(list, "i64")
+  return { indices = indices, known = indices }
 end
 
--- What the workers share. `candidates` are item indices, ascending; `positions` is the other way
--- round. Both are nil where every item is a candidate.
+-- By ids. One that nobody knows is no error in a batch, but the log tells of it.
+local function ask_ids(list, ids, where, what)
+  local index_of, indices, known, places = {}, {}, {}, {}
+  for index = 1, #ids do index_of[ids[index]] = index end
+  local first
+  for i = 1, #list do
+    local index = index_of[list[i]]
+    indices[i] = index or 0
+    if index then
+      known[#known + 1], places[#places + 1] = index, i
+    else
+      first = first or tostring(list[i])
+    end
+  end
+  if first then
+    lk.log.get "lkrec":warn("lkrec.batch.%s: %d of %d %s are unknown, the first is %s",
+      where, #list - #known, #list, what, first)
+  end
+  return {
+    indices = lk.tensor.from(indices, "i64"), known = lk.tensor.from(known, "i64"),
+    places = first and places,
+  }
+end
+
+-- What `list` says of the `known` users or items: indices, or ids where there are some; nil: all.
+local function ask(list, known, ids, where, what)
+  if ids and list ~= nil then return ask_ids(list, ids, where, what) end
+  return ask_indices(list, known, where, what)
+end
+
+-- The rows of those that are known at their places, and the others filled.
+local function spread(rows, asked, filling)
+  if not asked.places then return rows end
+  local shape = rows:size()
+  shape[1] = #asked.indices
+  return lk.tensor.full(shape, filling, rows.dtype):index_copy(asked.places, rows)
+end
+
+-- The candidates in ascending order without repetition.
+local function order_candidates(candidates, known, ids)
+  local sorted, distinct = ask(candidates, known, ids and ids.item_ids, "recommend", "candidates").known:sort(), {}
+  for i = 1, #sorted do
+    if sorted[i] ~= distinct[#distinct] then distinct[#distinct + 1] = sorted[i] end
+  end
+  return lk.tensor.from(distinct, "i64")
+end
+
+-- ---- Operations, in the workers ----
+
+-- What the workers share: what they read, and the tensors that they write, each its own rows.
 ---@class lkrec.batch.Shared
----@field model lkrec.Model # for the candidates only
----@field users integer[]
----@field n integer # items to recommend, at most as many as there are candidates
+---@field scorer lkrec.Scorer
+---@field model lkrec.Model
+---@field users lkrun.Tensor # [users], i64
+---@field user_factors? lkrun.Tensor
+---@field item_factors? lkrun.Tensor # of the items asked for
+---@field items? lkrun.Tensor # [items], i64, for predict one for each user; nil: all
 ---@field exclude? lkrun.Sparse
----@field candidates? lkrun.Tensor
----@field positions? table<integer, integer>
+---@field n? integer
+---@field best? lkrun.Tensor # [users, n], i64
+---@field scores lkrun.Tensor # [users, n], [users, items] or [users]
+---@field positions? table<integer, integer> # item → its place in `items`
 
--- The places, among the candidates, of what must not be recommended to a user.
+local function score_block(shared, users)
+  if shared.user_factors then
+    return shared.user_factors:index(users):mm(shared.item_factors:t())
+  end
+  return shared.scorer.scores(shared.model, users, shared.items)
+end
+
+-- The places, among the items asked for, of what must not be recommended to a user.
 local function excluded_places(shared, user)
   local items = shared.exclude:row(user)
   if not shared.positions then return items end
@@ -68,118 +156,150 @@ local function excluded_places(shared, user)
   return places
 end
 
--- The operation: the n best items of each user of a block, and their scores; both [users, n].
 local function recommend_block(shared, block)
-  local users = table.move(shared.users, block[1], block[2], 1, {})
-  local scores = require(shared.model.kind).scores(shared.model, users)
+  local first, count = block[1], block[2] - block[1] + 1
+  local users = shared.users:narrow(1, first, count)
+  local scores = score_block(shared, users)
   if shared.exclude then
-    for i, user in ipairs(users) do
-      scores:select(1, i):index_fill(excluded_places(shared, user), NONE)
+    for i = 1, count do
+      scores:select(1, i):index_fill(excluded_places(shared, users[i]), NONE)
     end
   end
   local best, items = scores:topk(shared.n)
-  if shared.candidates then
-    items = shared.candidates:index(items:view(#users * shared.n)):view(#users, shared.n)
+  if shared.items then
+    items = shared.items:index(items:view(count * shared.n)):view(count, shared.n)
   end
-  for i = 1, #users do
-    local place = shared.n -- what was excluded comes last, if it comes at all
-    while place >= 1 and best:get(i, place) == NONE do
+  for i = 1, count do
+    for place = shared.n, 1, -1 do -- what has no score comes last
+      local score = best:get(i, place)
+      if score > NONE then break end
       items:set(i, place, 0)
-      place = place - 1
+      best:set(i, place, NONE)
     end
   end
-  return items, best
+  shared.best:narrow(1, first, count):narrow(2, 1, shared.n):copy(items)
+  shared.scores:narrow(1, first, count):narrow(2, 1, shared.n):copy(best)
 end
 
--- Candidates in ascending order without repetition, as a tensor, and the place of each.
-local function order_candidates(candidates, known)
-  local sorted, positions = table.move(candidates, 1, #candidates, 1, {}), {}
-  table.sort(sorted)
-  local distinct = {}
-  for _, item in ipairs(sorted) do
-    if math.type(item) ~= "integer" or item < 1 or item > known then
-      error(("lkrun: lkrec.batch.recommend: candidate %s; expected an index in [1, %d]")
-        :format(item, known), 0)
-    end
-    if not positions[item] then
-      distinct[#distinct + 1] = item
-      positions[item] = #distinct
-    end
-  end
-  return lk.tensor.from(distinct, "i64"), positions
+local function score_rows(shared, block)
+  local first, count = block[1], block[2] - block[1] + 1
+  shared.scores:narrow(1, first, count):copy(score_block(shared, shared.users:narrow(1, first, count)))
 end
 
----@class lkrec.RecommendOptions
----@field n? integer # items to recommend to each user; default 10
----@field exclude? lkrun.Sparse # [users, items]: what not to recommend, as what they have already
----@field candidates? integer[] # items to choose from; default: all
----@field n_jobs? integer # worker processes; default: lk.proc_count(); 1: none
----@field progress? lkrun.Progress|boolean # counts users; true: a bar of its own
-
----@class lkrec.Recommendations
----@field users integer[] # user indices
----@field items lkrun.Tensor # [users, n], i64: the best first; 0 past the end of a short list
----@field scores lkrun.Tensor # [users, n], f32; -inf past the end
-
---- The n best items for each user: by score, those with equal scores by index. The users go in
---- blocks through the model in worker processes; the result is the same for every n_jobs.
----@param model lkrec.Model
----@param users? integer[] # user indices; default: all that the model knows
----@param options? lkrec.RecommendOptions
----@return lkrec.Recommendations
--- Raises for a model of an unknown kind, an index out of range, an `exclude` of another shape.
-function batch.recommend(model, users, options)
-  options = options or {}
-  local kind = module_of(model, "recommend")
-  local known_users, known_items = kind.size(model)
-  users = check_users(users, known_users, "recommend")
-  local n = options.n or 10
-  if math.type(n) ~= "integer" or n < 1 then
-    error(("lkrun: lkrec.batch.recommend: n is %s; expected an integer of at least 1"):format(n), 0)
+-- Pairs, those of one user together where they follow each other.
+local function predict_block(shared, block)
+  local first, count = block[1], block[2] - block[1] + 1
+  local users, items = shared.users:narrow(1, first, count), shared.items:narrow(1, first, count)
+  local scores = shared.scores:narrow(1, first, count)
+  if shared.user_factors then
+    scores:copy(shared.user_factors:index(users):mul(shared.item_factors:index(items)):sum(2))
+    return
   end
-  local exclude = options.exclude
-  if exclude and (exclude:size(1) ~= known_users or exclude:size(2) ~= known_items) then
-    error(("lkrun: lkrec.batch.recommend: exclude is [%d, %d]; expected [%d, %d], the model's users and items")
-      :format(exclude:size(1), exclude:size(2), known_users, known_items), 0)
+  local i = 1
+  while i <= count do
+    local last = i
+    while last < count and users[last + 1] == users[i] do last = last + 1 end
+    local run = last - i + 1
+    local row = shared.scorer.scores(shared.model, users:narrow(1, i, 1), items:narrow(1, i, run))
+    scores:narrow(1, i, run):copy(row:select(1, 1))
+    i = last + 1
   end
+end
 
-  local shared = { model = model, users = users, exclude = exclude }
-  local width = known_items
-  if options.candidates then
-    shared.candidates, shared.positions = order_candidates(options.candidates, known_items)
-    shared.model = kind.for_items(model, shared.candidates)
-    width = #shared.candidates
-  end
-  shared.n = math.min(n, width)
-
-  local result = {
-    users = users,
-    items = lk.tensor.zeros({ #users, n }, "i64"),
-    scores = lk.tensor.full({ #users, n }, NONE, "f32"),
-  }
-  if shared.n == 0 then return result end
+-- Applies an operation to all of `count` in blocks of `size`: the same ones for every n_jobs.
+local function run(operation, shared, count, size, options, what)
+  if count == 0 then return end
   local bar <close> = options.progress == true and lk.invoke_progress {
-    label = "recommend", total = #users, unit = "users",
+    label = what, total = count, unit = what == "predict" and "pairs" or "users",
   } or nil
   local progress = bar or options.progress
-  local blocks = blocks_of(users, width)
-  for i, items, scores in lk.map(shared, recommend_block, blocks, { n_jobs = options.n_jobs }) do
-    local first, last = table.unpack(blocks[i])
-    local function target(tensor)
-      return tensor:narrow(1, first, last - first + 1):narrow(2, 1, shared.n)
-    end
-    target(result.items):copy(items)
-    target(result.scores):copy(scores)
-    if progress then progress:update(last - first + 1) end
+  local blocks = lk.WorkChunks(count, size, -(-count // size))
+  local writable = { shared.scores, shared.best }
+  for i in lk.map(shared, operation, blocks, { n_jobs = options.n_jobs, writable = writable }) do
+    if progress then progress:update(blocks[i][2] - blocks[i][1] + 1) end
   end
-  return result
 end
 
---- Iterates over recommendations: user index, rank from 1, item index, score.
+-- What every operation shares.
+local function shared_of(scorer, model)
+  local shared = { scorer = scorer, model = model }
+  if scorer.factors then shared.user_factors, shared.item_factors = scorer.factors(model) end
+  return shared, shared.user_factors and shared.user_factors.dtype or "f32"
+end
+
+-- ---- The interface ----
+
+---@class lkrec.BatchOptions
+---@field ids? lkrec.Ids # users and items are given as ids of these
+---@field n_jobs? integer # worker processes; default: lk.proc_count(); 1: none
+---@field progress? lkrun.Progress|boolean # counts users, or pairs; true: a bar of its own
+
+---@class lkrec.RecommendOptions: lkrec.BatchOptions
+---@field n? integer # items to recommend to each user; default 10
+---@field exclude? lkrun.Sparse # [users, items]: what not to recommend, as what they have already
+---@field candidates? (integer|string)[]|lkrun.Tensor # items to choose from; default: all
+
+---@class lkrec.Recommendations
+---@field users lkrun.Tensor # [users], i64: user indices; 0: unknown
+---@field items lkrun.Tensor # [users, n], i64: item indices, the best first; 0 past the end of a short list
+---@field scores lkrun.Tensor # [users, n], f32 (f64 where the factors are): -inf past the end
+---@field ids? lkrec.Ids # as they were given
+
+local function check_exclude(exclude, users, items)
+  if not lk.sparse.is(exclude) then fail("recommend", "exclude is a %s; expected a sparse matrix", type(exclude)) end
+  if exclude:size(1) ~= users or exclude:size(2) ~= items then
+    fail("recommend", "exclude is [%d, %d]; expected [%d, %d], the model's users and items",
+      exclude:size(1), exclude:size(2), users, items)
+  end
+end
+
+--- The n best items for each user: by score, those with equal scores by index. What has no score
+--- (nan, -inf) is not recommended. The users go in blocks through the model in worker processes; the
+--- result is the same for every n_jobs.
+---@param model lkrec.Model
+---@param users? (integer|string)[]|lkrun.Tensor|{first: integer, last: integer} # default: all that the model knows
+---@param options? lkrec.RecommendOptions
+---@return lkrec.Recommendations
+-- Raises for a model without the functions, an index out of range, an `exclude` of another shape.
+function batch.recommend(model, users, options)
+  options = options or {}
+  local scorer = scorer_of(model, "recommend")
+  local known_users, known_items = scorer.size(model)
+  local ids, n, exclude = options.ids, options.n or 10, options.exclude
+  local asked = ask(users, known_users, ids and ids.user_ids, "recommend", "users")
+  if math.type(n) ~= "integer" or n < 1 then
+    fail("recommend", "n is %s; expected an integer of at least 1", tostring(n))
+  end
+  if exclude then check_exclude(exclude, known_users, known_items) end
+
+  local shared, dtype = shared_of(scorer, model)
+  shared.users, shared.exclude = asked.known, exclude
+  local width = known_items
+  if options.candidates then
+    shared.items, shared.positions = order_candidates(options.candidates, known_items, ids), {}
+    width = #shared.items
+    for place = 1, width do shared.positions[shared.items[place]] = place end
+    if shared.item_factors then shared.item_factors = shared.item_factors:index(shared.items) end
+  end
+  shared.n = math.min(n, width)
+  shared.best = lk.tensor.zeros({ #asked.known, n }, "i64")
+  shared.scores = lk.tensor.full({ #asked.known, n }, NONE, dtype)
+  if width > 0 then
+    run(recommend_block, shared, #asked.known, math.max(BLOCK_ELEMENTS // width, 1), options, "recommend")
+  end
+  return {
+    users = asked.indices, items = spread(shared.best, asked, 0), scores = spread(shared.scores, asked, NONE),
+    ids = ids,
+  }
+end
+
+--- Iterates over recommendations: user, rank from 1, item, score; the ids where they were given,
+--- else indices.
 ---@param recommendations lkrec.Recommendations
----@return fun(): integer?, integer?, integer?, number?
+---@return fun(): (integer|string)?, integer?, (integer|string)?, number?
 function batch.each(recommendations)
   local users, items, scores = recommendations.users, recommendations.items, recommendations.scores
+  local ids = recommendations.ids
   local row, rank, n = 1, 0, items:size(2)
   return function()
     rank = rank + 1
@@ -187,33 +307,71 @@ function batch.each(recommendations)
       row, rank = row + 1, 1
     end
     if row > #users then return nil end
-    return users[row], rank, items:get(row, rank), scores:get(row, rank)
+    local user, item = users[row], items:get(row, rank)
+    if ids then user, item = ids.user_ids[user], ids.item_ids[item] end
+    return user, rank, item, scores:get(row, rank)
   end
 end
 
---- The scores of all items for each user.
+--- The scores of all items, or some, for each user.
 ---@param model lkrec.Model
----@param users? integer[] # user indices; default: all
----@return lkrun.Tensor # [users, items], f32
--- Raises for a model of an unknown kind, an index out of range, no room for the result.
-function batch.score(model, users)
-  local kind = module_of(model, "score")
-  return kind.scores(model, check_users(users, (kind.size(model)), "score"))
+---@param users? (integer|string)[]|lkrun.Tensor|{first: integer, last: integer} # default: all
+---@param items? (integer|string)[]|lkrun.Tensor # default: all
+---@param options? lkrec.BatchOptions
+---@return lkrun.Tensor # [users, items], f32 (f64 where the factors are); nan for unknown users and items
+-- Raises for a model without the functions, an index out of range, no room for the result.
+function batch.score(model, users, items, options)
+  options = options or {}
+  local scorer = scorer_of(model, "score")
+  local known_users, known_items = scorer.size(model)
+  local ids = options.ids
+  local rows = ask(users, known_users, ids and ids.user_ids, "score", "users")
+  local columns = ask(items, known_items, ids and ids.item_ids, "score", "items")
+  local shared, dtype = shared_of(scorer, model)
+  local width = #columns.known
+  shared.users = rows.known
+  if items then
+    shared.items = columns.known
+    if shared.item_factors then shared.item_factors = shared.item_factors:index(columns.known) end
+  end
+  shared.scores = lk.tensor.zeros({ #rows.known, width }, dtype)
+  if width > 0 then
+    run(score_rows, shared, #rows.known, math.max(BLOCK_ELEMENTS // width, 1), options, "score")
+  end
+  local scores = spread(shared.scores, rows, NAN)
+  return columns.places and spread(scores:t(), columns, NAN):t() or scores
 end
 
 --- The score of each of some pairs of a user and an item.
 ---@param model lkrec.Model
----@param users integer[] # user index of each pair
----@param items integer[] # item index of each pair
----@return lkrun.Tensor # [pairs], f32
--- Raises for a model of an unknown kind, an index out of range, lists of different lengths.
-function batch.predict(model, users, items)
-  local kind = module_of(model, "predict")
+---@param users (integer|string)[]|lkrun.Tensor # the user of each pair
+---@param items (integer|string)[]|lkrun.Tensor # the item of each pair
+---@param options? lkrec.BatchOptions
+---@return lkrun.Tensor # [pairs], f32 (f64 where the factors are); nan where either is unknown
+-- Raises for a model without the functions, an index out of range, lists of different lengths.
+function batch.predict(model, users, items, options)
+  options = options or {}
+  local scorer = scorer_of(model, "predict")
   if #users ~= #items then
-    error(("lkrun: lkrec.batch.predict: %d users and %d items; expected one of each for a pair")
-      :format(#users, #items), 0)
+    fail("predict", "%d users and %d items; expected one of each for a pair", #users, #items)
   end
-  return kind.predict(model, check_users(users, (kind.size(model)), "predict"), items)
+  local known_users, known_items = scorer.size(model)
+  local ids = options.ids
+  local rows = ask(users, known_users, ids and ids.user_ids, "predict", "users").indices
+  local columns = ask(items, known_items, ids and ids.item_ids, "predict", "items").indices
+  local pairs_known = { indices = rows }
+  if ids then
+    pairs_known.places = {}
+    for i = 1, #rows do
+      if rows[i] > 0 and columns[i] > 0 then table.insert(pairs_known.places, i) end
+    end
+    rows, columns = rows:index(pairs_known.places), columns:index(pairs_known.places)
+  end
+  local shared, dtype = shared_of(scorer, model)
+  shared.users, shared.items = rows, columns
+  shared.scores = lk.tensor.zeros({ #rows }, dtype)
+  run(predict_block, shared, #rows, BLOCK_PAIRS, options, "predict")
+  return spread(shared.scores, pairs_known, NAN)
 end
 
 return batch

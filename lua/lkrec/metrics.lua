@@ -197,7 +197,8 @@ function metrics.evaluate(recommendations, test, k)
   local rows = recommendations.items:totable()
   local result = { means = {}, lists = {}, users = {}, skipped = 0 }
   for _, name in ipairs(metrics.names) do result.lists[name] = {} end
-  for i, user in ipairs(recommendations.users) do
+  for i = 1, #recommendations.users do
+    local user = recommendations.users[i]
     if relevant[user] then
       local at = #result.users + 1
       result.users[at] = user

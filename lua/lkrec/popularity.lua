@@ -22,36 +22,18 @@ function popularity.train(matrix)
   return { kind = KIND, users = users, counts = counts }
 end
 
---- The scores of all items for some users: the same for each.
----@param model lkrec.popularity.Model
----@param users integer[]|lkrun.Tensor # user indices
----@param out? lkrun.Tensor # [#users, items], f32: where to put them
----@return lkrun.Tensor # [#users, items], f32
-function popularity.scores(model, users, out)
-  local items = #model.counts
-  out = out or lk.tensor.zeros({ #users, items }, "f32")
-  return out:copy(model.counts:view(1, items):expand(#users, items))
-end
-
---- The score of each of some pairs.
----@param model lkrec.popularity.Model
----@param _ integer[]|lkrun.Tensor # user index of each pair
----@param items integer[]|lkrun.Tensor # item index of each pair
----@return lkrun.Tensor # [#items], f32
-function popularity.predict(model, _, items) return model.counts:index(items) end
-
---- The same model for some of the items only, in that order.
----@param model lkrec.popularity.Model
----@param items integer[]|lkrun.Tensor # item indices
----@return lkrec.popularity.Model
-function popularity.for_items(model, items)
-  return { kind = KIND, users = model.users, counts = model.counts:index(items) }
-end
-
 --- How many users and items the model knows.
 ---@param model lkrec.popularity.Model
 ---@return integer users
 ---@return integer items
 function popularity.size(model) return model.users, #model.counts end
+
+--- The factors whose products are the scores: 1 for every user, its count for each item.
+---@param model lkrec.popularity.Model
+---@return lkrun.Tensor # [users, 1], f32
+---@return lkrun.Tensor # [items, 1], f32
+function popularity.factors(model)
+  return lk.tensor.ones({ 1, 1 }, "f32"):expand(model.users, 1), model.counts:view(#model.counts, 1)
+end
 
 return popularity

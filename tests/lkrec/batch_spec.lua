@@ -1,5 +1,6 @@
 local lk = require "lkrun"
 local batch = require "lkrec.batch"
+local program = require "tests.program"
 
 local users, items = 300, 4000 -- more scores than one block of users holds
 local stream = lk.random.stream(3)
@@ -82,7 +83,7 @@ describe("lkrec.batch.recommend", function()
 
   it("serves the users that are named, in their order, and one twice", function()
     local recommendations = batch.recommend(model, { 200, 3, 200 }, { n = 2, n_jobs = 1 })
-    assert.same({ 200, 3, 200 }, recommendations.users)
+    assert.same({ 200, 3, 200 }, recommendations.users:totable())
     for row, user in ipairs { 200, 3, 200 } do check(recommendations, row, plainly(user, 2, everything), 2) end
     assert.same({ 0, 4 }, batch.recommend(model, {}, { n = 4 }).items:size())
   end)
@@ -131,14 +132,115 @@ describe("lkrec.batch.recommend", function()
       assert.is_false(done)
       assert.matches("lkrun: lkrec.batch.recommend: " .. expected, message)
     end
-    refused("a model of kind 'os'; expected one of lkrec.als.implicit, lkrec.popularity", { kind = "os" })
-    refused("nil; expected one of", nil)
+    refused("a model of kind 'os'; expected one of lkrec.als.implicit, lkrec.popularity, or a module that is "
+      .. "loaded and has the functions size, and factors or scores", { kind = "os" })
+    refused("a model of kind 'nil'", { size = function() return 1, 1 end })
+    refused("the model is a nil; expected a table", nil)
     refused("users%[2%] is 301; expected an index in %[1, 300%]", model, { 1, 301 })
     refused("users%[1%] is 0", model, { 0 })
-    refused("candidate 4001; expected an index in %[1, 4000%]", model, nil, { candidates = { 1, 4001 } })
+    refused("candidates%[2%] is 4001; expected an index in %[1, 4000%]", model, nil, { candidates = { 1, 4001 } })
     refused("n is 0; expected an integer of at least 1", model, nil, { n = 0 })
     refused("exclude is %[2, 2%]; expected %[300, 4000%]", model, nil,
       { exclude = lk.sparse.csr({ 1 }, { 1 }, { 1 }, { 2, 2 }) })
+  end)
+end)
+
+-- The same scores, by a model that has no factors to show.
+local plain = {
+  size = function() return users, items end,
+  scores = function(_, some_users, some_items)
+    local scores = model.user_factors:index(some_users):mm(model.item_factors:t())
+    if some_items then scores = scores:t():index(some_items):t() end
+    return scores
+  end,
+}
+
+describe("a model without factors", function()
+  it("is asked for its scores", function()
+    local options = { n = 4, candidates = { 3999, 17, 2000, 5, 3000 }, n_jobs = 2 }
+    for _, given in ipairs { { n = 4, n_jobs = 2 }, options } do
+      local expected, found = batch.recommend(model, nil, given), batch.recommend(plain, nil, given)
+      assert.is_true(expected.items:equal(found.items))
+      assert.is_true(expected.scores:equal(found.scores))
+    end
+    local some = { 3, 3, 3, 7, 7, 1 }
+    assert.is_true(batch.predict(model, some, { 9, 8, 7, 6, 5, 4 }):equal(
+      batch.predict(plain, some, { 9, 8, 7, 6, 5, 4 })))
+    assert.is_true(batch.score(model, { 9, 3 }):equal(batch.score(plain, { 9, 3 })))
+    assert.is_true(batch.score(model, { 9, 3 }, { 4, 1 }):equal(batch.score(plain, { 9, 3 }, { 4, 1 })))
+  end)
+
+  it("has no score for some items, which are not recommended", function()
+    local nan = 0 / 0
+    local some = {
+      size = function() return 1, 5 end,
+      scores = function() return lk.tensor.from { { nan, 2, -math.huge, 1, nan } } end,
+    }
+    local recommendations = batch.recommend(some, nil, { n = 4, n_jobs = 1 })
+    assert.same({ { 2, 4, 0, 0 } }, recommendations.items:totable())
+    assert.same({ { 2, 1, -math.huge, -math.huge } }, recommendations.scores:totable())
+  end)
+
+  it("may be a plain table whose functions stand in a module that the program loaded", function()
+    package.loaded["batch_spec.plain"] = plain
+    local recommendations = batch.recommend({ kind = "batch_spec.plain" }, { 1 }, { n = 1, n_jobs = 1 })
+    package.loaded["batch_spec.plain"] = nil
+    check(recommendations, 1, plainly(1, 1, everything), 1)
+  end)
+end)
+
+describe("users and items", function()
+  local ids = { user_ids = {}, item_ids = {} }
+  for user = 1, users do ids.user_ids[user] = 1000 + user end
+  for item = 1, items do ids.item_ids[item] = "i" .. item end
+
+  it("can be a list, a tensor of i64 or i32, or a range", function()
+    local expected = batch.recommend(model, { 11, 12, 13 }, { n = 2, n_jobs = 1 }).items
+    local tensor = lk.tensor.from({ 11, 12, 13 }, "i64")
+    for _, given in ipairs { tensor, tensor:to "i32", { first = 11, last = 13 } } do
+      assert.is_true(expected:equal(batch.recommend(model, given, { n = 2, n_jobs = 1 }).items))
+    end
+  end)
+
+  it("can be ids", function()
+    local options = { n = 3, ids = ids, candidates = { "i40", "i7", "i12" }, n_jobs = 1 }
+    local found = batch.recommend(model, { 1200, 1001 }, options)
+    local expected = batch.recommend(model, { 200, 1 }, { n = 3, candidates = { 40, 7, 12 }, n_jobs = 1 })
+    assert.is_true(found.items:equal(expected.items))
+    local user, rank, item = batch.each(found)()
+    assert.same({ 1200, 1, "i" .. expected.items:get(1, 1) }, { user, rank, item })
+    assert.is_true(batch.score(model, { 1200, 1001 }, { "i9", "i3" }, { ids = ids })
+      :equal(batch.score(model, { 200, 1 }, { 9, 3 })))
+    assert.is_true(batch.predict(model, { 1200, 1001 }, { "i9", "i3" }, { ids = ids })
+      :equal(batch.predict(model, { 200, 1 }, { 9, 3 })))
+  end)
+
+  it("that nobody knows get empty lists and no scores, and the log says so", function()
+    local options = { n = 2, ids = ids, candidates = { "i40", "i41", "nothing" }, n_jobs = 1 }
+    local found = batch.recommend(model, { 5, 1200, "x" }, options)
+    assert.same({ 0, 200, 0 }, found.users:totable())
+    local expected = batch.recommend(model, { 200 }, { n = 2, candidates = { 40, 41 }, n_jobs = 1 })
+    assert.same({ { 0, 0 }, expected.items[1]:totable(), { 0, 0 } }, found.items:totable())
+    assert.equal(-math.huge, found.scores:get(3, 1))
+    assert.equal(expected.scores:get(1, 1), found.scores:get(2, 1))
+    local seen = {}
+    for user in batch.each(found) do seen[#seen + 1] = user end
+    assert.same({ 1200, 1200 }, seen)
+
+    local scores = batch.score(model, { 5, 1200 }, { "i9", "nothing", "i3" }, { ids = ids })
+    local one = batch.score(model, { 200 }, { 9, 3 })
+    assert.is_true(scores:get(1, 1) ~= scores:get(1, 1) and scores:get(2, 2) ~= scores:get(2, 2))
+    assert.same(one:totable()[1], { scores:get(2, 1), scores:get(2, 3) })
+    local pairwise = batch.predict(model, { 5, 1200, 1200 }, { "i9", "nothing", "i3" }, { ids = ids })
+    assert.is_true(pairwise[1] ~= pairwise[1] and pairwise[2] ~= pairwise[2])
+    assert.equal(one:get(1, 2), pairwise[3])
+
+    local messages = program.run([[
+      local lk, batch = require "lkrun", require "lkrec.batch"
+      local model = { size = function() return 1, 1 end, scores = function() return lk.tensor.ones { 1, 1 } end }
+      batch.recommend(model, { "a", "b", "c" }, { n_jobs = 1, ids = { user_ids = { "b" }, item_ids = { 1 } } })
+    ]]).err
+    assert.matches("lkrec.batch.recommend: 2 of 3 users are unknown, the first is a", messages)
   end)
 end)
 

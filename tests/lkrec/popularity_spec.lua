@@ -1,4 +1,5 @@
 local lk = require "lkrun"
+local batch = require "lkrec.batch"
 local popularity = require "lkrec.popularity"
 
 describe("lkrec.popularity", function()
@@ -12,16 +13,7 @@ describe("lkrec.popularity", function()
   end)
 
   it("scores alike for every user", function()
-    assert.same({ { 3, 1, 0 }, { 3, 1, 0 } }, popularity.scores(model, { 3, 1 }):totable())
-    local out = lk.tensor.zeros({ 1, 3 }, "f32")
-    assert.equal(out, popularity.scores(model, { 2 }, out))
-    assert.same({ { 3, 1, 0 } }, out:totable())
-    assert.same({ 1, 3 }, popularity.predict(model, { 1, 1 }, { 2, 1 }):totable())
-  end)
-
-  it("can be had for some of the items", function()
-    local some = popularity.for_items(model, { 3, 1 })
-    assert.same({ { 0, 3 } }, popularity.scores(some, { 1 }):totable())
-    assert.same({ 3, 2 }, { popularity.size(some) })
+    assert.same({ { 3, 1, 0 }, { 3, 1, 0 } }, batch.score(model, { 3, 1 }):totable())
+    assert.same({ 1, 3 }, batch.predict(model, { 1, 1 }, { 2, 1 }):totable())
   end)
 end)

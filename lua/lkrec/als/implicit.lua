@@ -230,38 +230,16 @@ function implicit.train(matrix, options)
   return { kind = KIND, user_factors = of_users, item_factors = of_items }
 end
 
---- The scores of all items for some users.
----@param model lkrec.als.implicit.Model
----@param users integer[]|lkrun.Tensor # user indices
----@param out? lkrun.Tensor # [#users, items], f32: where to put them
----@return lkrun.Tensor # [#users, items], f32
-function implicit.scores(model, users, out)
-  return model.user_factors:index(users):mm(model.item_factors:t(), out)
-end
-
---- The score of each of some pairs.
----@param model lkrec.als.implicit.Model
----@param users integer[]|lkrun.Tensor # user index of each pair
----@param items integer[]|lkrun.Tensor # item index of each pair
----@return lkrun.Tensor # [#users], f32
-function implicit.predict(model, users, items)
-  return model.user_factors:index(users):mul(model.item_factors:index(items)):sum(2)
-end
-
---- The same model for some of the items only, in that order.
----@param model lkrec.als.implicit.Model
----@param items integer[]|lkrun.Tensor # item indices
----@return lkrec.als.implicit.Model
-function implicit.for_items(model, items)
-  return {
-    kind = KIND, user_factors = model.user_factors, item_factors = model.item_factors:index(items),
-  }
-end
-
 --- How many users and items the model knows.
 ---@param model lkrec.als.implicit.Model
 ---@return integer users
 ---@return integer items
 function implicit.size(model) return model.user_factors:size(1), model.item_factors:size(1) end
+
+--- The factors whose products are the scores.
+---@param model lkrec.als.implicit.Model
+---@return lkrun.Tensor # [users, factors], f32
+---@return lkrun.Tensor # [items, factors], f32
+function implicit.factors(model) return model.user_factors, model.item_factors end
 
 return implicit

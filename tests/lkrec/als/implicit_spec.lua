@@ -1,4 +1,5 @@
 local lk = require "lkrun"
+local batch = require "lkrec.batch"
 local data = require "lkrec.data"
 local implicit = require "lkrec.als.implicit"
 
@@ -166,16 +167,8 @@ describe("a model of lkrec.als.implicit", function()
   }
 
   it("scores by the products of factors", function()
-    assert.same({ { 4, 6, 3, 5 }, { 1, 2, 0, 1 } }, implicit.scores(model, { 3, 1 }):totable())
-    local out = lk.tensor.zeros({ 1, 4 }, "f32")
-    assert.equal(out, implicit.scores(model, { 2 }, out))
-    assert.same({ { 2, 0, 6, 4 } }, out:totable())
-    assert.same({ 6, 6 }, implicit.predict(model, { 3, 2 }, { 2, 3 }):totable())
-  end)
-
-  it("can be had for some of the items", function()
-    local some = implicit.for_items(model, { 2, 4 })
-    assert.same({ { 6, 5 } }, implicit.scores(some, { 3 }):totable())
-    assert.same({ 3, 2 }, { implicit.size(some) })
+    assert.same({ { 4, 6, 3, 5 }, { 1, 2, 0, 1 } }, batch.score(model, { 3, 1 }):totable())
+    assert.same({ 6, 6 }, batch.predict(model, { 3, 2 }, { 2, 3 }):totable())
+    assert.same({ 3, 4 }, { implicit.size(model) })
   end)
 end)
