@@ -19,11 +19,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/single_threaded.h>
 
+#include "backend_open.h"
 #include "util.h"
 
-#define LIBRARY         "libopenblas.so.0"
 #define PARALLEL_OPENMP 2
 
 static struct backend backend;
@@ -242,22 +241,6 @@ static const struct {
     CONTROL(get_parallel),
 };
 
-/* OpenBLAS starts as many threads as the machine has CPUs while it loads. Its variable makes it
- * start only those we want; the environment is not ours to touch once there are other threads. */
-static void *open_with_threads(int threads)
-{
-    bool tell = threads > 0 && __libc_single_threaded && !backend_user_variable();
-    if (tell) {
-        char text[16];
-        snprintf(text, sizeof text, "%d", threads);
-        setenv("OPENBLAS_NUM_THREADS", text, 1);
-    }
-    void *handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    if (tell)
-        unsetenv("OPENBLAS_NUM_THREADS");
-    return handle;
-}
-
 /* Fills `backend`; on failure gives false with what was wrong in `problem`. */
 static bool load_library(char *problem, size_t size)
 {
@@ -267,7 +250,7 @@ static bool load_library(char *problem, size_t size)
         if (openmp)
             dlclose(openmp);
     }
-    void *handle = open_with_threads(threads_to_set(false));
+    void *handle = backend_open(backend_user_variable() ? -1 : threads_to_set(false));
     if (!handle) {
         snprintf(problem, size, "%s", dlerror());
         return false;
@@ -276,7 +259,7 @@ static bool load_library(char *problem, size_t size)
     for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
         void *symbol = dlsym(handle, entries[i].symbol);
         if (!symbol) {
-            snprintf(problem, size, LIBRARY " has no %s", entries[i].symbol);
+            snprintf(problem, size, BACKEND_LIBRARY " has no %s", entries[i].symbol);
             dlclose(handle);
             return false;
         }

@@ -51,6 +51,18 @@ for _, build in ipairs { "pthread", "openmp" } do
       ]], { LK_NUM_BACKEND_THREADS = "3" }))
     end)
 
+    test("has kernels for this CPU, also for one that is younger than the library", function()
+      local cpu <close> = assert(io.open "/proc/cpuinfo")
+      if not cpu:read "a":find " avx2 " then return pending "a CPU without AVX2" end
+      local code = [[
+        local backend = require "lkrun.core.backend"
+        backend.load()
+        print(backend.describe().config:match "Prescott", os.getenv "OPENBLAS_CORETYPE")
+      ]]
+      assert.equal("nil\tnil\n", output(code))
+      assert.equal("Prescott\tPrescott\n", output(code, { OPENBLAS_CORETYPE = "Prescott" }))
+    end)
+
     test("has more or fewer threads when told", function()
       assert.equal("1 4 2\n", output [[
         local backend = require "lkrun.core.backend"

@@ -1,0 +1,14 @@
+/* Opening OpenBLAS with what it reads from the environment while it loads, and only then. */
+#ifndef LKRUN_BACKEND_OPEN_H
+#define LKRUN_BACKEND_OPEN_H
+
+#include <stdbool.h>
+
+#define BACKEND_LIBRARY "libopenblas.so.0"
+
+/* dlopen, with `threads` to start (0 or less: as many as it likes) and with kernels for this CPU;
+ * NULL with dlerror. The environment is as before afterwards; with other threads about it is left
+ * alone, and the library to its own devices. */
+void *backend_open(int threads);
+
+#endif
