@@ -54,9 +54,15 @@ static bool name_temporary(struct atomic_file *file)
     return length < (int)sizeof file->temporary || fail(file, "%s", strerror(ENAMETOOLONG));
 }
 
+static bool write_sink(struct sink *sink, const void *bytes, size_t length)
+{
+    return atomic_file_write((struct atomic_file *)sink, bytes, length);
+}
+
 bool atomic_file_open(struct atomic_file *file, const char *path)
 {
     mode_t mode;
+    file->sink.write = write_sink; /* the first member: a sink is the file around it */
     file->fd = -1;
     if (!find_target(file, path, &mode))
         return false;
@@ -83,6 +89,9 @@ bool atomic_file_write(struct atomic_file *file, const void *bytes, size_t lengt
         ssize_t done = write(file->fd, at, length < 1u << 30 ? length : 1u << 30);
         if (done < 0 && errno == EINTR)
             continue;
+        if (done < 0 && errno == EFAULT)
+            return fail(file,
+                        "what is saved lies in a mapped file that has lost it; load it again");
         if (done < 0)
             return fail(file, "writing failed: %s", strerror(errno));
         at += done;

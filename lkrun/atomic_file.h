@@ -6,7 +6,10 @@
 #include <stddef.h>
 #include <limits.h>
 
+#include "sink.h"
+
 struct atomic_file {
+    struct sink sink; /* its bytes go into the new file */
     int fd;
     char target[PATH_MAX]; /* the file itself, where the path given was a link to it */
     char temporary[PATH_MAX];

@@ -97,10 +97,10 @@ static const char *dtype_meaning(const char *code)
 {
     static const struct {
         const char *code, *meaning;
-    } meanings[] = {{"f2", "float16"},     {"f16", "long double"},  {"c8", "complex64"},
-                    {"c16", "complex128"}, {"c32", "long complex"}, {"i1", "int8"},
-                    {"i2", "int16"},       {"u2", "uint16"},        {"u4", "uint32"},
-                    {"u8", "uint64"},      {"O", "Python objects"}};
+    } meanings[] = {{"f16", "long double"},  {"c8", "complex64"}, {"c16", "complex128"},
+                    {"c32", "long complex"}, {"i1", "int8"},      {"i2", "int16"},
+                    {"u2", "uint16"},        {"u4", "uint32"},    {"u8", "uint64"},
+                    {"O", "Python objects"}};
     for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
         if (strcmp(code, meanings[i].code) == 0)
             return meanings[i].meaning;
@@ -125,8 +125,8 @@ static bool take_descr(struct cursor *cursor, struct npy_header *header)
     char first = next(cursor);
     if (first == '[' || first == '(')
         return fail(cursor,
-                    "its dtype is structured, %.*s...; f64, f32, i64, i32, u8 or bool is "
-                    "expected",
+                    "its dtype is structured, %.*s...; f64, f32, i64, i32, u8, bool or "
+                    "f16 is expected",
                     shown(cursor), cursor->at);
     char text[64];
     if (!take_string(cursor, text, sizeof text, "a dtype"))
@@ -135,15 +135,18 @@ static bool take_descr(struct cursor *cursor, struct npy_header *header)
     char order = NATIVE;
     if (*code && strchr("<>=|", *code))
         order = *code++;
-    header->swapped = (order == '<' || order == '>') && order != NATIVE;
-    for (int dtype = 0; dtype < DTYPE_COUNT; dtype++)
-        if (strcmp(code, codes[dtype]) == 0) {
-            header->dtype = (enum dtype)dtype;
-            header->swapped &= dtype_sizes[dtype] > 1;
-            return true;
-        }
-    return fail(cursor, "its dtype is %s (%s); f64, f32, i64, i32, u8 or bool is expected", text,
-                dtype_meaning(code));
+    struct stored *stored = &header->stored;
+    bool is_half = strcmp(code, "f2") == 0, known = is_half;
+    stored->form = is_half ? STORED_F16 : STORED_AS_IS;
+    stored->dtype = DTYPE_F32;
+    for (int dtype = 0; dtype < DTYPE_COUNT && !known; dtype++)
+        if ((known = strcmp(code, codes[dtype]) == 0))
+            stored->dtype = (enum dtype)dtype;
+    stored->swapped = known && (order == '<' || order == '>') && order != NATIVE &&
+                      stored_element_size(stored) > 1;
+    return known ||
+           fail(cursor, "its dtype is %s (%s); f64, f32, i64, i32, u8, bool or f16 is expected",
+                text, dtype_meaning(code));
 }
 
 static bool take_size(struct cursor *cursor, int64_t *size)
@@ -166,18 +169,19 @@ static bool take_shape(struct cursor *cursor, struct npy_header *header)
     if (!take(cursor, '('))
         return unexpected(cursor, "a tuple of sizes");
     bool comma = true;
-    header->dim = 0;
+    struct stored *stored = &header->stored;
+    stored->dim = 0;
     while (!take(cursor, ')')) {
         if (!comma)
             return unexpected(cursor, "a comma or a closing parenthesis");
-        if (header->dim == TENSOR_MAX_DIM)
+        if (stored->dim == TENSOR_MAX_DIM)
             return fail(cursor, "its shape has more dimensions than the %d a tensor can have",
                         TENSOR_MAX_DIM);
-        if (!take_size(cursor, &header->size[header->dim++]))
+        if (!take_size(cursor, &stored->size[stored->dim++]))
             return false;
         comma = take(cursor, ',');
     }
-    if (header->dim == 1 && !comma)
+    if (stored->dim == 1 && !comma)
         return fail(cursor, "its shape is a number in parentheses; a tuple is expected");
     return true;
 }
@@ -239,27 +243,28 @@ bool npy_parse(const char *text, size_t length, struct npy_header *header, char 
 
 static int format_dictionary(const struct npy_header *header, char *text, size_t room)
 {
-    char order = dtype_sizes[header->dtype] == 1 ? '|' : NATIVE;
+    const struct stored *stored = &header->stored;
+    char order = dtype_sizes[stored->dtype] == 1 ? '|' : NATIVE;
     int length = snprintf(text, room, "{'descr': '%c%s', 'fortran_order': %s, 'shape': (", order,
-                          codes[header->dtype], header->fortran ? "True" : "False");
-    for (int d = 0; d < header->dim; d++)
+                          codes[stored->dtype], header->fortran ? "True" : "False");
+    for (int d = 0; d < stored->dim; d++)
         length += snprintf(text + length, room - (size_t)length, d ? ", %lld" : "%lld",
-                           (long long)header->size[d]);
-    length += snprintf(text + length, room - (size_t)length, "%s), }", header->dim == 1 ? "," : "");
-    if (header->dim == 0)
+                           (long long)stored->size[d]);
+    length += snprintf(text + length, room - (size_t)length, "%s), }", stored->dim == 1 ? "," : "");
+    if (stored->dim == 0)
         return length;
-    int64_t growing = header->size[header->fortran ? header->dim - 1 : 0];
+    int64_t growing = stored->size[header->fortran ? stored->dim - 1 : 0];
     int digits = snprintf(NULL, 0, "%lld", (long long)growing);
     return length +
            snprintf(text + length, room - (size_t)length, "%*s", GROWTH_DIGITS - digits, "");
 }
 
-size_t npy_format(const struct npy_header *header, char text[NPY_HEADER_MOST])
+size_t npy_format(const struct npy_header *header, size_t extra, char text[NPY_HEADER_MOST])
 {
     const size_t preamble = NPY_MAGIC_LENGTH + 4;
     size_t length = (size_t)format_dictionary(header, text + preamble, NPY_HEADER_MOST - preamble);
     size_t used = preamble + length + 1;
-    size_t padding = 64 - used % 64; /* 64 where none is needed: so does NumPy */
+    size_t padding = 64 - used % 64 + extra; /* 64 where none is needed: so does NumPy */
     memset(text + preamble + length, ' ', padding);
     text[preamble + length + padding] = '\n';
     size_t dictionary = length + padding + 1;

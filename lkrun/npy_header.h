@@ -4,16 +4,12 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
-#include "tensor.h"
+#include "stored.h"
 
 struct npy_header {
-    enum dtype dtype;
-    bool swapped; /* the other byte order than this machine's */
-    bool fortran; /* the first index runs fastest */
-    int dim;
-    int64_t size[TENSOR_MAX_DIM];
+    struct stored stored; /* with the sizes as the array has them */
+    bool fortran;         /* the first index runs fastest */
 };
 
 #define NPY_MAGIC        "\x93NUMPY"
@@ -24,7 +20,8 @@ struct npy_header {
 /* The dictionary between its braces and the padding behind it. False with `problem` filled in. */
 bool npy_parse(const char *text, size_t length, struct npy_header *header, char *problem,
                size_t room);
-/* All that comes before the data, version 1.0, as NumPy writes it; its length, a multiple of 64. */
-size_t npy_format(const struct npy_header *header, char text[NPY_HEADER_MOST]);
+/* All that comes before the data, version 1.0, as NumPy writes it; its length, a multiple of 64 and
+ * then `extra` bytes, up to 63, that move the data to where they are wanted. */
+size_t npy_format(const struct npy_header *header, size_t extra, char text[NPY_HEADER_MOST]);
 
 #endif

@@ -22,6 +22,7 @@
 
 #include <lauxlib.h>
 
+#include "mapping.h"
 #include "progress.h"
 #include "util.h"
 
@@ -31,6 +32,7 @@
 
 static volatile sig_atomic_t pending;
 static volatile sig_atomic_t received;
+static volatile sig_atomic_t lost; /* a mapped file has: mapping.h */
 static volatile uint64_t received_at;
 static int descriptor = -1;
 static pid_t owner; /* the process that installed the handlers, and no child of it */
@@ -69,6 +71,15 @@ static void remove_hook(lua_State *L)
         lua_sethook(L, displaced.hook, displaced.mask, displaced.count);
 }
 
+static void raise_loss(lua_State *L)
+{
+    char problem[MAPPING_PROBLEM_SIZE];
+    lost = 0;
+    mapping_describe_loss(problem);
+    lua_pushstring(L, problem);
+    lua_error(L);
+}
+
 static void interrupt(lua_State *L, lua_Debug *activation)
 {
     (void)activation;
@@ -77,6 +88,8 @@ static void interrupt(lua_State *L, lua_Debug *activation)
     /* A coroutine made while the hook was set has inherited it: then nothing may be pending. */
     remove_hook(L);
     signal_raise_if_pending(L);
+    if (lost && !is_thread_worker)
+        raise_loss(L);
 }
 
 int signal_pending(void)
@@ -182,6 +195,24 @@ static void on_interrupt(int signal_number)
     errno = saved_errno;
 }
 
+void signal_interrupt_program(int signal_number)
+{
+    if (getpid() != owner || is_thread_worker)
+        return;
+    if (!pthread_equal(pthread_self(), main_thread)) {
+        pthread_kill(main_thread, signal_number);
+        return;
+    }
+    lost = 1;
+    set_hook(running);
+}
+
+void signal_forget_loss(void)
+{
+    if (!is_thread_worker)
+        lost = 0;
+}
+
 /* Whoever read our output has gone: that ends a program quietly. A pipe to some other program that
  * went is for the program to handle: its write fails with EPIPE. */
 static void on_broken_pipe(int signal_number)
@@ -248,7 +279,7 @@ void signals_enter_worker(void)
 static void switch_coroutine(lua_State *last, lua_State *next)
 {
     running = next;
-    if (signal_pending()) {
+    if (signal_pending() || (lost && !is_thread_worker)) {
         remove_hook(last);
         set_hook(next);
     }
@@ -384,4 +415,5 @@ void signals_install(lua_State *L)
     if (!is_ignored(SIGTSTP))
         handle(SIGTSTP, on_stop, SA_RESTART);
     handle(SIGPIPE, on_broken_pipe, SA_RESTART);
+    mapping_catch_losses();
 }

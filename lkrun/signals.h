@@ -1,5 +1,5 @@
-/* SIGINT, SIGTERM, SIGPIPE and SIGTSTP. Only the executable installs handlers; in another host
- * nothing here ever changes: signal_pending() is 0, signal_descriptor() is -1, raising does
+/* SIGINT, SIGTERM, SIGPIPE, SIGTSTP and SIGBUS. Only the executable installs handlers; in another
+ * host nothing here ever changes: signal_pending() is 0, signal_descriptor() is -1, raising does
  * nothing. */
 #ifndef LKRUN_SIGNALS_H
 #define LKRUN_SIGNALS_H
@@ -36,6 +36,11 @@ void signals_enter_worker(void);
 void signals_enter_thread(lua_State *L);
 void signals_leave_thread(lua_State *L);
 void signal_end_thread(pthread_t thread);
+
+/* In the handler of this signal, which says that a mapped file has lost data: the program's own Lua
+ * code, if it is the executable's, raises that before its next instruction. */
+void signal_interrupt_program(int signal_number);
+void signal_forget_loss(void); /* it was raised otherwise */
 
 /* For the executable. */
 void signals_install(lua_State *L); /* once, from the main thread, with the main Lua thread */

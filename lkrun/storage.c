@@ -91,6 +91,17 @@ struct storage *storage_wrap(void *data, size_t bytes, void (*release)(struct st
     return storage;
 }
 
+struct storage *storage_wrap_file(void *data, size_t bytes, void (*release)(struct storage *),
+                                  void *owner)
+{
+    struct storage *storage = storage_wrap(data, bytes, release, owner, 0);
+    if (!storage)
+        return NULL;
+    storage->read_only = storage->is_file = true;
+    atomic_fetch_sub_explicit(&live_bytes, bytes, memory_order_relaxed);
+    return storage;
+}
+
 bool storage_allow(struct storage *storage, const char **error)
 {
     if (!storage_may_write(storage)) {
@@ -130,7 +141,8 @@ void storage_release(struct storage *storage)
     /* Release what this thread wrote, acquire what the others did, before the memory goes. */
     if (atomic_fetch_sub_explicit(&storage->references, 1, memory_order_acq_rel) != 1)
         return;
-    atomic_fetch_sub_explicit(&live_bytes, storage->bytes, memory_order_relaxed);
+    if (!storage->is_file)
+        atomic_fetch_sub_explicit(&live_bytes, storage->bytes, memory_order_relaxed);
     if (storage->release)
         storage->release(storage);
     free(storage);

@@ -4,6 +4,7 @@
 
 #include <lauxlib.h>
 
+#include "mapping.h"
 #include "signals.h"
 
 /* What task_prepare left on the stack, from its first index on. */
@@ -128,6 +129,18 @@ static int encode_error(lua_State *L)
 /* The stream of the task that runs in this thread: tasks nest where an invoker works in place. */
 static _Thread_local struct random_stream *running;
 
+/* What was computed with zeros in place of a file's lost data is no result, and an error that they
+ * led to is not the cause. */
+static int encode_loss(lua_State *L)
+{
+    char problem[MAPPING_PROBLEM_SIZE];
+    mapping_describe_loss(problem);
+    signal_forget_loss();
+    lua_pushstring(L, problem);
+    lua_replace(L, 1);
+    return encode_error(L);
+}
+
 enum result_kind task_run(lua_State *L, int prepared, struct task *task)
 {
     struct random_stream stream;
@@ -135,6 +148,7 @@ enum result_kind task_run(lua_State *L, int prepared, struct task *task)
     struct random_stream *outer = running;
     uint64_t start = stream.counter[0];
     random_use(running = &stream);
+    unsigned losses = mapping_losses();
     enum result_kind kind = RESULT_VALUES;
     bool handled;
     int result = run_scalar(L, prepared, task, &handled);
@@ -143,6 +157,11 @@ enum result_kind task_run(lua_State *L, int prepared, struct task *task)
         lua_pushlightuserdata(L, task);
         result = lua_pcall(L, 1, 0, prepared + HANDLER);
     }
+    bool lost = mapping_losses() != losses;
+    if (lost && result == LUA_OK) {
+        lua_pushnil(L);
+        result = LUA_ERRRUN;
+    }
     if (result == LUA_ERRMEM) {
         kind = RESULT_ERROR;
         task->out_of_memory = true;
@@ -150,7 +169,7 @@ enum result_kind task_run(lua_State *L, int prepared, struct task *task)
         lua_pop(L, 1);
     } else if (result != LUA_OK) {
         kind = RESULT_ERROR;
-        lua_pushcfunction(L, encode_error);
+        lua_pushcfunction(L, lost ? encode_loss : encode_error);
         lua_insert(L, -2);
         lua_pushlightuserdata(L, task);
         if (lua_pcall(L, 2, 0, 0) != LUA_OK) {

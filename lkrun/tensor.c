@@ -230,8 +230,8 @@ void tensor_check_writable(lua_State *L, const struct tensor *tensor, const char
         return;
     if (tensor->storage->read_only)
         raise_error(L, where,
-                    "this tensor is a mapped file, which is read-only; "
-                    "write to tensor:clone()");
+                    "this tensor was loaded from a file, and is read-only; "
+                    "write to tensor:clone(), or load it with copy = true");
     raise_error(L, where,
                 "this tensor is read-only here; it belongs to the model: "
                 "pass it in `writable`, or write to tensor:clone()");

@@ -24,7 +24,8 @@ struct storage {
     size_t bytes;
     atomic_uint references;
     uint32_t born;        /* write_epoch when it was made: see storage_may_write */
-    bool read_only;       /* a mapped file */
+    bool read_only;       /* loaded from a file, so perhaps the file itself, mapped */
+    bool is_file;         /* its memory is the file's */
     bool shared_writable; /* named in `writable`: workers may write it too */
     /* What frees `data`; NULL: nothing does. Called once, before the struct itself is freed. */
     void (*release)(struct storage *storage);
@@ -43,6 +44,9 @@ struct storage *storage_new(size_t bytes, bool zeroed, const char **error);
 /* Storage over memory that somebody else has; `release` gets it back. NULL: out of memory. */
 struct storage *storage_wrap(void *data, size_t bytes, void (*release)(struct storage *),
                              void *owner, uint64_t handle);
+/* The same for the memory of a mapped file, which nobody may write. */
+struct storage *storage_wrap_file(void *data, size_t bytes, void (*release)(struct storage *),
+                                  void *owner);
 /* Before a fork: workers may write it, and both sides see the writes; what lies elsewhere moves
  * into the region. False with *error set. */
 bool storage_share(struct storage *storage, const char **error);

@@ -25,6 +25,7 @@
 #include "bind.h"
 #include "collector.h"
 #include "log.h"
+#include "mapping.h"
 #include "progress.h"
 #include "region.h"
 #include "terminal_stdio.h"
@@ -399,6 +400,7 @@ _Noreturn void worker_main(struct pool *pool, lua_State *L, int place)
     setpgid(0,
             0); /* out of reach of the terminal's Ctrl-C; killed with its children as one group */
     take_signals();
+    mapping_enter_worker();
     take_streams(worker);
     struct worker_site *site = worker_open_site(pool, place);
     if (!site)

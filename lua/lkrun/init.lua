@@ -19,7 +19,7 @@
 ---@field map fun(model: any, func: (fun(model: any, task: any): ...), tasks: any, options?: lkrun.Options): function
 ---@field invoke_progress fun(logger: any, label?: string, total?: integer, unit?: string): lkrun.Progress
 ---@field clock fun(): number seconds
----@field load fun(path: string): lkrun.Tensor
+---@field load fun(path: string, options?: lkrun.LoadOptions): lkrun.Tensor
 ---@field save fun(path: string, tensor: lkrun.Tensor)
 local lk = { VERSION = "0.1.0" }
 

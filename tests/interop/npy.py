@@ -14,7 +14,7 @@ import numpy as np
 
 NAMES = {"f8": "f64", "f4": "f32", "i8": "i64", "i4": "i32", "u1": "u8", "b1": "bool"}
 REFUSED = [
-    np.zeros(2, "f2"), np.zeros(2, "c8"), np.zeros(2, "c16"), np.zeros(2, "i1"), np.zeros(2, "i2"),
+    np.zeros(2, "c8"), np.zeros(2, "c16"), np.zeros(2, "i1"), np.zeros(2, "i2"),
     np.zeros(2, "u2"), np.zeros(2, ">u4"), np.zeros(2, "u8"), np.array(["a", "bc"]),
     np.array([b"a", b"bc"]), np.array([None, {}], dtype=object), np.zeros(2, "M8[s]"),
     np.zeros(2, [("a", "f4"), ("b", "i8", 2)]), np.zeros(2, "V3"),

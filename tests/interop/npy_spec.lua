@@ -50,7 +50,7 @@ describe("NumPy and lkrun", function()
         end
       end
       assert.equal(100, arrays)
-      assert.equal(14, refused)
+      assert.equal(13, refused)
       npy_py("compare", folder)
     end)
   end

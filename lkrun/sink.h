@@ -1,0 +1,18 @@
+/* Where the bytes of a file go, from the first to the last. */
+#ifndef LKRUN_SINK_H
+#define LKRUN_SINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct tensor;
+
+struct sink {
+    /* False where the sink has noted a problem of its own. */
+    bool (*write)(struct sink *sink, const void *bytes, size_t length);
+};
+
+/* The elements, the last index running fastest. */
+bool sink_write_tensor(struct sink *sink, const struct tensor *tensor);
+
+#endif

@@ -1,0 +1,178 @@
+-- Files mapped into memory: what is shared, what is read-only, and what happens when a file is cut off.
+local lk = require "lkrun"
+local program = require "tests.program"
+
+describe("a mapped file", function()
+  local folder, path
+  setup(function()
+    folder = os.tmpname()
+    os.remove(folder)
+    assert(os.execute("mkdir '" .. folder .. "'"))
+    path = folder .. "/model.npy"
+  end)
+  teardown(function() os.execute("rm -r '" .. folder .. "'") end)
+
+  local ROWS <const> = 300
+  local function saved(dtype)
+    lk.save(path, lk.tensor.ones({ ROWS, 1000 }, dtype))
+    return path
+  end
+
+  local function cut_off() assert(os.execute("truncate -s 100000 '" .. path .. "'")) end
+  local pattern = "model.npy: the file lost data while it was mapped"
+
+  -- How much of this process's memory is backed by the file, in KiB.
+  local function mapped_kib()
+    local kib, inside = 0, false
+    for line in io.lines "/proc/self/smaps" do
+      if line:find "^%x+%-%x+ " then inside = line:find(path, 1, true) end
+      local rss = line:match "^Rss:%s+(%d+)"
+      if rss and inside then kib = kib + tonumber(rss) end
+    end
+    return kib
+  end
+
+  it("is the tensor's memory, and none of the process's own", function()
+    saved "f64"
+    collectgarbage()
+    collectgarbage()
+    local bytes = require("lkrun.core.tensor").bytes()
+    local t = lk.load(path)
+    assert.equal(ROWS * 1000.0, t:sum())
+    assert.is_true(mapped_kib() >= ROWS * 1000 * 8 // 1024)
+    assert.is_true(require("lkrun.core.tensor").bytes() <= bytes)
+    local view = lk.load(path):narrow(1, 2, 5)
+    collectgarbage()
+    collectgarbage()
+    assert.equal(5000.0, view:sum())
+  end)
+
+  it("goes when the last view does", function()
+    do lk.load(saved "f64"):sum() end
+    collectgarbage()
+    collectgarbage()
+    assert.equal(0, mapped_kib())
+  end)
+
+  it("is read-only, and a copy is not", function()
+    local t = lk.load(saved "f64")
+    assert.error_matches(function() t:set(1, 1, 2) end,
+      "lkrun: tensor:set: this tensor was loaded from a file, and is read%-only; write to tensor:clone%(%), or load it")
+    assert.error_matches(function() t:fill(0) end, "read%-only")
+    t:clone():fill(0)
+    local copy = lk.load(path, { copy = true })
+    copy:fill(7)
+    assert.equal(1.0, t:get(1, 1))
+    assert.error_matches(function() lk.invoker(t, print, { writable = { t } }) end, "pass its clone")
+  end)
+
+  it("is read-only where it is small, and so read instead", function()
+    local small = folder .. "/small.npy"
+    lk.save(small, lk.tensor.ones { 3 })
+    assert.error_matches(function() lk.load(small):fill(0) end, "was loaded from a file")
+    lk.load(small, { copy = true }):fill(0)
+  end)
+
+  it("is copied where it is misaligned, swapped, or bool", function()
+    local header = "{'descr': '<f8', 'fortran_order': False, 'shape': (20000,)}"
+    for _, padding in ipairs { 0, 1, 4 } do
+      for order, pack in pairs { ["<"] = "<d", [">"] = ">d" } do
+        local text = header:gsub("<f8", order .. "f8") .. (" "):rep(padding) .. "\n"
+        local file <close> = io.open(path, "wb")
+        file:write("\x93NUMPY\1\0", string.pack("<I2", #text), text)
+        file:write(string.pack(pack, 1.5):rep(19999), string.pack(pack, 2.5)):close()
+        local t = lk.load(path)
+        assert.equal(19999 * 1.5 + 2.5, t:sum())
+      end
+    end
+    local file <close> = io.open(path, "wb")
+    header = "{'descr': '|b1', 'fortran_order': False, 'shape': (100000,)}\n"
+    file:write("\x93NUMPY\1\0", string.pack("<I2", #header), header, ("\2"):rep(100000)):close()
+    assert.equal(100000, lk.load(path):sum())
+  end)
+
+  it("is one copy for worker processes, threads and spawned processes", function()
+    local t = lk.load(saved "f32")
+    for _, workers in ipairs { "processes", "threads", "spawn" } do
+      local inv <close> = lk.invoker({ t = t }, function(m, row)
+        return m.t:select(1, row):sum(), pcall(m.t.set, m.t, 1, 1, 5)
+      end, { n_jobs = 2, workers = workers })
+      for _, sum, written in inv:map { 1, 2, ROWS } do
+        assert.equal(1000.0, sum)
+        assert.is_false(written)
+      end
+    end
+  end)
+
+  it("that is cut off is an error of the task that needs what is gone, with every kind of worker", function()
+    for _, options in ipairs { { n_jobs = 2 }, { n_jobs = 1 }, { n_jobs = 2, workers = "threads" } } do
+      local t = lk.load(saved "f64")
+      options.on_error = "return"
+      local inv <close> = lk.invoker(t, function(m, row) return m:select(1, row):sum() end, options)
+      assert.same({ 1000.0, 1000.0 }, { table.unpack(inv:collect { 1, ROWS }, 1, 2) })
+      cut_off()
+      for _ = 1, 2 do
+        local results = inv:collect { 1, ROWS, 2 }
+        assert.equal(1000.0, results[1])
+        assert.equal(1000.0, results[3])
+        assert.is_nil(results[2])
+        assert.equal("error", results.errors[2].reason)
+        assert.matches(pattern, results.errors[2].message)
+      end
+    end
+  end)
+
+  it("that is cut off is an error of the program, each time, in every kind of call", function()
+    local t = lk.load(saved "f64")
+    cut_off()
+    local ones = lk.tensor.ones { 1000 }
+    for _ = 1, 2 do
+      assert.error_matches(function() t:sum() end, pattern)
+      assert.error_matches(function() return t:sum() end, pattern)
+      assert.error_matches(function() return t:mv(ones) end, pattern)
+      assert.error_matches(function() lk.save(folder .. "/copy.npy", t) end, "has lost it")
+      local ok, message = coroutine.resume(coroutine.create(function() return t:clone() end))
+      assert.is_false(ok)
+      assert.matches(pattern, message)
+    end
+    assert.equal(10000.0, t:narrow(1, 1, 10):sum())
+  end)
+
+  it("that is cut off while threads of the backend read it is an error of the program", function()
+    saved "f64"
+    local result = program.run([[
+      local lk = require "lkrun"
+      local t = lk.load(arg[1])
+      lk.tensor.ones { 300, 1000 }:mv(lk.tensor.ones { 1000 })
+      os.execute("truncate -s 100000 '" .. arg[1] .. "'")
+      local b = lk.tensor.ones { 1000, 50 }
+      for _ = 1, 20 do
+        local ok, message = pcall(function() t:mm(b) return 1 end)
+        print(ok, message)
+      end
+    ]], { args = { path }, env = { LK_NUM_THREADS = "1", LK_NUM_BACKEND_THREADS = "3" } })
+    local count = 0
+    for line in result.out:gmatch "[^\n]+" do
+      assert.matches("^false\t.*" .. pattern, line)
+      count = count + 1
+    end
+    assert.equal(20, count, result.out .. result.err)
+  end)
+
+  it("that is cut off ends a program that does not catch the error with status 1", function()
+    saved "f64"
+    local result = program.run([[
+      local t = require("lkrun").load(arg[1])
+      os.execute("truncate -s 0 '" .. arg[1] .. "'")
+      print(t:sum())
+    ]], { args = { path } })
+    assert.equal(1, result.status)
+    assert.matches("^lkrun: .*" .. pattern, result.err)
+    assert.equal("", result.out)
+  end)
+
+  it("leaves other bus errors what they are", function()
+    local result = program.run "os.execute('kill -BUS $PPID') print 'still here'"
+    assert.same({ "signal", 7 }, { result.how, result.status })
+  end)
+end)
