@@ -28,6 +28,12 @@ struct sparse *sparse_argument(lua_State *L, int index, const char *where)
     return sparse;
 }
 
+void sparse_bad_column(lua_State *L, const struct sparse *sparse, int32_t c, const char *where)
+{
+    raise_error(L, where, "column %d; the matrix was written to, columns are from 1 to %lld", c,
+                (long long)sparse->columns);
+}
+
 /* ---- Making one of its parts ---- */
 
 static void check_part(lua_State *L, const struct tensor *part, const char *name, int64_t count,
@@ -230,6 +236,9 @@ static const luaL_Reg methods[] = {
     {"t", sparse_transpose},
     {"mv", sparse_mv},
     {"mm", sparse_mm},
+    {"top_products", sparse_top_products},
+    {"index", sparse_index},
+    {"prune", sparse_prune},
     {"todense", sparse_todense},
     {NULL, NULL},
 };
@@ -252,7 +261,8 @@ static int is_sparse(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg functions[] = {{"csr", sparse_csr}, {"is", is_sparse}, {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"csr", sparse_csr}, {"stack", sparse_stack}, {"is", is_sparse}, {NULL, NULL}};
 
 int luaopen_lkrun_core_sparse(lua_State *L);
 int luaopen_lkrun_core_sparse(lua_State *L)

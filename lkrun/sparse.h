@@ -30,10 +30,27 @@ void sparse_push(lua_State *L, int64_t rows, int64_t columns, int pointers, int 
 
 /* What the files of the sparse class share. */
 struct sparse *sparse_argument(lua_State *L, int index, const char *where);
+void sparse_bad_column(lua_State *L, const struct sparse *sparse, int32_t c, const char *where);
+/* The address that column `c` (from 1) stands for; the columns are a program's to overwrite. */
+static inline int64_t sparse_column(lua_State *L, const struct sparse *sparse, int32_t c,
+                                    const char *where)
+{
+    if (c < 1 || c > sparse->columns)
+        sparse_bad_column(L, sparse, c, where);
+    return (int64_t)c - 1;
+}
+/* Raises unless a's columns are b's rows and the dtype is one. */
+void sparse_check_factors(lua_State *L, const struct sparse *a, const struct sparse *b,
+                          const char *where);
 int sparse_csr(lua_State *L);
 int sparse_transpose(lua_State *L);
 int sparse_mv(lua_State *L);
 int sparse_mm(lua_State *L);
+int sparse_mm_sparse(lua_State *L); /* where the second factor is sparse as well */
+int sparse_top_products(lua_State *L);
+int sparse_index(lua_State *L);
+int sparse_prune(lua_State *L);
+int sparse_stack(lua_State *L);
 int sparse_todense(lua_State *L);
 
 #endif

@@ -188,10 +188,7 @@ int sparse_transpose(lua_State *L)
     char *value = tensor_data(tensor_new(L, sparse->values->dtype, 1, &entries, false));
     size_t element = dtype_sizes[sparse->values->dtype];
     for (int64_t i = 0; i < entries; i++) {
-        if (column[i] < 1 || column[i] > sparse->columns)
-            raise_error(L, where,
-                        "column %d; the matrix was written to, columns are from 1 to %lld",
-                        column[i], (long long)sparse->columns);
+        sparse_column(L, sparse, column[i], where);
         pointers[column[i]]++;
     }
     sum_counts(pointers, sparse->columns);

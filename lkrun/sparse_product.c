@@ -6,16 +6,6 @@
 #include "tensor_class.h"
 #include "util.h"
 
-/* The address that column `c` (from 1) stands for; the columns are a program's to overwrite. */
-static int64_t checked_column(lua_State *L, const struct sparse *sparse, int32_t c,
-                              const char *where)
-{
-    if (c < 1 || c > sparse->columns)
-        raise_error(L, where, "column %d; the matrix was written to, columns are from 1 to %lld", c,
-                    (long long)sparse->columns);
-    return (int64_t)c - 1;
-}
-
 static void check_product(lua_State *L, const struct sparse *sparse, const struct tensor *dense,
                           int dim, const char *where)
 {
@@ -58,7 +48,7 @@ static const struct tensor *zeroed_out(lua_State *L, enum dtype dtype, int dim, 
         for (int64_t row = 0; row < sparse->rows; row++) {                                         \
             double sum = 0;                                                                        \
             for (int64_t i = pointers[row]; i < pointers[row + 1]; i++) {                          \
-                int64_t c = checked_column(L, sparse, column[i], "sparse:mv");                     \
+                int64_t c = sparse_column(L, sparse, column[i], "sparse:mv");                      \
                 sum += (double)value[i] * (double)from[c * x->stride[0]];                          \
             }                                                                                      \
             to[row * y->stride[0]] = (type)sum;                                                    \
@@ -91,7 +81,7 @@ int sparse_mv(lua_State *L)
         for (int64_t row = 0; row < sparse->rows; row++) {                                         \
             type *to = (type *)tensor_data(y) + row * y->stride[0];                                \
             for (int64_t i = pointers[row]; i < pointers[row + 1]; i++) {                          \
-                int64_t c = checked_column(L, sparse, column[i], "sparse:mm");                     \
+                int64_t c = sparse_column(L, sparse, column[i], "sparse:mm");                      \
                 const type *from = (const type *)tensor_data(x) + c * x->stride[0];                \
                 add_##name(x->size[1], value[i], from, x->stride[1], to, y->stride[1]);            \
             }                                                                                      \
@@ -116,6 +106,8 @@ int sparse_mm(lua_State *L)
 {
     const char *where = "sparse:mm";
     const struct sparse *sparse = sparse_argument(L, 1, where);
+    if (sparse_test(L, 2))
+        return sparse_mm_sparse(L);
     const struct tensor *x = tensor_argument(L, 2, where);
     check_product(L, sparse, x, 2, where);
     int64_t size[] = {sparse->rows, x->size[1]};
@@ -138,7 +130,7 @@ int sparse_todense(lua_State *L)
     size_t element = dtype_sizes[dense->dtype];
     for (int64_t row = 0; row < sparse->rows; row++)
         for (int64_t i = pointers[row]; i < pointers[row + 1]; i++) {
-            int64_t c = checked_column(L, sparse, column[i], where);
+            int64_t c = sparse_column(L, sparse, column[i], where);
             memcpy(element_at(dense, row * sparse->columns + c), element_at(sparse->values, i),
                    element);
         }

@@ -44,6 +44,13 @@ int shape_argument(lua_State *L, int index, const char *where, bool rest,
 int dim_argument(lua_State *L, int index, const char *where, const struct tensor *tensor);
 /* An index from 1 to `size` of dimension `dim` (from 0), given from 0. */
 int64_t position_argument(lua_State *L, int index, const char *where, int dim, int64_t size);
+/* Indices of rows, from 1 and checked, as int64_t: a table or a tensor of i64 or i32 at `index`.
+ * Where they are not so already, they lie in a userdata or a tensor that is pushed. */
+struct picks {
+    const int64_t *row;
+    int64_t count;
+};
+struct picks picks_argument(lua_State *L, int index, int64_t rows, const char *where);
 /* A value that the dtype has, exactly for integers and bool. */
 bool scalar_fits(lua_State *L, int index, enum dtype dtype, union scalar *scalar);
 union scalar scalar_argument(lua_State *L, int index, const char *where, enum dtype dtype);

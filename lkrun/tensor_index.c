@@ -8,20 +8,12 @@
 #include "tensor_walk.h"
 #include "util.h"
 
-/* The indices, from 1 and checked, as int64_t; where they are not so already, in a userdata or a
- * tensor that is pushed. */
-struct picks {
-    const int64_t *row;
-    int64_t count;
-};
-
-static void check_picks(lua_State *L, const struct picks *picks, const struct tensor *tensor,
-                        const char *where)
+static void check_picks(lua_State *L, const struct picks *picks, int64_t rows, const char *where)
 {
     for (int64_t i = 0; i < picks->count; i++)
-        if (picks->row[i] < 1 || picks->row[i] > tensor->size[0])
+        if (picks->row[i] < 1 || picks->row[i] > rows)
             raise_error(L, where, "index %lld at place %lld of the list; it is from 1 to %lld",
-                        (long long)picks->row[i], (long long)i + 1, (long long)tensor->size[0]);
+                        (long long)picks->row[i], (long long)i + 1, (long long)rows);
 }
 
 static struct picks picks_from_tensor(lua_State *L, const struct tensor *list, const char *where)
@@ -48,19 +40,24 @@ static struct picks picks_from_table(lua_State *L, int index, const char *where)
     return (struct picks){row, count};
 }
 
-static struct picks picks_argument(lua_State *L, int index, const struct tensor *tensor,
-                                   const char *where)
+struct picks picks_argument(lua_State *L, int index, int64_t rows, const char *where)
 {
-    if (tensor->dim == 0)
-        raise_error(L, where, "the tensor is a scalar; it has no rows");
     const struct tensor *list = tensor_test(L, index);
     if (!list && !lua_istable(L, index))
         raise_error(L, where, "the indices are %s; a table or a tensor of i64 or i32 is expected",
                     type_text(L, index));
     struct picks picks =
         list ? picks_from_tensor(L, list, where) : picks_from_table(L, index, where);
-    check_picks(L, &picks, tensor, where);
+    check_picks(L, &picks, rows, where);
     return picks;
+}
+
+static struct picks rows_of_tensor(lua_State *L, int index, const struct tensor *tensor,
+                                   const char *where)
+{
+    if (tensor->dim == 0)
+        raise_error(L, where, "the tensor is a scalar; it has no rows");
+    return picks_argument(L, index, tensor->size[0], where);
 }
 
 /* Makes `view` the row at this index, from 1; it holds no reference and is good for this call. */
@@ -127,7 +124,7 @@ static int index_rows(lua_State *L)
     const char *where = "tensor:index";
     lua_settop(L, 3);
     const struct tensor *tensor = tensor_argument(L, 1, where);
-    struct picks picks = picks_argument(L, 2, tensor, where);
+    struct picks picks = rows_of_tensor(L, 2, tensor, where);
     int64_t size[TENSOR_MAX_DIM];
     memcpy(size, tensor->size, (size_t)tensor->dim * sizeof *size);
     size[0] = picks.count;
@@ -166,7 +163,7 @@ static int index_copy(lua_State *L)
     const char *where = "tensor:index_copy";
     const struct tensor *target = tensor_argument(L, 1, where);
     check_target(L, target, where);
-    struct picks picks = picks_argument(L, 2, target, where);
+    struct picks picks = rows_of_tensor(L, 2, target, where);
     const struct tensor *rows = rows_argument(L, 3, target, &picks, where);
     copy_rows(target, picks.row, rows, NULL, picks.count);
     lua_settop(L, 1);
@@ -183,7 +180,7 @@ static int index_add(lua_State *L)
     union scalar alpha = scalar_of(target->dtype, 1);
     if (!lua_isnoneornil(L, 4))
         alpha = scalar_argument(L, 4, where, target->dtype);
-    struct picks picks = picks_argument(L, 2, target, where);
+    struct picks picks = rows_of_tensor(L, 2, target, where);
     const struct tensor *rows = rows_argument(L, 3, target, &picks, where);
     for (int64_t i = 0; i < picks.count && rows->count; i++) {
         struct tensor into, row;
@@ -201,7 +198,7 @@ static int index_fill(lua_State *L)
     const struct tensor *target = tensor_argument(L, 1, where);
     check_target(L, target, where);
     union scalar scalar = scalar_argument(L, 3, where, target->dtype);
-    struct picks picks = picks_argument(L, 2, target, where);
+    struct picks picks = rows_of_tensor(L, 2, target, where);
     for (int64_t i = 0; i < picks.count; i++) {
         struct tensor row;
         view_row(&row, target, picks.row[i]);

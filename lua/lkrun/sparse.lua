@@ -15,7 +15,16 @@ local core = require "lkrun.core.sparse"
 ---@field triplets fun(self: lkrun.Sparse): lkrun.Tensor, lkrun.Tensor, lkrun.Tensor
 ---@field t fun(self: lkrun.Sparse): lkrun.Sparse the transpose, a copy
 ---@field mv fun(self: lkrun.Sparse, x: lkrun.Tensor, out?: lkrun.Tensor): lkrun.Tensor [m, n] times [n] is [m]
----@field mm fun(self: lkrun.Sparse, x: lkrun.Tensor, out?: lkrun.Tensor): lkrun.Tensor [m, n] times [n, k] is [m, k]
+--- `mm`: [m, n] times [n, k] is [m, k]; a sparse second factor gives a sparse product, its sums f64 within.
+---@field mm (fun(self: lkrun.Sparse, x: lkrun.Tensor, out?: lkrun.Tensor): lkrun.Tensor)|(fun(self: lkrun.Sparse, x: lkrun.Sparse): lkrun.Sparse)
+--- `top_products`: [m, n] times a sparse [n, c], where only the k terms of greatest weight of each sum
+--- count, a term's weight being its factor from the matrix on that side: the sums, and the sums of those
+--- weights, both dense [m, c]; not-a-number where there are fewer than `least` terms (default 1).
+---@field top_products fun(self: lkrun.Sparse, x: lkrun.Sparse, k: integer, side: "left"|"right", least?: integer): lkrun.Tensor, lkrun.Tensor
+---@field index fun(self: lkrun.Sparse, rows: lkrun.Indices): lkrun.Sparse the rows of these indices, copies
+--- `prune`: what is left of each row: its entries of at least this value, and of them the `keep` greatest
+--- (of equal ones those of the lower columns).
+---@field prune fun(self: lkrun.Sparse, least: number, keep?: integer): lkrun.Sparse
 ---@field todense fun(self: lkrun.Sparse): lkrun.Tensor [m, n]
 
 ---@class lkrun.sparse
@@ -26,6 +35,11 @@ local sparse = {}
 --- The values are f64 unless they are a tensor of f32. At most 2^31 - 1 columns.
 ---@type fun(rows: lkrun.Indices, columns: lkrun.Indices, values: number[]|lkrun.Tensor, shape: integer[]): lkrun.Sparse
 sparse.csr = core.csr
+
+--- Makes a matrix of all rows of several matrices, one below the other. Raises unless all have the same
+--- number of columns and one dtype.
+---@type fun(matrices: lkrun.Sparse[]): lkrun.Sparse
+sparse.stack = core.stack
 
 --- Whether a value is a sparse matrix.
 ---@type fun(value: any): boolean

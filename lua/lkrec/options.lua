@@ -1,0 +1,54 @@
+--- Options of the training functions: their defaults, and what they may be.
+
+---@class lkrec.OptionRule
+---@field default any # nil: the option may be absent
+---@field least? number # the least value of a number
+---@field above? number # a number has to be greater
+---@field integer? boolean
+---@field choices? string[] # the values of a string
+---@field any? boolean # checked elsewhere
+
+local function expectation(rule)
+  if rule.choices then return "one of " .. table.concat(rule.choices, ", ") end
+  local noun = rule.integer and "an integer" or "a number"
+  if rule.above then return ("%s above %s"):format(noun, rule.above) end
+  return ("%s of at least %s"):format(noun, rule.least)
+end
+
+local function fits(rule, value)
+  if rule.any then return true end
+  if rule.choices then
+    for _, choice in ipairs(rule.choices) do
+      if value == choice then return true end
+    end
+    return false
+  end
+  if type(value) ~= "number" or rule.integer and math.type(value) ~= "integer" then return false end
+  if rule.above then return value > rule.above and value < math.huge end
+  return value >= rule.least and value < math.huge
+end
+
+--- Makes a function that checks a table of options and fills in the defaults.
+---@param where string # the function whose options they are, for messages
+---@param rules table<string, lkrec.OptionRule>
+---@return fun(options: table?): table
+-- The function raises for an unknown option or one out of range.
+local function options_of(where, rules)
+  return function(options)
+    local result = {}
+    for name, value in pairs(options or {}) do
+      local rule = rules[name]
+      if not rule then error(("lkrun: %s: unknown option '%s'"):format(where, name), 0) end
+      if not fits(rule, value) then
+        error(("lkrun: %s: %s is %s; expected %s"):format(where, name, tostring(value), expectation(rule)), 0)
+      end
+      result[name] = value
+    end
+    for name, rule in pairs(rules) do
+      if result[name] == nil then result[name] = rule.default end
+    end
+    return result
+  end
+end
+
+return options_of
