@@ -190,9 +190,7 @@ int sparse_top_products(lua_State *L)
     lua_settop(L, 5);
     struct job job = {.L = L, .where = where, .least = 1};
     job.a = sparse_argument(L, 1, where);
-    job.b = sparse_test(L, 2);
-    if (!job.b)
-        raise_error(L, where, "argument 2 is %s; a sparse matrix is expected", type_text(L, 2));
+    job.b = sparse_argument(L, 2, where);
     sparse_check_factors(L, job.a, job.b, where);
     job.k = integer_argument(L, 3, where, "the number of terms");
     if (!lua_isnil(L, 5))

@@ -2,6 +2,13 @@
 --- lie in shared memory and are read-only in a task that inherited them.
 local core = require "lkrun.core.sparse"
 
+---@alias lkrun.SparseTimesDense fun(self: lkrun.Sparse, x: lkrun.Tensor, out?: lkrun.Tensor): lkrun.Tensor
+---@alias lkrun.SparseTimesSparse fun(self: lkrun.Sparse, x: lkrun.Sparse): lkrun.Sparse
+---@alias lkrun.Side "left"|"right"
+--- Sums, and sums of weights.
+---@alias lkrun.SparseTopProducts
+---| fun(self: lkrun.Sparse, x: lkrun.Sparse, k: integer, side: lkrun.Side, least?: integer): lkrun.Tensor, lkrun.Tensor
+
 ---@class lkrun.Sparse
 ---@field nnz integer entries that are stored
 ---@field dtype "f64"|"f32"
@@ -16,11 +23,11 @@ local core = require "lkrun.core.sparse"
 ---@field t fun(self: lkrun.Sparse): lkrun.Sparse the transpose, a copy
 ---@field mv fun(self: lkrun.Sparse, x: lkrun.Tensor, out?: lkrun.Tensor): lkrun.Tensor [m, n] times [n] is [m]
 --- `mm`: [m, n] times [n, k] is [m, k]; a sparse second factor gives a sparse product, its sums f64 within.
----@field mm (fun(self: lkrun.Sparse, x: lkrun.Tensor, out?: lkrun.Tensor): lkrun.Tensor)|(fun(self: lkrun.Sparse, x: lkrun.Sparse): lkrun.Sparse)
+---@field mm lkrun.SparseTimesDense|lkrun.SparseTimesSparse
 --- `top_products`: [m, n] times a sparse [n, c], where only the k terms of greatest weight of each sum
 --- count, a term's weight being its factor from the matrix on that side: the sums, and the sums of those
 --- weights, both dense [m, c]; not-a-number where there are fewer than `least` terms (default 1).
----@field top_products fun(self: lkrun.Sparse, x: lkrun.Sparse, k: integer, side: "left"|"right", least?: integer): lkrun.Tensor, lkrun.Tensor
+---@field top_products lkrun.SparseTopProducts
 ---@field index fun(self: lkrun.Sparse, rows: lkrun.Indices): lkrun.Sparse the rows of these indices, copies
 --- `prune`: what is left of each row: its entries of at least this value, and of them the `keep` greatest
 --- (of equal ones those of the lower columns).

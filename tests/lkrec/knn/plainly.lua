@@ -1,0 +1,69 @@
+-- Neighbourhood models by their definitions: loops over plain tables, all numbers f64.
+local plainly = {}
+
+-- ratings[row][column] of a sparse matrix, where it has an entry; `value` instead of each value.
+function plainly.table(matrix, value)
+  local rows = {}
+  for row, columns, values in matrix:rows() do
+    rows[row] = {}
+    for k = 1, #columns do rows[row][columns[k]] = value or values[k] end
+  end
+  return rows
+end
+
+function plainly.means(rows)
+  local means = {}
+  for row, entries in ipairs(rows) do
+    local sum, count = 0, 0
+    for _, value in pairs(entries) do sum, count = sum + value, count + 1 end
+    means[row] = count > 0 and sum / count or 0
+  end
+  return means
+end
+
+-- Rows less their means.
+function plainly.centered(rows, means)
+  local result = {}
+  for row, entries in ipairs(rows) do
+    result[row] = {}
+    for column, value in pairs(entries) do result[row][column] = value - means[row] end
+  end
+  return result
+end
+
+-- The cosine of each two rows, 0 for one with itself.
+function plainly.cosines(rows)
+  local function product(a, b)
+    local sum = 0
+    for column, value in pairs(a) do sum = sum + value * (b[column] or 0) end
+    return sum
+  end
+  local norms, result = {}, {}
+  for row, entries in ipairs(rows) do norms[row] = math.sqrt(product(entries, entries)) end
+  for i = 1, #rows do
+    result[i] = {}
+    for j = 1, #rows do
+      local scale = norms[i] * norms[j]
+      result[i][j] = i ~= j and scale > 0 and product(rows[i], rows[j]) / scale or 0
+    end
+  end
+  return result
+end
+
+-- The sum of similarity × value, and of similarity, over the k most similar of `neighbours`, each
+-- {similarity, value}, those of at least `least`; and how many there are.
+function plainly.aggregate(neighbours, k, least)
+  local near = {}
+  for place, neighbour in ipairs(neighbours) do
+    if neighbour[1] >= least then near[#near + 1] = { neighbour[1], neighbour[2], place } end
+  end
+  table.sort(near, function(a, b)
+    if a[1] ~= b[1] then return a[1] > b[1] end
+    return a[3] < b[3]
+  end)
+  local sum, weight = 0, 0
+  for i = 1, math.min(k, #near) do sum, weight = sum + near[i][1] * near[i][2], weight + near[i][1] end
+  return sum, weight, #near
+end
+
+return plainly
