@@ -127,7 +127,16 @@ $(B)/venv/bin/python:
 	@mkdir -p $(B)
 	/usr/bin/python3 -m venv --system-site-packages --without-pip $(B)/venv
 
-check: all $(C_TESTS) $(FAULTS) $(B)/venv/bin/python
+# Snakemake is PyPI's, at the versions that were tested. Where it cannot be had, its tests are skipped.
+SNAKEMAKE := build/venv-snakemake
+$(SNAKEMAKE)/installed: tests/snakemake/requirements.txt
+	@rm -rf $(SNAKEMAKE)
+	@mkdir -p build
+	@[ '$(NO_INSTALL)' = 1 ] || { /usr/bin/python3 -m venv $(SNAKEMAKE) && \
+	    $(SNAKEMAKE)/bin/pip --quiet --disable-pip-version-check install --use-pep517 -r $< && touch $@; } || \
+	    { rm -rf $(SNAKEMAKE); echo 'lkrun: no Snakemake: its tests will be skipped' >&2; }
+
+check: all $(C_TESTS) $(FAULTS) $(B)/venv/bin/python $(SNAKEMAKE)/installed
 	@$(TEST_ENV) $(B)/lkrun tests/suite.lua $(C_TESTS)
 
 # The faults again and again while every core is busy; then a million tasks while workers are killed.
@@ -175,7 +184,9 @@ $(B)/peers/installed: bench/peers/requirements.txt
 LUA_DIR = $(DESTDIR)$(PREFIX)/lib/lua/5.4
 DOC_DIR = $(DESTDIR)$(PREFIX)/share/doc/lkrun
 # Annotations, for editors: the modules that run are inside the executable and core.so.
-EDITOR_DIR = $(DESTDIR)$(PREFIX)/share/lkrun
+SHARE_DIR = $(DESTDIR)$(PREFIX)/share/lkrun
+# What workflows include.
+RULES := $(sort $(shell find rules -type f -not -name '*.pyc'))
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(LUA_DIR)/lkrun $(DOC_DIR)/docs $(DOC_DIR)/examples
 	install -m 755 $(B)/lkrun $(DESTDIR)$(PREFIX)/bin/lkrun
@@ -185,7 +196,8 @@ install: all
 	install -m 644 LICENSE README.md CHANGELOG.md $(DOC_DIR)
 	install -m 644 $(wildcard docs/*.md) $(DOC_DIR)/docs
 	install -m 644 $(wildcard examples/*) $(DOC_DIR)/examples
-	for module in $(MODULES); do install -D -m 644 $$module $(EDITOR_DIR)/$$module || exit; done
+	for file in $(RULES); do install -D -m 644 $$file $(SHARE_DIR)/$$file || exit; done
+	for module in $(MODULES); do install -D -m 644 $$module $(SHARE_DIR)/$$module || exit; done
 
 clean:
 	rm -rf $(B)

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "backend_open.h"
+#include "snakemake.h"
 #include "util.h"
 
 #define PARALLEL_OPENMP 2
@@ -139,7 +140,9 @@ void backend_enter_worker(void)
 
 /* ---- How many threads ---- */
 
-/* What the user's environment says to the library itself, as it was when first looked at. */
+/* What the user's environment says to the library itself, as it was when first looked at. What
+ * Snakemake says to every library is not the user's: each worker would take all
+ * of the job's threads. */
 static struct {
     const char *variable; /* NULL: nothing */
     /* An OpenMP build does not look at OPENBLAS_NUM_THREADS: the count to give it; 0: none. */
@@ -150,9 +153,10 @@ static void read_user(void)
 {
     static const char *const names[] = {"OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS",
                                         "OMP_NUM_THREADS"};
+    int snakemake = snakemake_threads();
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *value = getenv(names[i]);
-        if (!value || !*value)
+        if (!value || !*value || (snakemake && atoi(value) == snakemake))
             continue;
         if (!user.variable) {
             user.variable = names[i];

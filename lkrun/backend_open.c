@@ -42,6 +42,8 @@ void *backend_open(int threads)
 {
     if (!__libc_single_threaded)
         return open_library();
+    const char *found = getenv("OPENBLAS_NUM_THREADS"); /* not the user's, then: Snakemake's */
+    char *before = threads > 0 && found ? strdup(found) : NULL;
     if (threads > 0) {
         /* It starts as many threads as the machine has CPUs unless this says otherwise. */
         char text[16];
@@ -56,7 +58,10 @@ void *backend_open(int threads)
         handle = open_library();
         unsetenv("OPENBLAS_CORETYPE");
     }
-    if (threads > 0)
+    if (before)
+        setenv("OPENBLAS_NUM_THREADS", before, 1);
+    else if (threads > 0)
         unsetenv("OPENBLAS_NUM_THREADS");
+    free(before);
     return handle;
 }

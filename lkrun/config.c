@@ -13,6 +13,7 @@
 
 #include "backend.h"
 #include "log.h"
+#include "snakemake.h"
 #include "util.h"
 
 static const struct {
@@ -121,11 +122,19 @@ void config_override(lua_State *L, int index, const char *where, struct config *
 
 /* ---- Resolving ---- */
 
+static int clamp(int value, int low, int high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
 static struct config_grant find_grant(lua_State *L)
 {
     const char *slurm = variable("SLURM_CPUS_PER_TASK");
+    int snakemake = snakemake_threads();
     if (told.who)
         return told;
+    if (snakemake)
+        return (struct config_grant){clamp(snakemake, 1, CONFIG_LIMIT), "Snakemake"};
     if (!slurm)
         return (struct config_grant){cpu_count(), NULL};
     long long cpus = parse(slurm);
@@ -133,11 +142,6 @@ static struct config_grant find_grant(lua_State *L)
         raise_error(L, "SLURM_CPUS_PER_TASK",
                     "\"%.80s\" found; expected a whole number from 1 to %d", slurm, CONFIG_LIMIT);
     return (struct config_grant){(int)cpus, "SLURM_CPUS_PER_TASK"};
-}
-
-static int clamp(int value, int low, int high)
-{
-    return value < low ? low : value > high ? high : value;
 }
 
 static void fill(struct config *config, enum config_knob knob, const struct config_grant *given,
@@ -289,6 +293,15 @@ static int l_ensure(lua_State *L)
     return 0;
 }
 
+/* grant(cpus): what Snakemake gave this job. */
+static int l_grant(lua_State *L)
+{
+    lua_Integer cpus = luaL_checkinteger(L, 1);
+    luaL_argcheck(L, cpus >= 1 && cpus <= CONFIG_LIMIT, 1, "no number of CPUs");
+    config_set_grant((int)cpus, "Snakemake");
+    return 0;
+}
+
 static int l_config(lua_State *L)
 {
     const struct config *config = config_ensure(L);
@@ -333,13 +346,10 @@ static int l_proc_count(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"initialize", l_initialize},
-    {"ensure_parallel_init", l_ensure},
-    {"config", l_config},
-    {"sources", l_sources},
-    {"cpu_count", l_cpu_count},
-    {"proc_count", l_proc_count},
-    {NULL, NULL},
+    {"initialize", l_initialize}, {"ensure_parallel_init", l_ensure},
+    {"grant", l_grant},           {"config", l_config},
+    {"sources", l_sources},       {"cpu_count", l_cpu_count},
+    {"proc_count", l_proc_count}, {NULL, NULL},
 };
 
 int luaopen_lkrun_core_config(lua_State *L);

@@ -33,8 +33,8 @@ struct config_grant {
     const char *who; /* the scheduler that granted them; NULL: none did, they are NCPUS */
 };
 
-/* A scheduler's grant that the environment does not tell: `who` ("Snakemake", static storage) gave
- * `cpus`. It goes before SLURM_CPUS_PER_TASK. False, and no effect, once initialized. */
+/* A scheduler's grant, whatever the environment tells: `who` ("Snakemake", static storage) gave
+ * `cpus`. False, and no effect, once initialized. */
 bool config_set_grant(int cpus, const char *who);
 
 /* The configuration, initialized with defaults if nobody has; raises for a bad variable. */
