@@ -13,6 +13,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+#include "embedded.h"
 #include "host.h"
 #include "repl.h"
 #include "report.h"
@@ -26,13 +27,16 @@ static const char help[] =
     "lkrun - [args]            run the program on standard input\n"
     "lkrun [-i script.lua]     the prompt, after the script\n"
     "lkrun check FILE...       report syntax errors and unknown globals, run nothing\n"
+    "lkrun map OP.lua --tasks FILE --output FILE   an operation over a file of tasks\n"
+    "lkrun merge OUT SHARD...  join the outputs of the shards of one map\n"
+    "lkrun COMMAND --help      more about check, map, merge\n"
     "lkrun --help              this text\n"
     "lkrun --version           which lkrun and which Lua\n"
     "\n"
     "Exit status: 0 done, 1 the program failed, 2 wrong use or unusable input,\n"
     "130 SIGINT, 143 SIGTERM, 141 standard output closed.\n";
 
-enum command { RUN_SCRIPT, RUN_CHUNK, RUN_INPUT, PROMPT, CHECK, HELP, VERSION };
+enum command { RUN_SCRIPT, RUN_CHUNK, RUN_INPUT, PROMPT, SUBCOMMAND, HELP, VERSION };
 
 /* The command line, understood. */
 struct invocation {
@@ -52,6 +56,19 @@ static void open_standard_descriptors(void)
         if (fcntl(descriptor, F_GETFD) < 0 && errno == EBADF)
             if (open("/dev/null", descriptor == STDERR_FILENO ? O_WRONLY : O_RDONLY) < 0)
                 abort();
+}
+
+/* Each is the module lkrun.command.NAME. */
+static bool is_subcommand(const char *word)
+{
+    static const char prefix[] = "lkrun.command.";
+    if (strchr(word, '.')) /* a part of a command */
+        return false;
+    for (const struct embedded_lua *module = embedded_lua; module->name; module++)
+        if (strncmp(module->name, prefix, sizeof prefix - 1) == 0 &&
+            strcmp(module->name + sizeof prefix - 1, word) == 0)
+            return true;
+    return false;
 }
 
 /* Returns false after saying what is wrong. */
@@ -75,12 +92,8 @@ static bool parse(int argc, char **argv, struct invocation *invocation)
         *invocation = (struct invocation){RUN_CHUNK, argv[2], 2};
     } else if (strcmp(first, "-i") == 0) {
         *invocation = (struct invocation){PROMPT, argc > 2 ? argv[2] : NULL, argc > 2 ? 2 : 0};
-    } else if (strcmp(first, "check") == 0) {
-        invocation->command = CHECK;
-        if (argc < 3) {
-            report_line("check: nothing follows; the name of a Lua file is expected");
-            return false;
-        }
+    } else if (is_subcommand(first)) {
+        invocation->command = SUBCOMMAND;
     } else if (strcmp(first, "--") == 0 && argc > 2) {
         *invocation = (struct invocation){RUN_SCRIPT, argv[2], 2};
     } else if (first[0] == '-') {
@@ -165,18 +178,21 @@ static int run_prompt(lua_State *L, int argc, char **argv, const struct invocati
     return repl_run(L);
 }
 
-static int run_check(lua_State *L, int argc, char **argv)
+/* lkrun.command runs it; what it raises for the user to read has the exit status with it. */
+static int run_subcommand(lua_State *L, int argc, char **argv)
 {
     lua_getglobal(L, "require");
-    lua_pushliteral(L, "lkrun.check");
+    lua_pushliteral(L, "lkrun.command");
     if (report_call(L, 1, 1) != LUA_OK)
         return report_error(L);
+    lua_getfield(L, -1, "run");
+    lua_pushstring(L, argv[1]);
     lua_createtable(L, argc - 2, 0);
     for (int i = 2; i < argc; i++) {
         lua_pushstring(L, argv[i]);
         lua_rawseti(L, -2, i - 1);
     }
-    if (report_call(L, 1, 1) != LUA_OK)
+    if (report_call(L, 2, 1) != LUA_OK)
         return report_error(L);
     return (int)lua_tointeger(L, -1);
 }
@@ -197,8 +213,8 @@ static int run(lua_State *L)
     signals_install(L);
     lua_gc(L, LUA_GCGEN, 0, 0); /* as in lua5.4 */
     push_arguments(L, task->argc, task->argv, task->invocation.name);
-    if (task->invocation.command == CHECK)
-        task->status = run_check(L, task->argc, task->argv);
+    if (task->invocation.command == SUBCOMMAND)
+        task->status = run_subcommand(L, task->argc, task->argv);
     else if (task->invocation.command == PROMPT)
         task->status = run_prompt(L, task->argc, task->argv, &task->invocation);
     else

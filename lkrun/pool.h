@@ -12,6 +12,7 @@
  *   pool_limits.c  time and memory of tasks
  *   pool_output.c  what workers print
  *   pool_map.c     one map: pulling tasks from Lua, delivering results to Lua
+ *   pool_map_open.c its beginning and end
  *   pool_outcome.c results and errors as Lua values
  *   pool_future.c  single tasks
  *   pool_lua.c     invokers as Lua sees them
@@ -190,6 +191,8 @@ struct map {
     bool failed;           /* … failed: its error is raised when all before it is delivered */
     bool pulling;          /* the generator is running: it may have yielded */
     int64_t length;        /* of a sequence; -1: a generator function */
+    bool numbered;         /* the generator's first value is the task's index; else 1, 2, … */
+    uint64_t shift;        /* what the indices now are ahead of the count of tasks pulled */
     struct slot *slots;    /* ordered: task i is slots[i & (capacity - 1)] */
     uint64_t capacity;     /* a power of two, or 0 */
     struct outcome *ready; /* unordered: stored results, oldest first */
@@ -400,9 +403,20 @@ bool pool_in_finalizer(lua_State *L);
 void pool_refuse_finalizer(lua_State *L);
 void pool_refuse_copy(lua_State *L, const struct pool *pool); /* in a fork of its process */
 void pool_end(lua_State *L, struct pool *pool, int index);    /* shuts down the invoker there */
+/* User values of a map, and upvalues of its step function. The control value, often the task, is no
+ * upvalue: a generational collector takes for old what is put into an old closure, and keeps it. */
+enum { MAP_POOL = 1, MAP_CLOSING, MAP_ERROR, MAP_CONTROL, MAP_VALUES = MAP_CONTROL };
+enum { STEP_MAP = 1, STEP_FUNCTION, STEP_STATE, STEP_VALUES = STEP_STATE };
+int map_step(lua_State *L);
+/* The end of a map, whichever: of its tasks, of the loop, of the invoker. */
+int map_finish(lua_State *L, struct map *map, int map_index);
+
+/* --- pool_map_open.c --- */
 /* Begins a map. Stack: the invoker, the generator's three values (or the sequence), its closing
- * value. Pushes what a generic `for` takes. `length`: of a sequence, -1 for a generator. */
-int map_open(lua_State *L, struct pool *pool, int64_t length);
+ * value. Pushes what a generic `for` takes. `length`: of a sequence, -1 for a generator.
+ * `numbered`: the generator's first value is the index of the task, from 1 and growing; by ones,
+ * where the map is ordered. */
+int map_open(lua_State *L, struct pool *pool, int64_t length, bool numbered);
 void map_register(lua_State *L);
 
 /* --- pool_outcome.c --- */

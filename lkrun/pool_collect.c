@@ -232,7 +232,7 @@ const struct frame *pool_drain(struct pool *pool, struct worker *worker, uint64_
 
 static bool next_ordered(struct pool *pool, struct map *map, struct outcome *outcome)
 {
-    uint64_t index = map->delivered + 1;
+    uint64_t index = map->delivered + 1 + map->shift;
     struct slot *slot = &map->slots[index & (map->capacity - 1)];
     if (slot->state == SLOT_AT_WORKER) {
         struct worker *worker = &pool->workers[slot->worker];
@@ -279,7 +279,7 @@ bool pool_deliver_scalar(struct pool *pool, lua_State *L)
     struct map *map = pool->map;
     if (!map->slots || map->delivered == map->pulled)
         return false;
-    uint64_t index = map->delivered + 1;
+    uint64_t index = map->delivered + 1 + map->shift;
     const struct slot *slot = &map->slots[index & (map->capacity - 1)];
     if (slot->state != SLOT_AT_WORKER)
         return false;
@@ -331,7 +331,7 @@ void outcome_finish(struct pool *pool, struct outcome *outcome)
 void pool_clear_map(struct pool *pool, struct map *map)
 {
     for (uint64_t i = map->delivered + 1; map->slots && i <= map->pulled; i++) {
-        struct slot *slot = &map->slots[i & (map->capacity - 1)];
+        struct slot *slot = &map->slots[(i + map->shift) & (map->capacity - 1)];
         if (slot->state != SLOT_STORED)
             continue;
         free(slot->bytes);

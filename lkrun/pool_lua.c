@@ -174,13 +174,14 @@ struct pool *pool_check(lua_State *L, int index)
     return pool;
 }
 
-/* map(invoker, f, s, control, closing, length) */
+/* map(invoker, f, s, control, closing, length, numbered) */
 static int pool_map(lua_State *L)
 {
     struct pool *pool = pool_check(L, 1);
     int64_t length = luaL_checkinteger(L, 6);
+    bool numbered = lua_toboolean(L, 7);
     lua_settop(L, 5);
-    return map_open(L, pool, length);
+    return map_open(L, pool, length, numbered);
 }
 
 void pool_end(lua_State *L, struct pool *pool, int index)

@@ -16,13 +16,6 @@
 #include "signals.h"
 #include "tensor.h"
 
-#define MAP_CLASS "lkrun.map"
-
-/* User values of a map, and upvalues of its step function. The control value, often the task, is no
- * upvalue: a generational collector takes for old what is put into an old closure, and keeps it. */
-enum { MAP_POOL = 1, MAP_CLOSING, MAP_ERROR, MAP_CONTROL, MAP_VALUES = MAP_CONTROL };
-enum { STEP_MAP = 1, STEP_FUNCTION, STEP_STATE, STEP_VALUES = STEP_STATE };
-
 /* --- tasks --- */
 
 static bool grow_slots(struct map *map)
@@ -31,7 +24,7 @@ static bool grow_slots(struct map *map)
     struct slot *slots = calloc(capacity, sizeof *slots);
     if (!slots)
         return false;
-    for (uint64_t i = map->delivered + 1; i <= map->pulled; i++)
+    for (uint64_t i = map->delivered + 1 + map->shift; i <= map->pulled + map->shift; i++)
         slots[i & (capacity - 1)] = map->slots[i & (map->capacity - 1)];
     free(map->slots);
     map->slots = slots;
@@ -55,11 +48,12 @@ static void queue_task(lua_State *L, struct pool *pool, struct map *map, struct 
     if (pool->options.ordered && map->pulled - map->delivered + 1 >= map->capacity &&
         !grow_slots(map))
         luaL_error(L, "not enough memory");
-    if (pool_submit_scalar(pool, L, index, map->pulled + 1, worker)) {
+    uint64_t number = map->pulled + 1 + map->shift;
+    if (pool_submit_scalar(pool, L, index, number, worker)) {
         map->pulled++;
         return;
     }
-    struct flight flight = {.index = map->pulled + 1};
+    struct flight flight = {.index = number};
     if (map->slots)
         map->slots[flight.index & (map->capacity - 1)].state = SLOT_QUEUED;
     bool sent = !lua_isnil(L, -1) && pool_submit(pool, L, index, "task", &flight, worker);
@@ -74,6 +68,17 @@ static void queue_task(lua_State *L, struct pool *pool, struct map *map, struct 
         .index = flight.index, .kind = RESULT_ERROR, .bytes = bytes.data, .length = bytes.length};
     pool_store(pool, &flight, &outcome);
     buffer_free(&bytes);
+}
+
+/* The generator gave its values, the first at `index`: what the task's index is. */
+static void number_task(lua_State *L, struct map *map, int index)
+{
+    if (!map->numbered)
+        return;
+    uint64_t shift = (uint64_t)luaL_checkinteger(L, index) - map->pulled - 1;
+    if (map->pulled > 0 && shift != map->shift && (map->slots || (int64_t)(shift - map->shift) < 0))
+        luaL_error(L, "the tasks are not numbered in order");
+    map->shift = shift;
 }
 
 /* pull(map, f, s, control, count): pulls tasks until the worker it chose has enough, and returns
@@ -137,6 +142,7 @@ static int continue_pull(lua_State *L, int status, lua_KContext context)
             break;
         }
         lua_copy(L, PULL_WORKER + 1, PULL_CONTROL);
+        number_task(L, map, PULL_WORKER + 1);
         queue_task(L, pool, map, worker, top);
         lua_settop(L, PULL_WORKER);
         left--;
@@ -176,8 +182,7 @@ static void stop_map(lua_State *L, struct map *map, int map_index)
     pool_cancel_map(pool);
 }
 
-/* The end of a map, whichever: of its tasks, of the loop, of the invoker. */
-static int finish_map(lua_State *L, struct map *map, int map_index)
+int map_finish(lua_State *L, struct map *map, int map_index)
 {
     map_index = lua_absindex(L, map_index);
     if (map->pool)
@@ -253,7 +258,7 @@ static void end_pull(lua_State *L, struct map *map, int status)
 static int raise_map(lua_State *L, struct map *map)
 {
     lua_getiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_ERROR);
-    finish_map(L, map, lua_upvalueindex(STEP_MAP));
+    map_finish(L, map, lua_upvalueindex(STEP_MAP));
     return lua_error(L);
 }
 
@@ -265,7 +270,7 @@ static int raise_pulling(lua_State *L)
 static int raise_broken(lua_State *L, struct pool *pool, struct map *map)
 {
     lua_pushfstring(L, "lkrun: invoker: %s", pool->reason);
-    finish_map(L, map, lua_upvalueindex(STEP_MAP));
+    map_finish(L, map, lua_upvalueindex(STEP_MAP));
     return lua_error(L);
 }
 
@@ -320,7 +325,7 @@ static int continue_step(lua_State *L, int status, lua_KContext context)
         if (pool_next(pool, &outcome))
             return deliver(L, pool, map, &outcome);
         if (map->exhausted && map->delivered == map->pulled)
-            return map->failed ? raise_map(L, map) : finish_map(L, map, lua_upvalueindex(STEP_MAP));
+            return map->failed ? raise_map(L, map) : map_finish(L, map, lua_upvalueindex(STEP_MAP));
         signal_raise_if_pending(L); /* may run a hook */
         if (!map->pool)
             continue;
@@ -333,7 +338,7 @@ static int continue_step(lua_State *L, int status, lua_KContext context)
     }
 }
 
-static int step(lua_State *L)
+int map_step(lua_State *L)
 {
     struct map *map = lua_touserdata(L, lua_upvalueindex(STEP_MAP));
     struct pool *pool = map->pool;
@@ -388,7 +393,7 @@ static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool 
         if (map->pulling)
             return raise_pulling(L);
         if (!push_task(L, map, &status))
-            return finish_map(L, map, lua_upvalueindex(STEP_MAP));
+            return map_finish(L, map, lua_upvalueindex(STEP_MAP));
     }
     map->pulling = false;
     if (status != LUA_OK && status != LUA_YIELD) {
@@ -399,14 +404,15 @@ static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool 
         return 0;
     if (map->length < 0) {
         if (lua_gettop(L) == 0 || lua_isnil(L, 1))
-            return finish_map(L, map, lua_upvalueindex(STEP_MAP));
+            return map_finish(L, map, lua_upvalueindex(STEP_MAP));
         lua_pushvalue(L, 1);
         lua_setiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_CONTROL);
+        number_task(L, map, 1);
     }
     struct buffer out = pool->result;
     pool->result = (struct buffer){0};
     out.length = 0;
-    struct outcome outcome = {.index = ++map->pulled};
+    struct outcome outcome = {.index = ++map->pulled + map->shift};
     lua_getiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_POOL);
     lua_insert(L, -2);
     if (lua_isnil(L, -1) || !inplace_run(L, pool, pool->maps, &outcome, &out)) {
@@ -425,66 +431,4 @@ static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool 
         progress_set(pool->progress, &state);
     }
     return map->pool ? deliver(L, pool, map, &outcome) : 0;
-}
-
-/* --- the map object --- */
-
-static int map_close(lua_State *L)
-{
-    finish_map(L, luaL_checkudata(L, 1, MAP_CLASS), 1);
-    return 0;
-}
-
-static int map_collect(lua_State *L)
-{
-    struct map *map = luaL_checkudata(L, 1, MAP_CLASS);
-    if (!map->pool || map->pool->owner == getpid())
-        finish_map(L, map, 1);
-    return 0;
-}
-
-int map_open(lua_State *L, struct pool *pool, int64_t length)
-{
-    if (pool->map)
-        return raise_error(L, "invoker:map",
-                           "a map of this invoker is running; finish its loop first, "
-                           "or make a second invoker");
-    if (!pool->in_place)
-        pool_refill(pool);
-    if (pool->broken)
-        return raise_error(L, "invoker:map", "%s", pool->reason);
-    struct map *map = lua_newuserdatauv(L, sizeof *map, MAP_VALUES);
-    *map = (struct map){.pool = pool, .length = length};
-    luaL_setmetatable(L, MAP_CLASS);
-    int index = lua_gettop(L);
-    lua_pushvalue(L, 1);
-    lua_setiuservalue(L, index, MAP_POOL);
-    lua_pushvalue(L, 5);
-    lua_setiuservalue(L, index, MAP_CLOSING);
-    lua_pushvalue(L, 4);
-    lua_setiuservalue(L, index, MAP_CONTROL);
-    pool->map = map;
-    pool->maps++;
-    pool->until_look = 0;
-    pool->left = 0;
-    if (!pool->in_place)
-        atomic_store_explicit(&pool->shared->ordinal, pool->maps, memory_order_relaxed);
-    lua_getiuservalue(L, 1, POOL_PROGRESS);
-    if (lua_toboolean(L, -1) && !lua_isuserdata(L, -1))
-        pool->progress = progress_open(NULL, NULL, length, NULL);
-    lua_pop(L, 1);
-    lua_pushvalue(L, index);
-    lua_pushvalue(L, 2);
-    lua_pushvalue(L, 3);
-    lua_pushcclosure(L, step, STEP_VALUES);
-    lua_pushnil(L);
-    lua_pushnil(L);
-    lua_pushvalue(L, index);
-    return 4;
-}
-
-void map_register(lua_State *L)
-{
-    static const luaL_Reg methods[] = {{"__gc", map_collect}, {"__close", map_close}, {NULL, NULL}};
-    register_class(L, MAP_CLASS, methods);
 }

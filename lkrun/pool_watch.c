@@ -61,7 +61,8 @@ static bool delivery_makes_room(struct pool *pool, const struct worker *worker)
     if (flight->is_future || flight->is_dropped || map->delivered == map->pulled)
         return false;
     if (map->slots) {
-        const struct slot *due = &map->slots[(map->delivered + 1) & (map->capacity - 1)];
+        const struct slot *due =
+            &map->slots[(map->delivered + 1 + map->shift) & (map->capacity - 1)];
         return due->state == SLOT_STORED ||
                (due->state == SLOT_AT_WORKER && due->worker != worker - pool->workers);
     }

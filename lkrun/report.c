@@ -76,8 +76,20 @@ static int first_level(lua_State *L, const char *message)
     return first;
 }
 
+/* A command's own words on why it ends, and the exit status for that: no traceback is of use. */
+static bool is_failure(lua_State *L, int index)
+{
+    if (!luaL_getmetafield(L, index, "__name"))
+        return false;
+    bool is = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), COMMAND_FAILURE) == 0;
+    lua_pop(L, 1);
+    return is;
+}
+
 static int describe_error(lua_State *L)
 {
+    if (is_failure(L, 1))
+        return 1;
     if (lua_type(L, 1) == LUA_TSTRING && signal_is_interruption(lua_tostring(L, 1))) {
         push_interrupted(L);
         return 1;
@@ -107,6 +119,14 @@ int report_call(lua_State *L, int arguments, int results)
 int report_error(lua_State *L)
 {
     static const char prefix[] = "lkrun: ";
+    if (is_failure(L, -1)) {
+        lua_getfield(L, -1, "status");
+        lua_getfield(L, -2, "message");
+        int failure = (int)lua_tointeger(L, -2);
+        report_line("%s", lua_tostring(L, -1));
+        lua_pop(L, 3);
+        return failure;
+    }
     const char *message = lua_tostring(L, -1);
     int status = signal_is_interruption(message) || signal_pending() ? 128 + signal_received()
                                                                      : STATUS_FAILED;

@@ -7,6 +7,8 @@
 
 enum exit_status { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_MISUSE = 2 }; /* 128 + n: signal n */
 
+#define COMMAND_FAILURE "lkrun.command.Failure" /* class of { status =, message = } */
+
 /* lua_pcall of a program: an error comes back as the text that report_error prints, traceback and
  * all. */
 int report_call(lua_State *L, int arguments, int results);

@@ -74,7 +74,7 @@ describe("the command line", function()
     assert_misuse(shell "$LKRUN --hlep", "--hlep: unknown option")
     assert_misuse(shell "$LKRUN -x", "-x: unknown option")
     assert_misuse(shell "$LKRUN -e", "a piece of Lua is expected")
-    assert_misuse(shell "$LKRUN check", "a Lua file is expected")
+    assert_misuse(shell "$LKRUN check", "missing argument 'file'")
   end)
 
   it("names the script that cannot be read", function()

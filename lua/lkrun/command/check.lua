@@ -348,7 +348,7 @@ end
 --- Tells on standard error what is wrong in these files; gives the exit status.
 ---@param paths string[]
 ---@return integer # 0: nothing, 1: something, 2: a file could not be read
-return function(paths)
+local function run(paths)
   local status = 0
   for _, path in ipairs(paths) do
     local text, message = text_of(path)
@@ -362,3 +362,9 @@ return function(paths)
   end
   return status
 end
+
+return {
+  summary = "Reports syntax errors and unknown globals, runs nothing.",
+  define = function(parser) parser:argument("file", "Lua files."):args "+":target "files" end,
+  run = function(options) return run(options.files) end,
+}

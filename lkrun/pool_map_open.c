@@ -1,0 +1,69 @@
+/* The object behind a map's iterator: it begins the map, and ends it when the loop does. */
+#include "pool.h"
+
+#include <unistd.h>
+#include <lauxlib.h>
+
+#include "progress.h"
+
+#define MAP_CLASS "lkrun.map"
+
+static int map_close(lua_State *L)
+{
+    map_finish(L, luaL_checkudata(L, 1, MAP_CLASS), 1);
+    return 0;
+}
+
+static int map_collect(lua_State *L)
+{
+    struct map *map = luaL_checkudata(L, 1, MAP_CLASS);
+    if (!map->pool || map->pool->owner == getpid())
+        map_finish(L, map, 1);
+    return 0;
+}
+
+int map_open(lua_State *L, struct pool *pool, int64_t length, bool numbered)
+{
+    if (pool->map)
+        return raise_error(L, "invoker:map",
+                           "a map of this invoker is running; finish its loop first, "
+                           "or make a second invoker");
+    if (!pool->in_place)
+        pool_refill(pool);
+    if (pool->broken)
+        return raise_error(L, "invoker:map", "%s", pool->reason);
+    struct map *map = lua_newuserdatauv(L, sizeof *map, MAP_VALUES);
+    *map = (struct map){.pool = pool, .length = length, .numbered = numbered};
+    luaL_setmetatable(L, MAP_CLASS);
+    int index = lua_gettop(L);
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, index, MAP_POOL);
+    lua_pushvalue(L, 5);
+    lua_setiuservalue(L, index, MAP_CLOSING);
+    lua_pushvalue(L, 4);
+    lua_setiuservalue(L, index, MAP_CONTROL);
+    pool->map = map;
+    pool->maps++;
+    pool->until_look = 0;
+    pool->left = 0;
+    if (!pool->in_place)
+        atomic_store_explicit(&pool->shared->ordinal, pool->maps, memory_order_relaxed);
+    lua_getiuservalue(L, 1, POOL_PROGRESS);
+    if (lua_toboolean(L, -1) && !lua_isuserdata(L, -1))
+        pool->progress = progress_open(NULL, NULL, length, NULL);
+    lua_pop(L, 1);
+    lua_pushvalue(L, index);
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, 3);
+    lua_pushcclosure(L, map_step, STEP_VALUES);
+    lua_pushnil(L);
+    lua_pushnil(L);
+    lua_pushvalue(L, index);
+    return 4;
+}
+
+void map_register(lua_State *L)
+{
+    static const luaL_Reg methods[] = {{"__gc", map_collect}, {"__close", map_close}, {NULL, NULL}};
+    register_class(L, MAP_CLASS, methods);
+}

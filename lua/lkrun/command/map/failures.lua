@@ -1,0 +1,97 @@
+--- With --on-error skip: which tasks failed, and why.
+local command = require "lkrun.command"
+local format = require "lkrun.rows.format"
+local sink = require "lkrun.rows.sink"
+local tasks = require "lkrun.command.map.tasks"
+
+local failures = {}
+
+local COLUMNS <const> = { "task", "line", "reason", "error", "record" }
+
+---@class lkrun.Failures
+---@field count integer
+local Failures = {}
+Failures.__index = Failures
+
+-- Where nothing is skipped there is nothing to keep.
+local None = { count = 0 }
+None.__index = None
+None.__close = function() end
+function None.watch(_, each) return each end
+function None.add() end
+function None.forget() end
+function None.commit() return 0 end
+
+--- Opens the file for them, if there is one.
+---@param options table of the command line
+---@param run_tasks lkrun.Tasks
+---@return lkrun.Failures
+function failures.open(options, run_tasks)
+  if options.on_error ~= "skip" then return setmetatable({}, None) end
+  local self = setmetatable({ count = 0, done = 0, tasks = run_tasks, path = options.failed, pending = {}, lines = {} },
+    Failures)
+  if self.path then
+    local kind = format.of(self.path, "jsonl")
+    if kind == "npy" or kind == "lines" then
+      command.fail(2, "map: --failed: %s is %s; csv, tsv or jsonl is expected", self.path, kind)
+    end
+    self.encode = sink.encoder(kind, COLUMNS)
+    self.file = tasks.usable(sink.open, self.path, kind, COLUMNS)
+  end
+  return self
+end
+
+Failures.__close = function(self)
+  if self.file then self.file:close() end
+end
+
+--- The same tasks; each record is kept until it is forgotten.
+function Failures:watch(each)
+  local source, pending, lines = self.tasks.source, self.pending, self.lines
+  return function()
+    local number, record = each()
+    if number then pending[number], lines[number] = record, source:line() end
+    return number, record
+  end
+end
+
+function Failures:forget(number)
+  self.pending[number], self.lines[number] = nil, nil
+  self.done = self.done + 1
+end
+
+-- A record as a cell: text is text, bytes that are none are taken for Latin-1.
+local function shown(record)
+  if type(record) == "userdata" then record = require("lkrun.json").encode(record:totable()) end
+  record = tostring(record)
+  if utf8.len(record) then return record end
+  return (record:gsub("[\x80-\xff]", function(byte) return utf8.char(byte:byte()) end))
+end
+
+--- A task failed.
+---@param number integer
+---@param err lkrun.TaskError
+function Failures:add(number, err)
+  self.count = self.count + 1
+  local message = shown(err.message)
+  if not self.file then
+    require("lkrun.log").get("lkrun"):error("map: task %d (%s): %s", number,
+      self.tasks.source.name .. ":" .. self.lines[number], message)
+    return
+  end
+  self.file:add(self.encode {
+    task = number, line = self.lines[number], reason = err.reason, error = message,
+    record = shown(self.pending[number]),
+  })
+end
+
+--- All tasks have ended: the file into place. Gives the exit status.
+---@return integer
+function Failures:commit()
+  if self.file then self.file:commit() end
+  if self.count == 0 then return 0 end
+  command.fail(1, "map: %d of %d tasks failed%s", self.count, self.done,
+    self.path and "; they are in " .. self.path or "")
+end
+
+return failures

@@ -1,0 +1,58 @@
+--- OP.lua, the operation of lkrun map.
+local command = require "lkrun.command"
+
+local fail = command.fail
+
+local operation = {}
+
+---@class lkrun.Operation
+---@field run fun(model: any, task: any): any
+---@field setup (fun(model: any, args: any): any)?
+---@field columns string[]?
+
+local known = { run = "function", setup = "function", columns = "table" }
+
+local function check_columns(path, columns)
+  local seen = {}
+  for i = 1, #columns do
+    local column = columns[i]
+    if type(column) ~= "string" or seen[column] then
+      fail(2, "map: %s: columns[%d] is %s; names that differ are expected", path, i,
+        seen[column] and ("'%s' again"):format(column) or "a " .. type(column))
+    end
+    seen[column] = true
+  end
+  if #columns == 0 then fail(2, "map: %s: columns is empty; names are expected", path) end
+end
+
+--- Runs OP.lua and gives what it returned, as a table. Its errors pass through.
+---@param path string
+---@param args any its `...`
+---@return lkrun.Operation
+function operation.load(path, args)
+  local file, why = io.open(path, "rb")
+  if not file then fail(2, "map: %s; the path of an operation in Lua is expected", why) end
+  local readable, reason = file:read(0), select(2, file:read(0))
+  file:close()
+  if not readable and reason then fail(2, "map: %s: %s; a file of Lua is expected", path, reason) end
+  local chunk, message = loadfile(path, "t")
+  if not chunk then fail(1, "map: %s", message) end
+  local result = chunk(args)
+  if type(result) == "function" or (getmetatable(result) or {}).__call then result = { run = result } end
+  if type(result) ~= "table" or result.run == nil then
+    fail(2, "map: %s: it returns a %s; function(model, task), or a table with such a `run`, is expected",
+      path, type(result) == "table" and "table without run" or type(result))
+  end
+  for name, value in pairs(result) do
+    if not known[name] then
+      fail(2, "map: %s: the table that it returns has '%s'; there are run, setup and columns", path, tostring(name))
+    end
+    if type(value) ~= known[name] and not (name ~= "columns" and (getmetatable(value) or {}).__call) then
+      fail(2, "map: %s: %s is a %s; a %s is expected", path, name, type(value), known[name])
+    end
+  end
+  if result.columns then check_columns(path, result.columns) end
+  return result
+end
+
+return operation

@@ -1,0 +1,113 @@
+--- One run of lkrun map, from the operation to the output.
+require "lkrun" -- so that math.random is the task's inside a task
+local command = require "lkrun.command"
+local core = require "lkrun.core.pool"
+local failures = require "lkrun.command.map.failures"
+local operation = require "lkrun.command.map.operation"
+local sink = require "lkrun.rows.sink"
+local tasks = require "lkrun.command.map.tasks"
+
+local fail = command.fail
+
+-- What a worker does with a record: from its bytes in the file to the bytes of its rows.
+local function worker_function(op, decode, encode)
+  local run = op.run
+  return function(model, record)
+    local task, problem = decode(record)
+    if problem then error({ input = problem }, 0) end
+    return encode((run(model, task)))
+  end
+end
+
+local function load_model(options)
+  if not options.model then return nil end
+  return tasks.usable(require("lkrun.files").load, options.model)
+end
+
+-- A task failed: the message of the command, without "lkrun: map:".
+local function describe(run_tasks, err)
+  local place = run_tasks:place(err.task)
+  local text = tostring(err):gsub("^lkrun: ", "")
+  if place then text = text:gsub("^(task[ %[]%d+%]?)", "%1, " .. place:gsub("%%", "%%%%"), 1) end
+  return err.traceback and ("%s\nwhere it was raised: %s"):format(text, err.traceback) or text
+end
+
+-- A record that is no task: that is the file's fault, not the operation's.
+local function check_input(run_tasks, err)
+  local input = type(err.value) == "table" and err.value.input
+  if not input then return end
+  fail(2, "map: %s: %s", run_tasks:place(err.task) or ("%s, task %d"):format(run_tasks.source.name, err.task), input)
+end
+
+local function invoker_options(options, progress)
+  return {
+    n_jobs = options.jobs,
+    seed = options.seed,
+    retries = options.retries,
+    timeout = options.timeout,
+    memory_limit = options.memory_limit,
+    on_error = "return",
+    progress = progress,
+  }
+end
+
+local function make_progress(options, count)
+  if options.quiet then return nil end
+  local label = options.operation:match "([^/]*)$":gsub("%.lua$", "")
+  return require("lkrun.progress").invoke_progress { label = label, total = count }
+end
+
+-- How many workers there will be, before there are any.
+local function dry_run(options, op, run_tasks)
+  local range = "until standard input ends"
+  if run_tasks.count then
+    range = run_tasks.count == run_tasks.total and ("%d"):format(run_tasks.count)
+      or ("%d of %d, from %d to %d"):format(run_tasks.count, run_tasks.total, run_tasks.first, run_tasks.last)
+  end
+  local columns = op.columns and ", columns " .. table.concat(op.columns, ", ") or ""
+  print(("operation: %s%s"):format(options.operation, columns))
+  print(("model:     %s"):format(options.model or "none"))
+  print(("tasks:     %s (%s): %s"):format(run_tasks.source.name, options.tasks_format, range))
+  print(("output:    %s (%s)"):format(options.output, options.output_format))
+  print(("jobs:      %d"):format(options.jobs or require("lkrun.config").proc_count()))
+  return 0
+end
+
+local run = {}
+
+--- Does what the command line asks for; gives the exit status.
+---@param options table
+---@return integer
+function run.run(options)
+  local args = options.op_args and options.op_args.value
+  local op = operation.load(options.operation, args)
+  local run_tasks <close> = tasks.open(options)
+  if options.dry_run then return dry_run(options, op, run_tasks) end
+  local model = load_model(options)
+  if op.setup then
+    local made = op.setup(model, args)
+    if made ~= nil then model = made end
+  end
+  local encode = sink.encoder(options.output_format, op.columns)
+  local output <close> = tasks.usable(sink.open, options.output, options.output_format, op.columns)
+  local failed <close> = failures.open(options, run_tasks)
+  local progress <close> = make_progress(options, run_tasks.count)
+  local invoker = require("lkrun.invoker").invoker
+  local inv <close> = invoker(model, worker_function(op, run_tasks.source.decode, encode),
+    invoker_options(options, progress))
+  for number, bytes, more in core.map(inv, failed:watch(run_tasks:each()), nil, nil, nil, -1, true) do
+    if bytes then
+      local done, problem = output:add(bytes, more)
+      if not done then fail(1, "map: the result of task %d: %s", number, problem) end
+    elseif more then
+      check_input(run_tasks, more)
+      if options.on_error ~= "skip" then fail(1, "map: %s", describe(run_tasks, more)) end
+      failed:add(number, more)
+    end
+    failed:forget(number)
+  end
+  output:commit()
+  return failed:commit()
+end
+
+return run

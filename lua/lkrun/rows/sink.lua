@@ -1,0 +1,191 @@
+--- A file of rows that is written. What makes text of a row is apart from what puts it into the file,
+--- so that workers do the former: an encoder gives the bytes of a result's rows and, where the file's
+--- shape follows from its first row, a signature of that shape; all of a file must fit the first.
+local core = require "lkrun.core.rows"
+local format = require "lkrun.rows.format"
+
+local sink = {}
+
+local function put_lines(out, value)
+  local kind = type(value)
+  if kind ~= "string" and kind ~= "number" then
+    error(("the result has a %s where a line is expected: a string or a number"):format(kind), 0)
+  end
+  local line = tostring(value)
+  if line:find "[\r\n]" then error("a line of the result has a line end in it", 0) end
+  out[#out + 1] = line
+  out[#out + 1] = "\n"
+end
+
+local function encode_lines(result)
+  if result == nil or type(result) == "userdata" then return nil end
+  local out = {}
+  if type(result) == "table" then
+    for _, value in ipairs(result) do put_lines(out, value) end
+    if #out == 0 and next(result) ~= nil then
+      error("the result is a table without [1]; a line is a string, lines a sequence of them", 0)
+    end
+  else
+    put_lines(out, result)
+  end
+  return out[1] and table.concat(out)
+end
+
+local function json_encoder()
+  local encode = require("lkrun.core.json").encode
+  local null = require("lkrun.core.json").null
+  return function(result)
+    if result == nil or result == null then return nil end
+    if type(result) ~= "table" or next(result) == nil and not getmetatable(result) then
+      return type(result) ~= "table" and encode(result) .. "\n" or nil
+    end
+    if type(result[1]) ~= "table" then return encode(result) .. "\n" end
+    local out = {}
+    for _, row in ipairs(result) do out[#out + 1] = encode(row) .. "\n" end
+    return table.concat(out)
+  end
+end
+
+--- encode(result) → bytes of its rows, or nothing where it has none; and a signature.
+---@param kind string
+---@param columns string[]?
+---@return fun(result: any): string?, string?
+function sink.encoder(kind, columns)
+  if format.delimiters[kind] then return core.encoder(format.delimiters[kind], columns) end
+  if kind == "npy" then return core.npy_encoder() end
+  if kind == "jsonl" then return json_encoder() end
+  return encode_lines
+end
+
+---@class lkrun.rows.Sink
+---@field name string in messages
+local Sink = {}
+Sink.__index = Sink
+Sink.__close = function(self) self:close() end
+
+--- Where rows of a CSV file begin that have fewer columns than the first: again with all of them.
+local function widen(self, bytes, signature)
+  local delimiter = format.delimiters[self.format]
+  local columns = core.decoder(delimiter)(self.signature:sub(1, -2))
+  local known = {}
+  for _, column in ipairs(columns) do known[column] = true end
+  local own = core.decoder(delimiter)(signature:sub(1, -2))
+  for _, column in ipairs(own) do
+    if not known[column] then
+      return nil, ("it has a column '%s'; the first result's are %s (name all of them in `columns`)")
+        :format(column, table.concat(columns, ", "))
+    end
+  end
+  local decode, encode = core.decoder(delimiter, own), core.encoder(delimiter, columns)
+  local out = {}
+  local reader <close> = core.over(bytes, delimiter)
+  for _, record in reader:each(0) do out[#out + 1] = encode(decode(record)) end
+  return table.concat(out)
+end
+
+--- The bytes of rows as this file takes them. The first one's signature is the file's. Nil and the
+--- reason where they don't fit.
+---@param bytes string
+---@param signature string?
+---@return string?, string?
+function Sink:fit(bytes, signature)
+  if not signature or signature == self.signature then return bytes end
+  if not self.signature then
+    self.signature = signature
+    return (self.format == "npy" and core.npy_header(signature, 0) or signature) .. bytes
+  end
+  if self.format == "npy" then
+    return nil, ("its rows are %s, the first result's are %s; rows of a .npy file are alike")
+      :format(signature, self.signature)
+  end
+  return widen(self, bytes, signature)
+end
+
+--- Adds what an encoder made of a result. Nil and the reason where it does not fit; raises where it
+--- cannot be written.
+---@param bytes string
+---@param signature string?
+---@return boolean?, string?
+function Sink:add(bytes, signature)
+  local fitted, problem = self:fit(bytes, signature)
+  if not fitted then return nil, problem end
+  self.length = self.length + #fitted
+  self:write(fitted)
+  return true
+end
+
+function Sink:write(bytes)
+  local done, problem = self.output:write(bytes)
+  if not done then error(("%s: %s"):format(self.name, problem), 0) end
+end
+
+-- The header of a .npy file, which has the number of rows in it.
+local function final_start(self)
+  if self.format ~= "npy" then return nil end
+  local signature = self.signature or "f64 "
+  local header = core.npy_header(signature, 0)
+  if not self.signature then
+    self:write(header)
+    return nil
+  end
+  local sizes = { f64 = 8, f32 = 4, i64 = 8, i32 = 4, u8 = 1, bool = 1 }
+  local row = sizes[signature:match "^%w+"]
+  for size in signature:gmatch "%f[%d]%d+%f[,\0]" do row = row * tonumber(size) end
+  return core.npy_header(signature, (self.length - #header) // row)
+end
+
+--- The file is whole: onto the disk and into place. Raises where that fails.
+function Sink:commit()
+  local start = final_start(self)
+  local done, problem = self.output:commit(start)
+  if not done then error(("%s: %s"):format(self.name, problem), 0) end
+end
+
+--- Gives the file up, unless it is committed.
+function Sink:close() self.output:close() end
+
+-- Standard output takes rows as they come.
+local StandardOutput = {}
+StandardOutput.__index = StandardOutput
+
+function StandardOutput:write(bytes)
+  local done, problem = io.stdout:write(bytes)
+  if not done then return nil, problem end
+  local now = self.clock()
+  if now - self.flushed > 0.2 then
+    self.flushed = now
+    return io.stdout:flush()
+  end
+  return true
+end
+
+function StandardOutput:commit() return io.stdout:flush() end -- luacheck: ignore self
+
+function StandardOutput:close() end -- luacheck: ignore self
+
+--- Opens a file for writing; what was there stays until it is committed. Raises, naming it, where it
+--- cannot be made.
+---@param path string "-": standard output
+---@param kind string
+---@param columns string[]? of a CSV file: its header
+---@return lkrun.rows.Sink
+function sink.open(path, kind, columns)
+  local self = setmetatable({ name = path == "-" and "standard output" or path, format = kind, length = 0 },
+    Sink)
+  if path == "-" then
+    if kind == "npy" then error("standard output: a .npy file needs a name: its size stands at its start", 0) end
+    self.output = setmetatable({ clock = require "lkrun.clock", flushed = 0 }, StandardOutput)
+  else
+    local problem
+    self.output, problem = require("lkrun.core.output").open(path)
+    if not self.output then error(("%s: %s"):format(path, problem), 0) end
+  end
+  local delimiter = format.delimiters[kind]
+  if delimiter and columns then
+    self.signature = core.encoder(delimiter, columns)(columns)
+    self:write(self.signature)
+  end
+  return self
+end
+
+return sink
