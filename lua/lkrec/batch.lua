@@ -10,8 +10,8 @@ local batch = {}
 
 -- Modules that a model's `kind` loads. A list, so that a model read from a file runs no other code.
 local kinds = {
-  ["lkrec.popularity"] = true, ["lkrec.bias"] = true, ["lkrec.als.implicit"] = true,
-  ["lkrec.knn.item"] = true, ["lkrec.knn.user"] = true,
+  ["lkrec.popularity"] = true, ["lkrec.bias"] = true, ["lkrec.als.explicit"] = true,
+  ["lkrec.als.implicit"] = true, ["lkrec.knn.item"] = true, ["lkrec.knn.user"] = true,
 }
 
 local BLOCK_ELEMENTS = 1 << 19 -- scores that a worker holds at a time

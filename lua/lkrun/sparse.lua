@@ -7,7 +7,8 @@ local core = require "lkrun.core.sparse"
 ---@alias lkrun.Side "left"|"right"
 --- Sums, and sums of weights.
 ---@alias lkrun.SparseTopProducts
----| fun(self: lkrun.Sparse, x: lkrun.Sparse, k: integer, side: lkrun.Side, least?: integer): lkrun.Tensor, lkrun.Tensor
+---| fun(self: lkrun.Sparse, x: lkrun.Sparse, k: integer, side: lkrun.Side, least?: integer,
+---  columns?: lkrun.Indices): lkrun.Tensor, lkrun.Tensor
 
 ---@class lkrun.Sparse
 ---@field nnz integer entries that are stored
@@ -26,7 +27,8 @@ local core = require "lkrun.core.sparse"
 ---@field mm lkrun.SparseTimesDense|lkrun.SparseTimesSparse
 --- `top_products`: [m, n] times a sparse [n, c], where only the k terms of greatest weight of each sum
 --- count, a term's weight being its factor from the matrix on that side: the sums, and the sums of those
---- weights, both dense [m, c]; not-a-number where there are fewer than `least` terms (default 1).
+--- weights, both dense [m, c]; not-a-number where there are fewer than `least` terms (default 1). With
+--- `columns`, only those, in that order.
 ---@field top_products lkrun.SparseTopProducts
 ---@field index fun(self: lkrun.Sparse, rows: lkrun.Indices): lkrun.Sparse the rows of these indices, copies
 --- `prune`: what is left of each row: its entries of at least this value, and of them the `keep` greatest

@@ -132,7 +132,7 @@ describe("lkrec.batch.recommend", function()
       assert.is_false(done)
       assert.matches("lkrun: lkrec.batch.recommend: " .. expected, message)
     end
-    refused("a model of kind 'os'; expected one of lkrec.als.implicit, .*lkrec.popularity, or a module that is "
+    refused("a model of kind 'os'; expected one of lkrec.als.explicit, .*lkrec.popularity, or a module that is "
       .. "loaded and has the functions size, and factors or scores", { kind = "os" })
     refused("a model of kind 'nil'", { size = function() return 1, 1 end })
     refused("the model is a nil; expected a table", nil)

@@ -125,6 +125,18 @@ describe("sparse:top_products", function()
     end
   end)
 
+  it("computes the columns that are asked for, in any order and repeated", function()
+    local stream = lk.random.stream(4)
+    local a, b = random_matrix(stream, 6, 12, 40), random_matrix(stream, 12, 9, 60)
+    for _, side in ipairs { "left", "right" } do
+      local all = a:top_products(b, 2, side)
+      for _, columns in ipairs { { 9, 2, 2, 5 }, tensor.from({ 1 }, "i32"), {} } do
+        assert.equal(text(all:t():index(columns):t():clone()), text((a:top_products(b, 2, side, 1, columns))))
+      end
+    end
+    assert.error_matches(function() a:top_products(b, 2, "left", 1, { 10 }) end, "index 10 at place 1 of the list")
+  end)
+
   it("is the whole product where k is large", function()
     local stream = lk.random.stream(3)
     local a, b = random_matrix(stream, 20, 30, 200), random_matrix(stream, 30, 25, 300)

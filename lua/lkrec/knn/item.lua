@@ -99,12 +99,13 @@ function item_knn.size(model) return model.ratings:size(1), model.ratings:size(2
 ---@return lkrun.Tensor # [#users, #items], f32; not-a-number where there are too few neighbours
 function item_knn.scores(model, users, items)
   local sums, weights = model.ratings:index(users)
-    :top_products(model.similarities, model.neighbours, "right", model.least_neighbours)
+    :top_products(model.similarities, model.neighbours, "right", model.least_neighbours, items)
   local scores = weights
   if model.means then
-    scores = sums:div(weights):add(model.means:view(1, #model.means):expand(sums:size()))
+    local means = items and model.means:index(items) or model.means
+    scores = sums:div(weights):add(means:view(1, #means):expand(sums:size()))
   end
-  return items and scores:t():index(items):t() or scores
+  return scores
 end
 
 return item_knn

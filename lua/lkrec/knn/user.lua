@@ -73,12 +73,12 @@ function user_knn.size(model) return model.ratings:size(1), model.ratings:size(2
 function user_knn.scores(model, users, items)
   local similar = vectors.similarities(users, model.vectors, model.by_item, model.least_similarity)
   local sums, weights = similar
-    :top_products(model.ratings, model.neighbours, "left", model.least_neighbours)
+    :top_products(model.ratings, model.neighbours, "left", model.least_neighbours, items)
   local scores = weights
   if model.means then
     scores = sums:div(weights):add(model.means:index(users):view(#users, 1):expand(sums:size()))
   end
-  return items and scores:t():index(items):t() or scores
+  return scores
 end
 
 return user_knn

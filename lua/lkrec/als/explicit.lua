@@ -1,0 +1,181 @@
+--- Matrix factorization for ratings, by alternating least squares, on top of biases.
+---
+--- Y. Zhou, D. Wilkinson, R. Schreiber, R. Pan: Large-scale parallel collaborative filtering for the
+--- Netflix prize. AAIM 2008, section 3; biases as in Y. Koren, R. Bell, C. Volinsky: Matrix
+--- factorization techniques for recommender systems. IEEE Computer 42(8), 2009. The score of a pair is
+---
+---     b(u, i) + p_u q_i
+---
+--- with the biases of lkrec.bias. With the factors q of the items fixed, those of user u with n ratings
+--- are the x with
+---
+---     (Σ q_i q_iᵀ + λ n I) x = Σ (r_ui - b(u, i)) q_i
+---
+--- where the sums go over the items that u rated. The items' turn is the same with the roles exchanged.
+--- Worker threads write rows of the shared factor matrices, and no two tasks write the same row.
+local lk = require "lkrun"
+local bias = require "lkrec.bias"
+local options_of = require "lkrec.options"
+
+---@class lkrec.als.explicit
+local explicit = {}
+
+local KIND = "lkrec.als.explicit"
+
+---@class lkrec.als.explicit.Model
+---@field kind "lkrec.als.explicit"
+---@field user_factors lkrun.Tensor # [users, factors], f32
+---@field item_factors lkrun.Tensor # [items, factors], f32
+---@field bias lkrec.bias.Model
+
+---@class lkrec.als.explicit.Options
+---@field factors? integer # default 32
+---@field epochs? integer # passes over all users and all items; default 10
+---@field regularization? number # λ, above 0; default 0.1
+---@field user_damping? number # of the biases, at least 0; default 5
+---@field item_damping? number # of the biases, at least 0; default 5
+---@field initial? lkrun.Tensor # [items, factors]: what the items' factors begin with; default: random
+---@field seed? integer # of the random ones; default 1
+---@field n_jobs? integer # worker threads; default: lk.config().threads
+---@field progress? lkrun.Progress|boolean # counts rows, epochs × (users + items); true: a bar of its own
+
+local check = options_of("lkrec.als.explicit.train", {
+  factors = { default = 32, integer = true, least = 1 },
+  epochs = { default = 10, integer = true, least = 1 },
+  regularization = { default = 0.1, above = 0 },
+  user_damping = { default = 5, least = 0 },
+  item_damping = { default = 5, least = 0 },
+  initial = { any = true },
+  seed = { default = 1, integer = true, least = math.mininteger },
+  n_jobs = { any = true },
+  progress = { any = true },
+})
+
+-- What a worker solves in: a square matrix, and a view of its diagonal, which is every (factors + 1)th
+-- element of the memory.
+local function workspace(factors)
+  local memory = lk.tensor.zeros({ factors * (factors + 1) }, "f32")
+  return {
+    matrix = memory:narrow(1, 1, factors * factors):view(factors, factors),
+    diagonal = memory:view(factors, factors + 1):select(2, 1),
+  }
+end
+
+-- The factors of a row, written into x; `factors` are those of its entries.
+local function solve(work, x, factors, values, regularization)
+  lk.linalg.syrk(factors, work.matrix)
+  work.diagonal:add(regularization * #values)
+  x:addmv(factors:t(), values, 1, 0)
+  lk.linalg.cholesky_solve(work.matrix, x, true)
+end
+
+-- Vectors of unit length in random directions.
+local function draw(rows)
+  for row = 1, rows:size(1) do
+    local drawn = lk.tensor.randn({ rows:size(2) }, "f32")
+    rows:select(1, row):copy(drawn:div(drawn:norm()))
+  end
+end
+
+-- The operation. A task is a range of rows of one side, to be solved, or drawn at random to begin.
+local function operation()
+  local work -- each worker makes its own
+  return function(shared, task)
+    local side = shared[task.side]
+    if task.draw then return draw(side.own:narrow(1, task.first, task.last - task.first + 1)) end
+    work = work or workspace(side.own:size(2))
+    for row = task.first, task.last do
+      local columns, values = side.residuals:row(row)
+      local x = side.own:select(1, row)
+      if #columns == 0 then
+        x:zero()
+      else
+        solve(work, x, side.other:index(columns), values, shared.regularization)
+      end
+    end
+  end
+end
+
+local function tasks_for(side, count, random)
+  local tasks = {}
+  for chunk in lk.WorkChunks.create(count):tasks() do
+    tasks[#tasks + 1] = { side = side, first = chunk[1], last = chunk[2], draw = random }
+  end
+  return tasks
+end
+
+local function check_initial(initial, items, factors)
+  local function refuse(what)
+    error(("lkrun: lkrec.als.explicit.train: initial is %s; expected a tensor of [%d, %d]")
+      :format(what, items, factors), 0)
+  end
+  if not lk.tensor.is(initial) then refuse("a " .. type(initial)) end
+  local shape = initial:size()
+  if #shape ~= 2 or shape[1] ~= items or shape[2] ~= factors then
+    refuse(("one of [%s]"):format(table.concat(shape, ", ")))
+  end
+end
+
+--- Trains a model on all CPUs, in worker threads. The result depends on the matrix and the
+--- options, and not on n_jobs.
+---@param matrix lkrun.Sparse # [users, items]: the ratings
+---@param options? lkrec.als.explicit.Options
+---@return lkrec.als.explicit.Model
+-- Raises for an unknown option or one out of range, an `initial` of another shape, no ratings.
+function explicit.train(matrix, options)
+  options = check(options)
+  local users, items, factors = matrix:size(1), matrix:size(2), options.factors
+  if options.initial then check_initial(options.initial, items, factors) end
+  local biases = bias.train(matrix, { user_damping = options.user_damping, item_damping = options.item_damping })
+  local residuals = bias.residuals(biases, matrix)
+  local of_users = lk.tensor.zeros({ users, factors }, "f32")
+  local of_items = lk.tensor.zeros({ items, factors }, "f32")
+  local shared = {
+    regularization = options.regularization,
+    users = { residuals = residuals, own = of_users, other = of_items },
+    items = { residuals = residuals:t(), own = of_items, other = of_users },
+  }
+  local bar <close> = options.progress == true and lk.invoke_progress {
+    label = "ALS", total = options.epochs * (users + items), unit = "rows",
+  } or nil
+  local progress = bar or options.progress or nil
+  local invoker <close> = lk.invoker(shared, operation(), {
+    n_jobs = options.n_jobs, workers = "threads", seed = options.seed, writable = { of_users, of_items },
+  })
+  local function run(tasks, shown)
+    for i in invoker:map(tasks) do
+      if shown then shown:update(tasks[i].last - tasks[i].first + 1) end
+    end
+  end
+  if options.initial then of_items:copy(options.initial) else run(tasks_for("items", items, true)) end
+  local user_tasks, item_tasks = tasks_for("users", users), tasks_for("items", items)
+  for _ = 1, options.epochs do
+    run(user_tasks, progress)
+    run(item_tasks, progress)
+  end
+  return { kind = KIND, user_factors = of_users, item_factors = of_items, bias = biases }
+end
+
+--- How many users and items the model knows.
+---@param model lkrec.als.explicit.Model
+---@return integer users
+---@return integer items
+function explicit.size(model) return model.user_factors:size(1), model.item_factors:size(1) end
+
+--- The model as factors, of which a score is the product: {p_u, g + b_u, 1} and {q_i, 1, b_i}.
+---@param model lkrec.als.explicit.Model
+---@return lkrun.Tensor # [users, factors + 2], f32
+---@return lkrun.Tensor # [items, factors + 2], f32
+function explicit.factors(model)
+  local function beside(left, right)
+    local width = left:size(2)
+    local both = lk.tensor.zeros({ left:size(1), width + right:size(2) }, "f32")
+    both:narrow(2, 1, width):copy(left)
+    both:narrow(2, width + 1, right:size(2)):copy(right)
+    return both
+  end
+  local of_users, of_items = bias.factors(model.bias)
+  return beside(model.user_factors, of_users), beside(model.item_factors, of_items)
+end
+
+return explicit
