@@ -371,10 +371,11 @@ static void watch_coroutines(lua_State *L)
 static void on_end(int signal_number)
 {
     (void)signal_number;
-    if (!is_thread_worker || !running)
+    if (!is_thread_worker)
         return;
-    ending = 1;
-    set_hook(running);
+    ending = 1; /* without Lua code that runs, too: pools of its own may have to end */
+    if (running)
+        set_hook(running);
 }
 
 void signals_enter_thread(lua_State *L)
@@ -386,8 +387,7 @@ void signals_enter_thread(lua_State *L)
 
 void signals_leave_thread(lua_State *L)
 {
-    running = NULL;
-    ending = 0;
+    running = NULL; /* `ending` stays: what its state still holds ends its own threads by it */
     lua_sethook(L, NULL, 0, 0);
 }
 

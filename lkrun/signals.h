@@ -32,7 +32,8 @@ void signals_enter_worker(void);
 
 /* In a worker that is a thread, with its state's main thread: the program's signals are not its
  * own. signal_end_thread makes what it runs raise INTERRUPTED, again and again, until
- * signals_leave_thread; in another host it does nothing. */
+ * signals_leave_thread, and something be pending until the thread ends; in another host it does
+ * nothing. */
 void signals_enter_thread(lua_State *L);
 void signals_leave_thread(lua_State *L);
 void signal_end_thread(pthread_t thread);

@@ -279,4 +279,20 @@ describe("an interrupted program with worker threads", function()
       assert.equal(130, result.status)
     end)
   end
+
+  it("ends while threads of its threads work", function()
+    if sanitizes_threads then return pending "the sanitizer holds signals back from a loop in Lua" end
+    local result = program.run([[
+      local lk = require "lkrun"
+      local inv <close> = lk.invoker(nil, function()
+        local inner <close> = lk.invoker(nil, function(_, n)
+          if n == 2 then io.popen("kill -INT $PPID"):close() end
+          while true do end
+        end, { n_jobs = 2, workers = "threads" })
+        inner:collect { 1, 2 }
+      end, { n_jobs = 2, workers = "threads" })
+      inv:collect { 1 }
+    ]], { before = "timeout -s KILL 60" })
+    assert.equal(130, result.status)
+  end)
 end)
