@@ -190,6 +190,7 @@ struct map {
     bool exhausted;        /* the generator has ended, or failed */
     bool failed;           /* … failed: its error is raised when all before it is delivered */
     bool pulling;          /* the generator is running: it may have yielded */
+    bool slow_generator;   /* it lately kept the host for a tick of the clock */
     int64_t length;        /* of a sequence; -1: a generator function */
     bool numbered;         /* the generator's first value is the task's index; else 1, 2, … */
     uint64_t shift;        /* what the indices now are ahead of the count of tasks pulled */

@@ -16,6 +16,9 @@
 #include "signals.h"
 #include "tensor.h"
 
+/* Of a map, that are published one by one: how fast its generator is, is not known yet. */
+#define FIRST_TASKS 64
+
 /* --- tasks --- */
 
 static bool grow_slots(struct map *map)
@@ -146,11 +149,15 @@ static int continue_pull(lua_State *L, int status, lua_KContext context)
         queue_task(L, pool, map, worker, top);
         lua_settop(L, PULL_WORKER);
         left--;
-        /* Long tasks, and those of a slow generator, are not held up for the batch. */
-        bool slow = pool->mean == 0 || pool->mean > 10000;
+        /* Long tasks, and those of a generator that is slow or not known yet, are not held up for
+         * the batch. */
+        bool slow = pool->mean == 0 || pool->mean > 10000 || map->pulled < FIRST_TASKS ||
+                    map->slow_generator;
         if (slow)
             pool_publish(worker);
-        if (((slow || left % 8 == 0) && clock_coarse() != pool->tick) || segments_crowd(OUTBOUND))
+        if (slow || left % 8 == 0)
+            map->slow_generator = clock_coarse() != pool->tick;
+        if (map->slow_generator || segments_crowd(OUTBOUND))
             break;
     }
     pool_publish(worker);
