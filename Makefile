@@ -18,7 +18,7 @@ SAN    =
 
 # What must be there, by its Debian name: to build and run, to test, to lint.
 compiler := $(firstword $(CC))
-PACKAGES := libc6-dev pkg-config liblua5.4-dev libjansson-dev libhwloc-dev lua-argparse \
+PACKAGES := libc6-dev pkg-config liblua5.4-dev libjansson-dev libhwloc-dev libedit-dev lua-argparse \
             libopenblas0-pthread|libopenblas0-openmp|libopenblas0-serial \
             $(if $(shell command -v $(compiler)),,$(if $(filter cc,$(compiler)),gcc,$(compiler))) \
             $(if $(SAN),$(if $(findstring clang,$(CC)),libclang-rt-dev))
@@ -61,7 +61,7 @@ HEADERS  := $(sort $(wildcard lkrun/*.h))
 MODULES  := $(sort $(shell find lua -name '*.lua'))
 OBJECTS  := $(SOURCES:lkrun/%.c=$(B)/obj/%.o) $(B)/obj/embedded.o
 # The command line is the executable's alone; everything else is also the module for a stock Lua.
-PROGRAM_ONLY := $(addprefix $(B)/obj/,main.o repl.o report.o)
+PROGRAM_ONLY := $(addprefix $(B)/obj/,main.o repl.o report.o editor.o editor_layout.o history.o libedit.o)
 CORE_OBJECTS := $(filter-out $(PROGRAM_ONLY),$(OBJECTS))
 
 Q = $(if $(V),,@echo '$(CC) $@';)

@@ -13,11 +13,17 @@
 
 #include <lauxlib.h>
 
+#include "editor.h"
+#include "progress.h"
 #include "report.h"
 #include "signals.h"
+#include "terminal.h"
 #include "util.h"
 
-enum reading { READ_LINE, READ_END, READ_INTERRUPTED };
+/* What stays on the stack: functions of lua/lkrun/prompt.lua. */
+enum { PRINT_RESULTS = 1, COMPLETE, HELD = COMPLETE };
+
+static bool edited; /* lines are edited; else they come as they are */
 
 /* Waits until there is something to read on the terminal or a signal is pending: a read alone would
  * sleep through a signal that came just before it. Standard input has no buffer that poll can't
@@ -30,8 +36,8 @@ static void wait_for_terminal(void)
         ;
 }
 
-/* Pushes the next line without its end. */
-static enum reading read_line(lua_State *L, const char *prompt)
+/* Pushes the next line without its end, as it comes. */
+static enum reading read_plain_line(lua_State *L, const char *prompt)
 {
     char *line = NULL;
     size_t capacity = 0;
@@ -53,6 +59,13 @@ static enum reading read_line(lua_State *L, const char *prompt)
     return signal_pending() ? READ_INTERRUPTED : READ_END;
 }
 
+static enum reading read_line(lua_State *L, const char *prompt)
+{
+    fflush(stdout);
+    progress_clear();
+    return edited ? editor_read(L, prompt, COMPLETE) : read_plain_line(L, prompt);
+}
+
 /* Whether the error on the top says that the text ended too early. */
 static bool is_unfinished(lua_State *L, int status)
 {
@@ -63,93 +76,118 @@ static bool is_unfinished(lua_State *L, int status)
            strcmp(message + length - (sizeof mark - 1), mark) == 0;
 }
 
-/* The text on the top becomes what it compiles to, or the error; gives the status of the load. */
+/* Pushes what the text on the top compiles to, or the error; gives the status of the load. */
 static int compile(lua_State *L)
 {
     size_t length;
-    const char *expression = lua_pushfstring(L, "return %s;", lua_tostring(L, -1));
+    const char *text = lua_tolstring(L, -1, &length);
+    const char *expression = lua_pushfstring(L, "return %s;", text);
     int status = luaL_loadbuffer(L, expression, strlen(expression), "=stdin");
+    lua_remove(L, -2);
     if (status != LUA_OK) {
-        lua_pop(L, 2);
-        const char *text = lua_tolstring(L, -1, &length);
+        lua_pop(L, 1);
         status = luaL_loadbuffer(L, text, length, "=stdin");
-    } else {
-        lua_remove(L, -2);
     }
     return status;
 }
 
-/* Pushes the next statement or expression, compiled (status LUA_OK) or the error. */
+/* Pushes the text of the next statement or expression and what it compiles to (status LUA_OK), or
+ * the error. */
 static enum reading read_statement(lua_State *L, int *status)
 {
     enum reading reading = read_line(L, "> ");
-    if (reading != READ_LINE)
-        return reading;
-    for (;;) {
-        *status = compile(L); /* text, function or error */
-        if (!is_unfinished(L, *status)) {
-            lua_remove(L, -2);
+    while (reading == READ_LINE) {
+        *status = compile(L);
+        if (!is_unfinished(L, *status))
             return READ_LINE;
-        }
         reading = read_line(L, ">> ");
-        if (reading == READ_END) {
-            lua_remove(L, -2); /* the error says what was missing */
-            return READ_LINE;
-        }
-        if (reading == READ_INTERRUPTED) {
-            lua_pop(L, 2);
+        if (reading == READ_END)
+            return READ_LINE; /* the error says what was missing */
+        if (reading == READ_INTERRUPTED)
             return reading;
-        }
         lua_remove(L, -2);
         lua_pushliteral(L, "\n");
         lua_insert(L, -2);
         lua_concat(L, 3);
     }
+    return reading;
 }
 
-/* All values on the stack, through the global `print`. */
-static void print_values(lua_State *L)
+/* Runs what was compiled to the top, and prints its values. */
+static int run_statement(lua_State *L)
 {
-    int count = lua_gettop(L);
-    if (count == 0)
-        return;
-    luaL_checkstack(L, LUA_MINSTACK, "too many results to print");
-    lua_getglobal(L, "print");
-    lua_insert(L, 1);
-    if (report_call(L, count, 0) != LUA_OK)
+    int function = lua_gettop(L), columns, rows;
+    int status = report_call(L, 0, LUA_MULTRET);
+    int count = lua_gettop(L) - function + 1;
+    if (status == LUA_OK && count > 0) {
+        luaL_checkstack(L, LUA_MINSTACK, "too many results to print");
+        lua_pushvalue(L, PRINT_RESULTS);
+        lua_insert(L, function);
+        terminal_size(STDOUT_FILENO, &columns, &rows);
+        lua_pushinteger(L, columns);
+        lua_insert(L, function + 1);
+        status = report_call(L, count + 1, 0);
+    }
+    return status;
+}
+
+/* The statement goes to the history as it was typed, right or wrong. */
+static void remember(lua_State *L, int index)
+{
+    size_t length;
+    const char *text = lua_tolstring(L, index, &length);
+    if (edited && strspn(text, " \t\n") < length)
+        editor_remember(text, length);
+}
+
+/* Leaves the functions of lua/lkrun/prompt.lua on the stack; false after telling what is wrong. */
+static bool prepare(lua_State *L)
+{
+    static const char *const held[HELD] = {"print_results", "complete"};
+    lua_settop(L, 0);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "lkrun.prompt");
+    if (report_call(L, 1, 1) != LUA_OK) {
         report_error(L);
+        return false;
+    }
+    for (int i = 0; i < HELD; i++)
+        lua_getfield(L, 1, held[i]);
+    lua_remove(L, 1);
+    return true;
 }
 
 int repl_run(lua_State *L)
 {
     int status;
     bool is_terminal = isatty(STDIN_FILENO);
-    lua_settop(L, 0);
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "lkrun");
-    lua_call(L, 1, 1);
-    lua_setglobal(L, "lk");
+    if (!prepare(L))
+        return STATUS_FAILED;
+    edited = editor_open();
     if (is_terminal) {
         setvbuf(stdin, NULL, _IONBF, 0);
-        printf("lkrun %s, %s; lk is at hand; Ctrl-D ends\n", LKRUN_VERSION, LUA_RELEASE);
+        printf("lkrun %s, %s; lk is at hand; help() says more, Ctrl-D ends\n", LKRUN_VERSION,
+               LUA_RELEASE);
     }
     for (;;) {
         signals_rearm();
         enum reading reading = read_statement(L, &status);
         if (reading == READ_LINE) {
+            remember(L, HELD + 1);
             if (status == LUA_OK)
-                status = report_call(L, 0, LUA_MULTRET);
+                status = run_statement(L);
             if (status != LUA_OK)
                 report_error(L);
-            else
-                print_values(L);
         }
-        lua_settop(L, 0);
-        if (signal_received() == SIGTERM)
-            return 128 + SIGTERM;
-        if (is_terminal && reading != READ_LINE)
+        lua_settop(L, HELD);
+        if (signal_received() == SIGTERM || reading == READ_END) {
+            if (is_terminal && !edited)
+                putchar('\n');
+            if (edited)
+                editor_close();
+            return signal_received() == SIGTERM ? 128 + SIGTERM : STATUS_DONE;
+        }
+        if (is_terminal && !edited && reading != READ_LINE)
             putchar('\n');
-        if (reading == READ_END)
-            return STATUS_DONE;
     }
 }

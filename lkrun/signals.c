@@ -24,6 +24,7 @@
 
 #include "mapping.h"
 #include "progress.h"
+#include "terminal_editing.h"
 #include "util.h"
 
 /* Two of the same signal within this are one request: GNU timeout and some shells send it to the
@@ -170,6 +171,7 @@ void signals_rearm(void)
 static void end_process(int status)
 {
     progress_clear();
+    editing_abandon();
     _exit(status);
 }
 
@@ -245,12 +247,16 @@ static void on_stop(int signal_number)
     sigset_t stop;
     sigemptyset(&stop);
     sigaddset(&stop, signal_number);
-    if (getpid() == owner)
+    if (getpid() == owner) {
         progress_clear();
+        editing_suspend();
+    }
     handle(signal_number, SIG_DFL, 0);
     raise(signal_number);
     pthread_sigmask(SIG_UNBLOCK, &stop, NULL); /* it stops here, and goes on here */
     handle(signal_number, on_stop, SA_RESTART);
+    if (getpid() == owner)
+        editing_resume();
     errno = saved_errno;
 }
 

@@ -222,6 +222,13 @@ void terminal_leave(const char *line, size_t length)
     pthread_mutex_unlock(&lock);
 }
 
+void terminal_line_is_new(void)
+{
+    pthread_mutex_lock(&lock);
+    mid_line = false;
+    pthread_mutex_unlock(&lock);
+}
+
 void terminal_clear(void)
 {
     int saved = errno;

@@ -25,6 +25,8 @@ bool terminal_output(int descriptor, const char *bytes, size_t length);
 void terminal_draw(const char *lines, size_t length);
 /* Leaves this line, newline included, above them for good, on a line of its own. */
 void terminal_leave(const char *line, size_t length);
+/* Somebody else, the prompt, has moved the cursor to the first column of an empty line. */
+void terminal_line_is_new(void);
 /* Takes them off until the next drawing. Async-signal-safe. */
 void terminal_clear(void);
 /* In a new process: the lines on the screen, and the lock, are the parent's. */

@@ -21,6 +21,7 @@
 ---@field clock fun(): number seconds
 ---@field load fun(path: string, options?: lkrun.LoadOptions): lkrun.Tensor
 ---@field save fun(path: string, tensor: lkrun.Tensor)
+---@field show fun(value: any, options?: lkrun.ShowOptions): string
 local lk = { VERSION = "0.1.0" }
 
 -- Where each public name lives: a module itself, or a field of one.
@@ -45,6 +46,7 @@ local fields = {
   null = "lkrun.json",
   load = "lkrun.files",
   save = "lkrun.files",
+  show = "lkrun.show",
   invoke_progress = "lkrun.progress",
 }
 
@@ -54,6 +56,7 @@ require("lkrun.core.random").install()
 require "lkrun.core.random" -- in a task, math.random draws from the task's stream from now on
 
 return setmetatable(lk, {
+  __names = { modules, fields }, -- for completion: all that can be asked for
   __index = function(self, name)
     local value
     if modules[name] then

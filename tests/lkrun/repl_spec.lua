@@ -55,6 +55,8 @@ describe("the prompt", function()
 
   it("on a terminal drops the line, or what runs, at Ctrl-C", function()
     local result = shell [=[
+      export XDG_STATE_HOME=$(mktemp -d)
+      trap 'rm -rf $XDG_STATE_HOME' EXIT
       coproc script --quiet --return --command "exec $LKRUN" /dev/null
       child=$COPROC_PID
       expect() {

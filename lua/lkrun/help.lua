@@ -1,0 +1,325 @@
+--- `help(value)` of the prompt: finds what a value is called, and prints what its annotation says.
+local lk = require "lkrun"
+local annotations = require "lkrun.annotations"
+local source = require "lkrun.core.module_text"
+
+local help = {}
+
+local introduction = [[
+lk is the module lkrun, with everything in it; lkrec.NAME are the modules of lkrec.
+
+  help(lk)             what is in lk
+  help(lk.invoker)     what a function does: its parameters, what it gives, what it raises
+  help(lk.tensor)      the functions of a module, help(t) and help(t.mv) of an object t
+  help "tensor:mv"     the same by name
+
+Tab completes names, fields, methods, modules after require, and files in strings. Up and Down
+go through the history, Ctrl-R searches it. _ is the last result. Ctrl-C drops the line or
+interrupts what runs, Ctrl-D ends. The manual: docs/README.md.]]
+
+-- --- what a value is called ---
+
+-- Modules of ours: lk's first, by name.
+local function our_modules()
+  local list = {}
+  for name in pairs(source.modules()) do
+    if package.loaded[name] ~= nil then list[#list + 1] = name end
+  end
+  table.sort(list)
+  return list
+end
+
+-- "lkrun.tensor" as it is reached at the prompt: "lk.tensor".
+local function short(module) return (module:gsub("^lkrun%f[.%z]", "lk")) end
+
+local function entry_named(file, name)
+  for _, entry in ipairs(file.entries) do
+    if entry.name == name then return entry end
+  end
+  for _, fields in pairs(file.classes) do
+    for _, entry in ipairs(fields) do
+      if entry.name == name then return entry end
+    end
+  end
+end
+
+-- Where a name of lk leads: its module.
+local function module_of(name)
+  for _, names in ipairs(debug.getmetatable(lk).__names) do
+    if names[name] then return names[name] end
+  end
+end
+
+-- The methods of an object's class, without calling anything.
+local function methods_of(meta)
+  local index = rawget(meta, "__index")
+  if type(index) == "function" then
+    for i = 1, 4 do
+      local _, methods = debug.getupvalue(index, i)
+      if type(methods) == "table" then return methods end
+    end
+  end
+  return type(index) == "table" and index or {}
+end
+
+-- The class of annotations that a metatable is of: "lkrun.tensor" → lkrun.Tensor and its file.
+local function class_of(meta)
+  local name = type(meta) == "table" and rawget(meta, "__name")
+  if type(name) ~= "string" then return nil end
+  local wanted = name:gsub("_", ""):lower()
+  for _, path in pairs(source.modules()) do
+    local file = annotations.file(path)
+    for class, fields in pairs(file.classes) do
+      if class:lower() == wanted and class:find "%.%u" then return class, fields, file end
+    end
+  end
+end
+
+-- The annotation of a function, and its full name.
+local function find_function(value)
+  local info = debug.getinfo(value, "S")
+  local own = info.source:sub(1, 1) == "@" and annotations.file(info.source:sub(2))
+  local exact
+  for _, entry in ipairs(own and own.entries or {}) do
+    if entry.line == info.linedefined then exact = entry end
+  end
+  for name in pairs(debug.getmetatable(lk).__names[2]) do
+    if rawget(lk, name) == value then
+      local file = annotations.module(module_of(name))
+      local entry = exact or file and entry_named(file, name)
+      if entry then return entry, "lk." .. name end
+    end
+  end
+  for _, module in ipairs(our_modules()) do
+    local loaded = package.loaded[module]
+    local file = annotations.module(module)
+    for key, part in next, type(loaded) == "table" and loaded or {} do
+      local is_it = rawequal(part, value) and type(key) == "string"
+      local entry = is_it and (exact or entry_named(file, key))
+      if entry then return entry, short(module) .. "." .. key end
+    end
+  end
+  for _, meta in next, debug.getregistry() do
+    local class, fields, file = class_of(meta)
+    for key, part in next, class and methods_of(meta) or {} do
+      if rawequal(part, value) then
+        for _, entry in ipairs(fields) do
+          if entry.name == key then return entry, class:match "[^.]*$" .. ":" .. key end
+        end
+        local entry = exact or entry_named(file, key)
+        if entry then return entry, class:match "[^.]*$" .. ":" .. key end
+      end
+    end
+  end
+  if exact then return exact, exact.name end
+end
+
+-- A function of the program's, by its file.
+local function find_in_program(value)
+  local info = debug.getinfo(value, "S")
+  local file <close> = info.source:sub(1, 1) == "@" and io.open(info.source:sub(2), "rb") or nil
+  if not file then return nil end
+  for _, entry in ipairs(annotations.parse(file:read "a", info.source:sub(2)).entries) do
+    if entry.line == info.linedefined then return entry, entry.name end
+  end
+end
+
+local standard = { "string", "table", "math", "io", "os", "coroutine", "utf8", "debug", "package" }
+
+local function find_in_standard(value)
+  for key, part in next, _G do
+    if rawequal(part, value) and type(key) == "string" and debug.getinfo(value, "S").what == "C" then return key end
+  end
+  for _, module in ipairs(standard) do
+    for key, part in next, package.loaded[module] do
+      if rawequal(part, value) then return module .. "." .. key end
+    end
+  end
+end
+
+-- --- as text ---
+
+local function add(lines, ...)
+  for _, line in ipairs { ... } do lines[#lines + 1] = line end
+end
+
+local function add_columns(lines, rows)
+  local widths = { 0, 0 }
+  for _, row in ipairs(rows) do
+    for i = 1, 2 do widths[i] = math.max(widths[i], #row[i] <= 28 and #row[i] or 0) end
+  end
+  for _, row in ipairs(rows) do
+    local line = "  " .. row[1] .. (" "):rep(widths[1] - #row[1]) .. "  " .. row[2]
+    if row[3] ~= "" then line = line .. (" "):rep(widths[2] - #row[2]) .. "  " .. row[3] end
+    lines[#lines + 1] = line:gsub(" +$", "")
+  end
+end
+
+local function add_fields(lines, fields)
+  local rows = {}
+  for _, entry in ipairs(fields) do
+    rows[#rows + 1] = { entry.name .. (entry.optional and "?" or ""), entry.type or "", entry.brief or "" }
+  end
+  add_columns(lines, rows)
+end
+
+local function signature(entry, name)
+  if not entry.parameters then return name .. (entry.type and ": " .. entry.type or "") end
+  local optional = {}
+  for _, param in ipairs(entry.params) do
+    if param.name:find "%?$" then optional[param.name:sub(1, -2)] = true end
+  end
+  local list = {}
+  for i, parameter in ipairs(entry.parameters) do list[i] = parameter .. (optional[parameter] and "?" or "") end
+  local results = {}
+  for i, text in ipairs(entry.returns) do results[i] = text:match "^[^%s]+" end
+  return ("%s(%s)%s"):format(name, table.concat(list, ", "),
+    #results > 0 and " -> " .. table.concat(results, ", ") or "")
+end
+
+local function entry_text(entry, name)
+  local lines = { signature(entry, name) }
+  if #entry.text > 0 then add(lines, "", table.unpack(entry.text)) end
+  if #entry.params > 0 then
+    add(lines, "")
+    local rows = {}
+    for i, param in ipairs(entry.params) do rows[i] = { param.name, param.type, param.text } end
+    add_columns(lines, rows)
+  end
+  for i, text in ipairs(entry.returns) do add(lines, (i == 1 and "returns " or "        ") .. text) end
+  for _, param in ipairs(entry.params) do
+    local class = param.type:match "^(lk[%w_.]*%.%u[%w_]*Options)%f[%W]" or param.type:match "^(lkrun%.Options)%f[%W]"
+    local fields = class and annotations.class(class)
+    if fields then
+      add(lines, "", class)
+      add_fields(lines, fields)
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
+local function first_sentence(text)
+  local joined = table.concat(text, " ")
+  local sentence = joined:match "^(.-)[.;]%f[%s\0]" or joined
+  return #sentence > 90 and sentence:sub(1, 87) .. "..." or sentence
+end
+
+-- The functions of a module, or the names of lk, a line each.
+local function names_text(head, names, describe)
+  local lines, rows = table.move(head, 1, #head, 1, {}), {}
+  table.sort(names)
+  for _, name in ipairs(names) do rows[#rows + 1] = { name, describe(name), "" } end
+  if #rows > 0 then add(lines, "") end
+  add_columns(lines, rows)
+  return table.concat(lines, "\n")
+end
+
+local function lk_text()
+  local names = {}
+  for _, list in ipairs(debug.getmetatable(lk).__names) do
+    for name in pairs(list) do names[#names + 1] = "lk." .. name end
+  end
+  return names_text(annotations.module("lkrun").head, names, function(name)
+    local key = name:sub(4)
+    local file = annotations.module(module_of(key))
+    local entry = debug.getmetatable(lk).__names[2][key] and file and entry_named(file, key)
+    return first_sentence(entry and entry.text or file and file.head or {})
+  end)
+end
+
+local function module_text(module)
+  local file, names = annotations.module(module), {}
+  for key in next, package.loaded[module] do
+    if type(key) == "string" and not key:find "^_" then names[#names + 1] = key end
+  end
+  return names_text({ short(module), "", table.unpack(file.head) }, names, function(name)
+    local entry = entry_named(file, name)
+    return entry and first_sentence(entry.text) or ""
+  end)
+end
+
+local function class_text(class, fields)
+  local lines = { class, "" }
+  add(lines, table.unpack(fields.text or {}))
+  if fields.text and #fields.text > 0 then add(lines, "") end
+  add_fields(lines, fields)
+  return table.concat(lines, "\n")
+end
+
+local function function_text(value)
+  local entry, name = find_function(value)
+  if not entry then entry, name = find_in_program(value) end
+  if entry then return entry_text(entry, name) end
+  local known = find_in_standard(value)
+  if known then
+    return ("%s: a function of Lua's own; https://www.lua.org/manual/5.4/manual.html#pdf-%s"):format(known, known)
+  end
+  return lk.show(value) .. ": nothing is written about it"
+end
+
+-- --- by name ---
+
+-- The value of "lk.tensor.zeros", of globals and loaded modules, without calling anything of theirs.
+local function value_of(name)
+  local value = package.loaded[name]
+  if value ~= nil then return value end
+  value = _G
+  for key in name:gmatch "[^.:]+" do
+    if type(value) ~= "table" then return nil end
+    local part = rawget(value, key)
+    if part == nil and value == lk and module_of(key) then part = lk[key] end
+    value = part
+  end
+  return value
+end
+
+-- A class, or a field of one: "lkrun.Options", "tensor:mv", "Invoker.map".
+local function class_entry(name)
+  local fields = annotations.class(name)
+  if fields then return class_text(name, fields) end
+  local owner, key = name:match "^(.-)[.:]([%w_]+)$"
+  if not owner then return nil end
+  for _, path in pairs(source.modules()) do
+    local file = annotations.file(path)
+    for class, list in pairs(file.classes) do
+      local own = class:match "[^.]*$"
+      if class:find "%.%u" and own:lower() == owner:lower() then
+        for _, entry in ipairs(list) do
+          if entry.name == key then return entry_text(entry, own .. ":" .. key) end
+        end
+        local entry = entry_named(file, key)
+        if entry then return entry_text(entry, own .. ":" .. key) end
+      end
+    end
+  end
+end
+
+local function text_of(value)
+  if value == lk then return lk_text() end
+  if type(value) == "function" then return function_text(value) end
+  for _, module in ipairs(our_modules()) do
+    if type(value) == "table" and package.loaded[module] == value then return module_text(module) end
+  end
+  local class, fields = class_of(debug.getmetatable(value))
+  if class then return class_text(class, fields) end
+end
+
+--- Prints help about a value, or about what has this name; without an argument, about the prompt.
+---@param ... any
+function help.print(...)
+  if select("#", ...) == 0 then
+    print(introduction)
+    return
+  end
+  local value = ...
+  local text
+  if type(value) == "string" then
+    local named = value_of(value)
+    text = named ~= nil and text_of(named) or class_entry(value)
+  else
+    text = text_of(value)
+  end
+  print(text or ("%s: nothing is written about it; help(lk) lists what there is"):format(lk.show(value)))
+end
+
+return help

@@ -1,0 +1,61 @@
+--- What the prompt is made of besides reading lines: the globals that are at hand, and how results
+--- are printed. lkrun/repl.c runs it.
+local lk = require "lkrun"
+
+local prompt = {}
+
+-- A namespace whose modules load when they are first named: lkrec.als.implicit.
+local function namespace(prefix)
+  return setmetatable({}, {
+    __index = function(self, name)
+      local path = prefix .. "." .. name
+      local value
+      if package.preload[path] or package.searchpath(path, package.path) then
+        value = require(path)
+      else
+        for module in pairs(package.preload) do
+          if module:sub(1, #path + 1) == path .. "." then value = namespace(path) end
+        end
+      end
+      rawset(self, name, value)
+      return value
+    end,
+  })
+end
+
+-- Names that the program has given a meaning of its own stay.
+local function offer(name, make)
+  if rawget(_G, name) == nil then rawset(_G, name, make()) end
+end
+
+rawset(_G, "lk", lk)
+offer("lkrec", function() return namespace "lkrec" end)
+offer("help", function()
+  return function(...) return require("lkrun.help").print(...) end
+end)
+
+--- Prints the values of an expression, tensors and tables written out; the first becomes `_`.
+---@param columns integer of the terminal
+---@param ... any
+function prompt.print_results(columns, ...)
+  local show = require "lkrun.show"
+  local texts, separator = table.pack(...), "\t"
+  if texts.n == 0 then return end
+  local options = { width = math.max(columns, 20) }
+  if texts[1] ~= nil then rawset(_G, "_", (...)) end
+  for i = 1, texts.n do
+    local value = texts[i]
+    texts[i] = type(value) == "string" and value or show(value, options)
+    if texts[i]:find("\n", 1, true) then separator = "\n" end
+  end
+  print(table.concat(texts, separator))
+end
+
+--- What completes the text before the cursor, see lkrun.complete.
+---@param text string
+---@param columns integer of the terminal
+---@return string? insertion
+---@return string? listing
+function prompt.complete(text, columns) return require("lkrun.complete").complete(text, columns) end
+
+return prompt
