@@ -18,7 +18,8 @@ SAN    =
 
 # What must be there, by its Debian name: to build and run, to test, to lint.
 compiler := $(firstword $(CC))
-PACKAGES := libc6-dev pkg-config liblua5.4-dev libjansson-dev libhwloc-dev libedit-dev lua-argparse \
+PACKAGES := libc6-dev pkg-config liblua5.4-dev libjansson-dev libhwloc-dev libedit-dev libarchive-dev \
+            lua-argparse \
             libopenblas0-pthread|libopenblas0-openmp|libopenblas0-serial \
             $(if $(shell command -v $(compiler)),,$(if $(filter cc,$(compiler)),gcc,$(compiler))) \
             $(if $(SAN),$(if $(findstring clang,$(CC)),libclang-rt-dev))

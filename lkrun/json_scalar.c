@@ -84,6 +84,18 @@ static size_t utf8_length(const unsigned char *at, const unsigned char *end)
     return length;
 }
 
+bool json_is_text(const char *bytes, size_t length)
+{
+    const unsigned char *at = (const unsigned char *)bytes, *end = at + length;
+    while (at < end) {
+        size_t sequence = utf8_length(at, end);
+        if (sequence == 0)
+            return false;
+        at += sequence;
+    }
+    return true;
+}
+
 static void put_escape(struct json_writer *w, unsigned char byte)
 {
     static const char names[] = "\"\"\\\\\bb\ff\nn\rr\tt";

@@ -27,6 +27,8 @@ int json_raise_at(struct json_writer *w, int keys, const char *rest, const char 
 int json_raise_here(struct json_writer *w, const char *problem);
 
 void json_put(struct json_writer *w, const char *text, size_t length);
+/* Whether these bytes are UTF-8, so that they can be a JSON string. */
+bool json_is_text(const char *bytes, size_t length);
 /* A new line with the indentation of this level, or nothing. */
 void json_put_line(struct json_writer *w, int level);
 /* `kind` begins the message where the bytes are no text: "a string". */

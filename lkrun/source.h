@@ -17,9 +17,11 @@ struct source {
     int64_t left;            /* bytes from there to the end, as the container says */
     const char *direct;      /* where they lie in `mapping`; NULL: nowhere */
     struct mapping *mapping; /* of the whole file, or NULL */
+    bool must_map;           /* nothing is copied; what would be is a problem */
     struct storage *pending; /* filled in for a tensor that is not there yet; or NULL */
     int64_t most;            /* bytes that its size justifies */
     int descriptor;          /* of the file; -1: none */
+    void *container;         /* for read: the archive of an entry */
     char problem[512];       /* of the call that gave false: what was found; what is expected */
 };
 

@@ -158,6 +158,8 @@ bool stored_push(lua_State *L, struct source *source, const struct stored *store
         if (!source->pending)
             return source_fail(source, "out of memory");
         source_pass(source, bytes);
+    } else if (source->must_map) {
+        return source_fail(source, "it can't be mapped");
     } else {
         source->pending = make_storage(L, source, count * dtype_sizes[stored->dtype]);
         if (!source->pending)

@@ -1,60 +1,111 @@
 --- Models in files and back; the format is the extension's.
 local files = {}
 
--- By extension, the module that has the format's load(path, options…) and save(path, model, options…).
-local formats = { npy = "lkrun.core.npy" }
-
 local function fail(where, ...) error(("lkrun: %s: %s"):format(where, string.format(...)), 0) end
 
--- The module of a path's format.
-local function format_of(where, path)
-  if type(path) ~= "string" then fail(where, "the path is %s; a string is expected", type(path)) end
-  local extension = path:match "%.([%w_]+)$"
-  local format = formats[extension and extension:lower()]
-  if not format then fail(where, "%s has no extension that is known; .npy is expected", path) end
-  return require(format)
+-- The modules that read and write a format, loaded when it is first met.
+local function npy() return require "lkrun.core.npy" end
+local function archive() return require "lkrun.core.archive" end
+
+-- A format has load(path, options) and save(path, model, options), and the options of each that it knows.
+local npy_format = {
+  load_options = { copy = true },
+  load = function(path, options) return npy().load(path, options.copy) end,
+  save_options = {},
+  save = function(path, model) npy().save(path, model) end,
+}
+
+local bundle_load_options = { name = true, copy = true, size_limit = true }
+
+local function bundle_format(filter)
+  return {
+    load_options = bundle_load_options,
+    load = function(path, options)
+      return archive().load_bundle(path, options.name, options.copy, options.size_limit)
+    end,
+    save_options = { compress = filter == "zip" },
+    save = function(path, model, options) archive().save_bundle(path, model, filter, options.compress) end,
+  }
 end
 
--- What each option must be: its type, and how messages call that.
-local load_options = { copy = { "boolean", "a boolean" } }
+local formats = { npy = npy_format, lkz = bundle_format "zip", zip = bundle_format "zip" }
 
-local function check_options(where, options, known)
+-- Compressions of tar, by libarchive's names; each has a short form such as .tgz.
+local compressions = { none = { "tar" } }
+for name, extensions in pairs {
+  gzip = { "gz" }, bzip2 = { "bz2" }, xz = { "xz" }, zstd = { "zst" }, lz4 = { "lz4" }, lzma = { "lzma" },
+  lzip = { "lz" },
+} do
+  for _, extension in ipairs(extensions) do
+    compressions[name] = { "tar." .. extension, "t" .. extension }
+  end
+end
+compressions.gzip[2] = "tgz"
+compressions.bzip2[2] = "tbz2"
+for name, extensions in pairs(compressions) do
+  for _, extension in ipairs(extensions) do formats[extension] = bundle_format(name) end
+end
+
+local function format_of(where, path)
+  if type(path) ~= "string" then fail(where, "the path is %s; a string is expected", type(path)) end
+  local name = path:match "[^/]*$":lower()
+  local format = formats[name:match "%.(tar%.%w+)$"] or formats[name:match "%.(%w+)$"]
+  return format or fail(where, "%s has no extension that is known; .npy, .lkz, .zip or .tar is expected", path)
+end
+
+-- What each option must be, by its name.
+local options_types = {
+  name = { "string", "a string" },
+  copy = { "boolean", "a boolean" },
+  compress = { "boolean", "a boolean" },
+  size_limit = { "integer", "a number of bytes" },
+}
+
+local function check_options(where, path, options, known)
   if options == nil then return {} end
   if type(options) ~= "table" then fail(where, "the options are %s; a table is expected", type(options)) end
   for key, value in pairs(options) do
-    local wanted = known[key]
-    if not wanted then fail(where, "there is no option '%s'", tostring(key)) end
-    if math.type(value) ~= wanted[1] and type(value) ~= wanted[1] then
-      fail(where, "%s is %s; %s is expected", key, tostring(value), wanted[2])
+    local expected = options_types[key]
+    if not expected then fail(where, "there is no option '%s'", tostring(key)) end
+    if not known[key] then fail(where, "%s: the option '%s' is not one of its format", path, key) end
+    if math.type(value) ~= expected[1] and type(value) ~= expected[1] or key == "size_limit" and value < 1 then
+      fail(where, "%s is %s; %s is expected", key, tostring(value), expected[2])
     end
   end
   return options
 end
 
 ---@class lkrun.LoadOptions
----@field copy? boolean memory of its own, which may be written, in place of the mapped file
+---@field name? string of an archive: this array alone
+---@field copy? boolean tensors have memory of their own, which may be written, in place of the mapped file
+---@field size_limit? integer of an archive: bytes that all in it may have; nil: 100 times its own size, or 256 MiB
 
---- The tensor in a file, read-only: where it is large, the file itself, mapped, so that all processes
---- that load it share one copy. An array in Fortran order comes as a view whose first dimension has
---- the smallest stride; `contiguous()` reorders it.
----@param path string ending in `.npy`: NumPy's format, versions 1.0, 2.0 and 3.0, of either byte order
+--- The model in a file. Tensors are read-only: where they are large, their memory is the file itself,
+--- mapped, so that all processes that load it share one copy.
+---@param path string `.npy`: an array, as a tensor; `.lkz`, `.zip`, `.tar`, `.tar.zst`, …: a bundle, as what was saved
 ---@param options? lkrun.LoadOptions
----@return lkrun.Tensor # of the file's shape and dtype; f16 becomes f32
---- Raises, naming the file, when it can't be read, is cut off or malformed, or has a dtype that
---- tensors have not. Cut off later, while it is mapped, it is an error where it is used.
+---@return any model
+--- Raises, naming the file and what in it, when it can't be read, is cut off or malformed, has a dtype
+--- that tensors have not, or more in it than its size justifies. Cut off later, while it is mapped, it
+--- is an error where it is used.
 function files.load(path, options)
   local format = format_of("lk.load", path)
-  options = check_options("lk.load", options, load_options)
-  return format.load(path, options.copy)
+  return format.load(path, check_options("lk.load", path, options, format.load_options))
 end
 
---- Writes a tensor into a file, all or nothing: a file of that name is replaced once the new one is
---- whole and on the disk. The bytes are those that NumPy's `save` writes.
----@param path string ending in `.npy`
----@param tensor lkrun.Tensor of any shape, dtype and stride
---- Raises, naming the file, when it can't be written; what was there before is then unchanged.
-function files.save(path, tensor)
-  format_of("lk.save", path).save(path, tensor)
+---@class lkrun.SaveOptions
+---@field compress? boolean of a zip: deflated, and so not to be mapped
+
+--- Writes a model into a file, all or nothing: a file of that name is replaced once the new one is
+--- whole and on the disk. The same model gives the same bytes.
+---@param path string as in lk.load
+---@param model any `.npy`: a tensor of any shape, dtype and stride; a bundle: what could be sent to a worker
+---@param options? lkrun.SaveOptions
+--- Raises, naming the file and the place in the model, when it can't be written; what was there before
+--- is then unchanged.
+function files.save(path, model, options)
+  local format = format_of("lk.save", path)
+  format.save(path, model, check_options("lk.save", path, options, format.save_options))
 end
 
 return files

@@ -19,8 +19,8 @@
 ---@field map fun(model: any, func: (fun(model: any, task: any): ...), tasks: any, options?: lkrun.Options): function
 ---@field invoke_progress fun(logger: any, label?: string, total?: integer, unit?: string): lkrun.Progress
 ---@field clock fun(): number seconds
----@field load fun(path: string, options?: lkrun.LoadOptions): lkrun.Tensor
----@field save fun(path: string, tensor: lkrun.Tensor)
+---@field load fun(path: string, options?: lkrun.LoadOptions): any
+---@field save fun(path: string, model: any, options?: lkrun.SaveOptions)
 ---@field show fun(value: any, options?: lkrun.ShowOptions): string
 local lk = { VERSION = "0.1.0" }
 
