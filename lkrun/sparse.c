@@ -239,6 +239,8 @@ static const luaL_Reg methods[] = {
     {"top_products", sparse_top_products},
     {"index", sparse_index},
     {"prune", sparse_prune},
+    {"topk", sparse_topk},
+    {"gather", sparse_gather},
     {"todense", sparse_todense},
     {NULL, NULL},
 };

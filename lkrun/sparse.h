@@ -51,6 +51,8 @@ int sparse_top_products(lua_State *L);
 int sparse_index(lua_State *L);
 int sparse_prune(lua_State *L);
 int sparse_stack(lua_State *L);
+int sparse_topk(lua_State *L);
+int sparse_gather(lua_State *L);
 int sparse_todense(lua_State *L);
 
 #endif

@@ -1,5 +1,5 @@
-/* Sparse matrices of the rows of others: rows picked by a list, rows of several matrices below each
- * other, rows without their lesser entries. */
+/* Rows of sparse matrices: picked by a list, of several matrices below each other, without their
+ * lesser entries; their greatest entries, and those of given columns, as dense tensors. */
 #include "sparse.h"
 
 #include <math.h>
@@ -132,7 +132,8 @@ static int in_place_order(const void *left, const void *right)
     return a->place < b->place ? -1 : 1;
 }
 
-/* Fills in what stays of a row, in its order: how many. Not-a-number never stays. */
+/* Fills in what stays of a row: how many. Where some of `least` and above had to go, it is sorted,
+ * the greatest first, else in the order of the row. Not-a-number never stays. */
 static int64_t choose(const struct sparse *sparse, int64_t row, double least, int64_t keep,
                       struct candidate *chosen)
 {
@@ -147,18 +148,18 @@ static int64_t choose(const struct sparse *sparse, int64_t row, double least, in
     if (count <= keep)
         return count;
     qsort(chosen, (size_t)count, sizeof *chosen, greatest_first);
-    qsort(chosen, (size_t)keep, sizeof *chosen, in_place_order);
     return keep;
 }
 
-static int64_t longest_row(const struct sparse *sparse)
+/* Room for the longest row. Pushed. */
+static struct candidate *new_candidates(lua_State *L, const struct sparse *sparse)
 {
     const int64_t *pointers = tensor_data(sparse->pointers);
     int64_t longest = 0;
     for (int64_t row = 0; row < sparse->rows; row++)
         if (pointers[row + 1] - pointers[row] > longest)
             longest = pointers[row + 1] - pointers[row];
-    return longest;
+    return lua_newuserdatauv(L, (size_t)longest * sizeof(struct candidate) + 1, 0);
 }
 
 /* s:prune(least, keep) */
@@ -173,13 +174,14 @@ int sparse_prune(lua_State *L)
     if (keep < 0)
         raise_error(L, where, "%lld entries of each row to keep; 0 or more are expected",
                     (long long)keep);
-    size_t room = (size_t)longest_row(sparse) * sizeof(struct candidate);
-    struct candidate *chosen = lua_newuserdatauv(L, room + 1, 0);
+    struct candidate *chosen = new_candidates(L, sparse);
     int64_t entries = sparse->values->count;
     int64_t *pointers = new_pointers(L, sparse->rows);
     int64_t *place = tensor_data(tensor_new(L, DTYPE_I64, 1, &entries, false));
     for (int64_t row = 0; row < sparse->rows; row++) {
         int64_t count = choose(sparse, row, least, keep, chosen), at = pointers[row];
+        if (count > 1)
+            qsort(chosen, (size_t)count, sizeof *chosen, in_place_order);
         for (int64_t i = 0; i < count; i++)
             place[at + i] = chosen[i].place;
         pointers[row + 1] = at + count;
@@ -189,5 +191,81 @@ int sparse_prune(lua_State *L)
         copy_entries(&parts, i, sparse, place[i], 1);
     lua_remove(L, -3); /* the places */
     sparse_push(L, sparse->rows, sparse->columns, -3, -2, -1);
+    return 1;
+}
+
+/* ---- As dense tensors ---- */
+
+/* s:topk(k) */
+int sparse_topk(lua_State *L)
+{
+    const char *where = "sparse:topk";
+    const struct sparse *sparse = sparse_argument(L, 1, where);
+    int64_t k = integer_argument(L, 2, where, "k");
+    if (k < 0 || k > sparse->columns)
+        raise_error(L, where, "k is %lld; it is from 0 to the number of columns, %lld",
+                    (long long)k, (long long)sparse->columns);
+    struct candidate *chosen = new_candidates(L, sparse);
+    int64_t size[] = {sparse->rows, k};
+    const struct tensor *values = tensor_new(L, sparse->values->dtype, 2, size, true);
+    int64_t *columns = tensor_data(tensor_new(L, DTYPE_I64, 2, size, true));
+    const int32_t *column_of = tensor_data(sparse->column_of);
+    size_t element = dtype_sizes[values->dtype];
+    for (int64_t row = 0; row < sparse->rows; row++) {
+        int64_t count = choose(sparse, row, -HUGE_VAL, k, chosen);
+        if (count > 1)
+            qsort(chosen, (size_t)count, sizeof *chosen, greatest_first);
+        for (int64_t i = 0; i < count; i++) {
+            columns[row * k + i] = column_of[chosen[i].place];
+            memcpy(element_at(values, row * k + i), element_at(sparse->values, chosen[i].place),
+                   element);
+        }
+    }
+    return 2;
+}
+
+/* The place of a column's entry among those from `first` to before `end`; -1: it has none. */
+static int64_t find_column(const int32_t *column_of, int64_t first, int64_t end, int64_t column)
+{
+    int64_t beyond = end;
+    while (first < end) {
+        int64_t middle = first + (end - first) / 2;
+        if (column_of[middle] < column)
+            first = middle + 1;
+        else
+            end = middle;
+    }
+    return first < beyond && column_of[first] == column ? first : -1;
+}
+
+/* s:gather(columns) */
+int sparse_gather(lua_State *L)
+{
+    const char *where = "sparse:gather";
+    const struct sparse *sparse = sparse_argument(L, 1, where);
+    const struct tensor *list = tensor_argument(L, 2, where);
+    if (list->dim != 2 || list->size[0] != sparse->rows ||
+        (list->dtype != DTYPE_I64 && list->dtype != DTYPE_I32))
+        raise_error(L, where, "the columns are %s of %s; i64 or i32 of [%lld, n] is expected",
+                    dtype_names[list->dtype], shape_text(list->dim, list->size),
+                    (long long)sparse->rows);
+    if (list->dtype != DTYPE_I64 || !tensor_is_contiguous(list)) {
+        struct tensor *copy = tensor_like(L, list, DTYPE_I64);
+        tensor_assign(L, copy, list, where);
+        list = copy;
+    }
+    const struct tensor *values = tensor_new(L, sparse->values->dtype, 2, list->size, true);
+    const int64_t *pointers = tensor_data(sparse->pointers), *wanted = tensor_data(list);
+    const int32_t *column_of = tensor_data(sparse->column_of);
+    size_t element = dtype_sizes[values->dtype];
+    for (int64_t i = 0; i < list->count; i++) {
+        int64_t row = i / list->size[1];
+        if (wanted[i] < 0 || wanted[i] > sparse->columns)
+            raise_error(L, where, "column %lld in row %lld; it is from 1 to %lld, or 0 for none",
+                        (long long)wanted[i], (long long)row + 1, (long long)sparse->columns);
+        int64_t place = find_column(column_of, pointers[row], pointers[row + 1], wanted[i]);
+        if (place >= 0)
+            memcpy(element_at(values, i), element_at(sparse->values, place), element);
+    }
     return 1;
 }

@@ -5,6 +5,8 @@
 --- absent, or whose grade is 0, is not relevant; only the first `k` places count (default: all).
 --- An empty list scores 0. Where nothing is relevant no list can be right or wrong: the result is
 --- nil, and means leave that list out. A list in which an item occurs twice has no meaning here.
+local lk = require "lkrun"
+
 ---@class lkrec.metrics
 local metrics = {}
 
@@ -169,52 +171,72 @@ metrics.names = {
   "ndcg", "graded_ndcg", "recall", "precision", "hit_rate", "reciprocal_rank", "average_precision", "rbp",
 }
 
+---@class lkrec.EvaluateOptions
+---@field k? integer # places that count; default: as many as were recommended, n
+---@field patience? number # of rbp, between 0 and 1; default 0.8
+---@field n_jobs? integer # worker processes; default: lk.proc_count(); 1: none
+---@field progress? lkrun.Progress|boolean # counts lists; true: a bar of its own
+
 ---@class lkrec.Evaluation
 ---@field means table<string, number> # metric → mean over the lists for which it is defined; none: nan
----@field lists table<string, number[]> # metric → its value for each evaluated list
----@field users integer[] # whose lists were evaluated, in the order of `lists`
+---@field lists table<string, lkrun.Tensor> # metric → its value for each evaluated list, f64
+---@field users lkrun.Tensor # i64: whose lists were evaluated, in the order of `lists`
 ---@field skipped integer # lists left out because nothing is relevant to their user
 
---- Evaluates recommendations: every metric of `names` for every list, and its mean.
+--- Evaluates recommendations: every metric of `names` for every list, and its mean. The lists go in
+--- blocks to worker processes; the result is the same for every n_jobs.
 ---@param recommendations lkrec.Recommendations # from lkrec.batch.recommend
----@param test lkrec.Ratings # what is relevant: each rating's value is the grade of its item
----@param k? integer # places that count; default: as many as were recommended, n
+---@param test lkrec.Ratings|lkrun.Sparse # what is relevant: a value is the grade of its item, above 0
+---@param options? lkrec.EvaluateOptions
 ---@return lkrec.Evaluation
--- Raises when a grade is not above 0: such ratings are to be left out, or moved up, first.
-function metrics.evaluate(recommendations, test, k)
-  local relevant = {}
-  for i, user in ipairs(test.users) do
-    local grade = test.values[i]
-    if grade <= 0 then
-      error(("lkrun: lkrec.metrics.evaluate: rating %d has value %s; expected one above 0")
-        :format(i, grade), 0)
-    end
-    relevant[user] = relevant[user] or {}
-    relevant[user][test.items[i]] = grade
-  end
+-- Raises when a grade is not above 0 (such ratings are to be left out, or moved up, first), for a user
+-- or an item that the test does not have, and for an unknown option or one out of range.
+function metrics.evaluate(recommendations, test, options)
+  return require "lkrec.evaluate" (recommendations, test, options)
+end
 
-  k = k or recommendations.items:size(2)
-  local rows = recommendations.items:totable()
-  local result = { means = {}, lists = {}, users = {}, skipped = 0 }
-  for _, name in ipairs(metrics.names) do result.lists[name] = {} end
-  for i = 1, #recommendations.users do
-    local user = recommendations.users[i]
-    if relevant[user] then
-      local at = #result.users + 1
-      result.users[at] = user
-      for _, name in ipairs(metrics.names) do
-        result.lists[name][at] = metrics[name](rows[i], relevant[user], k)
-      end
-    else
-      result.skipped = result.skipped + 1
-    end
+-- What each score is above its value, f64, without the pairs whose score is not a number; how many
+-- pairs those are.
+local function errors_of(scores, values, where)
+  local difference = lk.tensor.from(scores, "f64")
+  if #difference ~= #values then
+    error(("lkrun: lkrec.metrics.%s: %d scores and %d values; expected one of each for a pair")
+      :format(where, #difference, #values), 0)
   end
-  for _, name in ipairs(metrics.names) do
-    local sum = 0.0
-    for _, value in ipairs(result.lists[name]) do sum = sum + value end
-    result.means[name] = sum / #result.users
+  difference:sub(lk.tensor.from(values, "f64"))
+  local sum = difference:sum()
+  if sum == sum then return difference, 0 end
+  local numbers = {}
+  for i = 1, #difference do
+    local value = difference[i]
+    if value == value then numbers[#numbers + 1] = value end
   end
-  return result
+  return lk.tensor.from(numbers, "f64"), #difference - #numbers
+end
+
+--- The root of the mean squared error of scores. Pairs without a score (nan) are left out.
+--- J. Herlocker, J. Konstan, L. Terveen, J. Riedl: Evaluating collaborative filtering recommender
+--- systems. ACM TOIS 22(1), 2004, section 4.1.
+---@param scores number[]|lkrun.Tensor # from lkrec.batch.predict
+---@param values number[]|lkrun.Tensor # what the users said
+---@return number # at least 0; nan when no pair has a score
+---@return integer # pairs without a score
+-- Raises when there are not as many scores as values.
+function metrics.rmse(scores, values)
+  local errors, missing = errors_of(scores, values, "rmse")
+  return math.sqrt(errors:dot(errors) / #errors), missing
+end
+
+--- The mean absolute error of scores. Pairs without a score (nan) are left out.
+--- J. Herlocker and others, as `rmse`.
+---@param scores number[]|lkrun.Tensor # from lkrec.batch.predict
+---@param values number[]|lkrun.Tensor # what the users said
+---@return number # at least 0; nan when no pair has a score
+---@return integer # pairs without a score
+-- Raises when there are not as many scores as values.
+function metrics.mae(scores, values)
+  local errors, missing = errors_of(scores, values, "mae")
+  return errors:abs():sum() / #errors, missing
 end
 
 return metrics

@@ -36,6 +36,12 @@ local core = require "lkrun.core.sparse"
 ---@field prune fun(self: lkrun.Sparse, least: number, keep?: integer): lkrun.Sparse
 ---@field todense fun(self: lkrun.Sparse): lkrun.Tensor [m, n]
 
+--- `topk`: the k greatest entries of each row and their columns (i64), both [m, k], the greatest first, the
+--- lower column first among equals; 0 and column 0 where there are fewer.
+---@field topk fun(self: lkrun.Sparse, k: integer): lkrun.Tensor, lkrun.Tensor
+--- `gather`: the value of each row at given columns ([m, n], i64 or i32), 0 where there is no entry; column 0: none.
+---@field gather fun(self: lkrun.Sparse, columns: lkrun.Tensor): lkrun.Tensor [m, n]
+
 ---@class lkrun.sparse
 local sparse = {}
 

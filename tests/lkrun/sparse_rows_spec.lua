@@ -118,3 +118,55 @@ describe("sparse:prune", function()
     assert.error_matches(function() a:prune(0, 1.5) end, "the number of entries to keep")
   end)
 end)
+
+describe("sparse:topk and gather", function()
+  it("give the greatest entries of each row, and the entries of given columns", function()
+    local stream = lk.random.stream(4)
+    for _, dtype in ipairs { "f64", "f32" } do
+      local a = random_matrix(stream, 7, 9, 30, dtype)
+      local dense = a:todense()
+      for _, k in ipairs { 0, 1, 4, 9 } do
+        local values, columns = a:topk(k)
+        assert.equal(dtype, values.dtype)
+        for row, of_row, entries in a:rows() do
+          local order = entries:argsort(true)
+          for i = 1, k do
+            local place = i <= #entries and order[i]
+            assert.equal(place and of_row[place] or 0, columns:get(row, i))
+            assert.equal(place and entries[place] or 0, values:get(row, i))
+          end
+        end
+        assert.is_true(values:equal(a:gather(columns)))
+      end
+      local wanted = tensor.zeros({ 7, 5 }, "i32")
+      for row = 1, 7 do
+        for i = 1, 5 do wanted:set(row, i, stream:integer(0, 9)) end
+      end
+      for _, columns in ipairs { wanted, wanted:to "i64", wanted:t():clone():t() } do
+        local values = a:gather(columns)
+        for row = 1, 7 do
+          for i = 1, 5 do
+            local column = columns:get(row, i)
+            assert.equal(column > 0 and dense:get(row, column) or 0, values:get(row, i))
+          end
+        end
+      end
+    end
+  end)
+
+  it("take empty matrices", function()
+    local a = sparse.csr({}, {}, {}, { 2, 3 })
+    assert.same({ { 0, 0 }, { 0, 0 } }, (a:topk(2)):totable())
+    assert.same({ { 0 }, { 0 } }, a:gather(tensor.ones({ 2, 1 }, "i64")):totable())
+    assert.same({ 2, 0 }, a:gather(tensor.ones({ 2, 0 }, "i64")):size())
+  end)
+
+  it("name what is wrong", function()
+    local a = sparse.csr({ 1 }, { 1 }, { 1 }, { 2, 3 })
+    assert.error_matches(function() a:topk(4) end, "sparse:topk: k is 4; it is from 0 to the number of columns, 3")
+    assert.error_matches(function() a:gather(tensor.full({ 2, 1 }, 4, "i64")) end,
+      "sparse:gather: column 4 in row 1; it is from 1 to 3, or 0 for none")
+    assert.error_matches(function() a:gather(tensor.ones { 2, 1 }) end, "the columns are f64 of %[2, 1%]; i64 or i32")
+    assert.error_matches(function() a:gather(tensor.ones({ 3, 1 }, "i64")) end, "i64 or i32 of %[2, n%] is expected")
+  end)
+end)
