@@ -7,8 +7,7 @@
 #define BACKEND_LIBRARY "libopenblas.so.0"
 
 /* dlopen, with `threads` to start (0 or less: as many as it likes) and with kernels for this CPU;
- * NULL with dlerror. The environment is as before afterwards; with other threads about it is left
- * alone, and the library to its own devices. */
+ * NULL with dlerror. The environment is as before afterwards. Once in a process, under a lock. */
 void *backend_open(int threads);
 
 #endif

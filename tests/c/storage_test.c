@@ -116,7 +116,7 @@ static void test_mapped(lua_State *L)
     struct storage *storage = storage_of(L);
     storage->read_only = true;
     storage->shared_writable = true;
-    tap_ok(raises_read_only(L, "tensor:fill", "local t = ... t:fill(0)", "mapped file"),
+    tap_ok(raises_read_only(L, "tensor:fill", "local t = ... t:fill(0)", "loaded from a file"),
            "a mapped file may not be written whoever asks");
     storage->read_only = storage->shared_writable = false;
 }

@@ -61,6 +61,11 @@ for _, build in ipairs { "pthread", "openmp" } do
       ]]
       assert.equal("nil\tnil\n", output(code))
       assert.equal("Prescott\tPrescott\n", output(code, { OPENBLAS_CORETYPE = "Prescott" }))
+      assert.equal("nil\tnil\n", output(([[
+        local lk = require "lkrun"
+        local inv <close> = lk.invoker(nil, function() %s end, { workers = "threads", n_jobs = 2 })
+        inv:submit(1):get()
+      ]]):format(code)))
     end)
 
     test("has more or fewer threads when told", function()
