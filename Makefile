@@ -108,8 +108,9 @@ $(B)/obj/embedded.o: $(B)/embedded.c $(MODULES) $(B)/flags
 example: all
 	$(B)/lkrun examples/recommend.lua --output $(B)/example $(if $(RATINGS),--ratings '$(RATINGS)')
 
+VENV := build/venv
 # The sanitizers' options do nothing in a build without them.
-TEST_ENV = LKRUN_SAN='$(SAN)' LKRUN_CC='$(CC)' LKRUN_PYTHON='$(CURDIR)/$(B)/venv/bin/python' \
+TEST_ENV = LKRUN_SAN='$(SAN)' LKRUN_CC='$(CC)' LKRUN_PYTHON='$(CURDIR)/$(VENV)/bin/python' \
            ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
            TSAN_OPTIONS='suppressions=$(CURDIR)/tests/tsan.supp:die_after_fork=0' \
            LSAN_OPTIONS='suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0'
@@ -123,10 +124,16 @@ FAULTS := $(B)/tests/fault.so
 $(FAULTS): tests/faults/fault.c $(B)/flags
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -shared -o $@ $< -ldl
 
-# NumPy is the system's.
-$(B)/venv/bin/python:
-	@mkdir -p $(B)
-	/usr/bin/python3 -m venv --system-site-packages --without-pip $(B)/venv
+# NumPy, SciPy, safetensors and pandas are PyPI's, at the versions that were tested. Where they cannot
+# be had, there is the system's NumPy, and the tests of the others are skipped.
+$(VENV)/installed: tests/interop/requirements.txt
+	@rm -rf $(VENV)
+	@mkdir -p build
+	@{ [ '$(NO_INSTALL)' != 1 ] && /usr/bin/python3 -m venv $(VENV) && \
+	    $(VENV)/bin/pip --quiet --disable-pip-version-check install --only-binary :all: -r $<; } || \
+	    { rm -rf $(VENV); echo 'lkrun: no packages of PyPI: the tests of some are skipped' >&2; \
+	      /usr/bin/python3 -m venv --system-site-packages --without-pip $(VENV); }
+	@touch $@
 
 # Snakemake is PyPI's, at the versions that were tested. Where it cannot be had, its tests are skipped.
 SNAKEMAKE := build/venv-snakemake
@@ -137,7 +144,7 @@ $(SNAKEMAKE)/installed: tests/snakemake/requirements.txt
 	    $(SNAKEMAKE)/bin/pip --quiet --disable-pip-version-check install --use-pep517 -r $< && touch $@; } || \
 	    { rm -rf $(SNAKEMAKE); echo 'lkrun: no Snakemake: its tests will be skipped' >&2; }
 
-check: all $(C_TESTS) $(FAULTS) $(B)/venv/bin/python $(SNAKEMAKE)/installed
+check: all $(C_TESTS) $(FAULTS) $(VENV)/installed $(SNAKEMAKE)/installed
 	@$(TEST_ENV) $(B)/lkrun tests/suite.lua $(C_TESTS)
 
 # The faults again and again while every core is busy; then a million tasks while workers are killed.

@@ -93,14 +93,15 @@ static void load_entry(lua_State *L, const struct archive_arrays *job,
 {
     size_t length;
     note_name(L, job, reader, tables);
-    if (is_array(reader->name, &length)) {
-        if (is_wanted(job, reader->name, length))
-            load_array(L, job, reader, length, tables);
-    } else if (job->text && strcmp(reader->name, job->text) == 0) {
+    if (!job->wanted && job->text && strcmp(reader->name, job->text) == 0 &&
+        reader->entry.left <= job->text_most) {
         if (!reader->in_place) {
             push_text(L, job, reader);
-            lua_setfield(L, tables + RESULT, job->text);
+            lua_rawseti(L, tables + RESULT, 1);
         }
+    } else if (is_array(reader->name, &length)) {
+        if (is_wanted(job, reader->name, length))
+            load_array(L, job, reader, length, tables);
     } else if (job->nothing_else && !job->wanted) {
         raise_entry(L, job, reader, "it is no .npy file; `name` loads one of those alone");
     }

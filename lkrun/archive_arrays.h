@@ -11,7 +11,8 @@ struct archive_arrays {
     const char *wanted; /* the name of the one array that is wanted, or NULL */
     bool copy;          /* memory of their own, which may be written */
     int64_t size_limit; /* as in archive_reader_open */
-    const char *text;   /* an entry that is read as a string, under its own name; or NULL */
+    const char *text;   /* an entry that is read as a string, [1] of the table; or NULL */
+    int64_t text_most;  /* if it has no more bytes than this */
     bool nothing_else;  /* an entry that is neither is an error, and not passed over */
 };
 

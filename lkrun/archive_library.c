@@ -11,6 +11,7 @@
 
 static struct archive_library library;
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+static locale_t utf8;               /* 0: the system has none */
 static const char *library_problem; /* NULL: none */
 
 static void load_library(void)
@@ -22,6 +23,7 @@ static void load_library(void)
         void *entry;
     } entries[] = {FOR_ARCHIVE_FUNCTIONS(ENTRY)};
 #undef ENTRY
+    utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", 0);
     void *handle = dlopen(ARCHIVE_LIBRARY, RTLD_NOW | RTLD_LOCAL);
     bool found = handle;
     for (size_t i = 0; found && i < sizeof entries / sizeof *entries; i++) {
@@ -45,4 +47,15 @@ const struct archive_library *archive_library(const char **problem)
     pthread_once(&library_once, load_library);
     *problem = library_problem;
     return library_problem ? NULL : &library;
+}
+
+locale_t archive_enter_utf8(void)
+{
+    return utf8 ? uselocale(utf8) : 0;
+}
+
+void archive_leave_utf8(locale_t before)
+{
+    if (before)
+        uselocale(before);
 }

@@ -4,6 +4,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <locale.h>
 
 /* The functions we call, by their names without `archive_`. The filters are those that the library
  * has inside: none that starts a program. */
@@ -63,5 +64,9 @@ struct archive_library {
 
 /* NULL, with *problem set, when the library can't be used. */
 const struct archive_library *archive_library(const char **problem);
+
+/* Names of entries are UTF-8, whatever the program's locale, between these two. */
+locale_t archive_enter_utf8(void);
+void archive_leave_utf8(locale_t before);
 
 #endif

@@ -41,16 +41,9 @@ static bool read_entry(struct source *source, void *bytes, size_t length)
     return true;
 }
 
-static bool read_in_place(struct source *source, void *bytes, size_t length)
-{
-    memcpy(bytes, source->direct, length);
-    return true;
-}
-
 /* ---- What an entry may be ---- */
 
-/* No part of a path that leads elsewhere; "./" in front is tar's habit. */
-static bool is_harmless(const char *name)
+bool archive_name_is_harmless(const char *name)
 {
     if (name[0] == '/' || name[0] == '\\' || name[0] == '\0')
         return false;
@@ -75,7 +68,7 @@ static bool take_name(struct archive_reader *reader, struct archive_entry *entry
     if (strlen(name) >= sizeof reader->name)
         return source_fail(&reader->file, "entry '%.40s...': its name is too long", name);
     strcpy(reader->name, name);
-    return is_harmless(name) ||
+    return archive_name_is_harmless(name) ||
            source_fail(&reader->file, "entry '%.200s': its name leads out of the archive", name);
 }
 
@@ -107,6 +100,14 @@ static bool check_size(struct archive_reader *reader, int64_t size)
 
 /* ---- Going through them ---- */
 
+/* Whether all there is is a zip's end of the central directory: no entries, no bytes of them. */
+static bool is_void_zip(struct archive_reader *reader)
+{
+    char start[12];
+    return pread(reader->file.descriptor, start, sizeof start, 0) == (ssize_t)sizeof start &&
+           memcmp(start, "PK\5\6\0\0\0\0\0\0\0\0", sizeof start) == 0;
+}
+
 bool archive_reader_open(struct archive_reader *reader, const char *path, bool copy,
                          int64_t size_limit)
 {
@@ -118,6 +119,7 @@ bool archive_reader_open(struct archive_reader *reader, const char *path, bool c
         return false;
     if (reader->file.left == 0)
         return source_fail(&reader->file, "it is empty");
+    reader->is_void = is_void_zip(reader);
     if (!copy)
         source_map(&reader->file, path);
     int64_t justified =
@@ -158,7 +160,7 @@ bool archive_reader_begin(struct archive_reader *reader, bool in_place)
     reader->handle = library->read_new();
     if (!reader->handle || !support_formats(library, reader->handle))
         return source_fail(&reader->file, "this libarchive lacks a format that is needed");
-    if (in_place && !reader->file.mapping)
+    if (reader->is_void || (in_place && !reader->file.mapping))
         return true;
     if (in_place)
         library->read_set_options(reader->handle, "zip:ignorecrc32");
@@ -185,11 +187,11 @@ static const char *find_in_place(struct archive_reader *reader, int64_t size)
     return inside && offset == 0 && length == (uint64_t)size ? block : NULL;
 }
 
-int archive_reader_next(struct archive_reader *reader)
+static int read_next(struct archive_reader *reader)
 {
     const struct archive_library *library = reader->library;
     struct archive_entry *entry;
-    if (reader->in_place && !reader->file.mapping)
+    if (reader->is_void || (reader->in_place && !reader->file.mapping))
         return 0;
     do {
         int status = library->read_next_header(reader->handle, &entry);
@@ -211,12 +213,20 @@ int archive_reader_next(struct archive_reader *reader)
                                     .read = read_entry,
                                     .container = reader};
     reader->entry.most = 2 * reader->entry.left; /* a half becomes an f32 */
-    if (reader->in_place) {
-        reader->entry.direct = find_in_place(reader, reader->entry.left);
+    const char *place = reader->in_place ? find_in_place(reader, reader->entry.left) : NULL;
+    if (place) {
+        reader->entry = source_of_memory(place, (size_t)reader->entry.left);
         reader->entry.mapping = reader->file.mapping;
-        reader->entry.read = read_in_place;
     }
     return 1;
+}
+
+int archive_reader_next(struct archive_reader *reader)
+{
+    locale_t before = archive_enter_utf8();
+    int found = read_next(reader);
+    archive_leave_utf8(before);
+    return found;
 }
 
 bool archive_entry_end(struct archive_reader *reader)

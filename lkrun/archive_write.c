@@ -67,6 +67,17 @@ static bool set_format(struct archive_writer *writer, const char *filter, bool c
            library->write_set_options(writer->handle, "gzip:!timestamp") == ARCHIVE_OK;
 }
 
+static bool open_handle(struct archive_writer *writer, const char *filter, bool compress)
+{
+    const struct archive_library *library = writer->library;
+    writer->handle = library->write_new();
+    /* No blocks: `written` says where the next byte goes. */
+    return writer->handle && set_format(writer, filter, compress) &&
+           library->write_set_bytes_per_block(writer->handle, 0) == ARCHIVE_OK &&
+           library->write_set_bytes_in_last_block(writer->handle, 1) == ARCHIVE_OK &&
+           library->write_open(writer->handle, writer, NULL, write_file, NULL) == ARCHIVE_OK;
+}
+
 bool archive_writer_open(struct archive_writer *writer, const char *path, const char *filter,
                          bool compress)
 {
@@ -78,14 +89,10 @@ bool archive_writer_open(struct archive_writer *writer, const char *path, const 
     }
     if (!atomic_file_open(&writer->file, path))
         return fail(writer);
-    const struct archive_library *library = writer->library;
-    writer->handle = library->write_new();
-    /* No blocks: `written` says where the next byte goes. */
-    return (writer->handle && set_format(writer, filter, compress) &&
-            library->write_set_bytes_per_block(writer->handle, 0) == ARCHIVE_OK &&
-            library->write_set_bytes_in_last_block(writer->handle, 1) == ARCHIVE_OK &&
-            library->write_open(writer->handle, writer, NULL, write_file, NULL) == ARCHIVE_OK) ||
-           fail(writer);
+    locale_t before = archive_enter_utf8();
+    bool opened = open_handle(writer, filter, compress);
+    archive_leave_utf8(before);
+    return opened || fail(writer);
 }
 
 /* Nothing in the entry tells when, where or by whom it was made. */
@@ -95,15 +102,17 @@ static bool begin_entry(struct archive_writer *writer, const char *name, int64_t
     struct archive_entry *entry = library->entry_new();
     if (!entry)
         return fail(writer);
+    locale_t before = archive_enter_utf8();
     library->entry_set_pathname_utf8(entry, name);
     library->entry_set_size(entry, bytes);
     library->entry_set_filetype(entry, AE_IFREG);
     library->entry_set_perm(entry, 0644);
-    int64_t before = writer->written;
+    int64_t start = writer->written;
     bool done = library->write_header(writer->handle, entry) == ARCHIVE_OK;
+    archive_leave_utf8(before);
     library->entry_free(entry);
     if (writer->is_zip && bytes <= UINT32_MAX)
-        writer->header_length = writer->written - before - (int64_t)strlen(name);
+        writer->header_length = writer->written - start - (int64_t)strlen(name);
     return done || fail(writer);
 }
 

@@ -40,6 +40,22 @@ void source_pass(struct source *source, int64_t length)
         source->direct += length;
 }
 
+static bool read_memory(struct source *source, void *bytes, size_t length)
+{
+    if (length)
+        memcpy(bytes, source->direct, length);
+    return true;
+}
+
+struct source source_of_memory(const void *bytes, size_t length)
+{
+    return (struct source){.read = read_memory,
+                           .left = (int64_t)length,
+                           .direct = bytes,
+                           .most = 2 * (int64_t)length, /* a half becomes an f32 */
+                           .descriptor = -1};
+}
+
 static bool read_file(struct source *source, void *bytes, size_t length)
 {
     char *to = bytes;

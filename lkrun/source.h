@@ -13,9 +13,9 @@ struct storage;
 struct source {
     /* The next `length` bytes, which `left` has; false with `problem` set. */
     bool (*read)(struct source *source, void *bytes, size_t length);
-    int64_t at;              /* bytes before the next */
-    int64_t left;            /* bytes from there to the end, as the container says */
-    const char *direct;      /* where they lie in `mapping`; NULL: nowhere */
+    int64_t at;         /* bytes before the next */
+    int64_t left;       /* bytes from there to the end, as the container says */
+    const char *direct; /* where they lie in memory, which is `mapping`'s if that is set; or NULL */
     struct mapping *mapping; /* of the whole file, or NULL */
     bool must_map;           /* nothing is copied; what would be is a problem */
     struct storage *pending; /* filled in for a tensor that is not there yet; or NULL */
@@ -33,6 +33,8 @@ bool source_read(struct source *source, void *bytes, size_t length);
 /* Goes on behind the next `length` bytes, which `left` has and were read elsewhere. */
 void source_pass(struct source *source, int64_t length);
 
+/* The bytes of memory, which stays longer than the source. */
+struct source source_of_memory(const void *bytes, size_t length);
 /* Opens a regular file, which gives up to `left` bytes. source_close also after it gave false. */
 bool source_open(struct source *source, const char *path);
 /* Maps the file that is open, so that `direct` is set; where it can't be mapped nothing changes. */

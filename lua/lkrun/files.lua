@@ -15,6 +15,33 @@ local npy_format = {
   save = function(path, model) npy().save(path, model) end,
 }
 
+local safetensors_format = {
+  load_options = { name = true, copy = true },
+  load = function(path, options)
+    return require("lkrun.core.safetensors").load(path, options.name, options.copy)
+  end,
+  save_options = { metadata = true },
+  save = function(path, model, options)
+    local header, tensors = require("lkrun.safetensors").encode(path, model, options.metadata)
+    require("lkrun.core.safetensors").save(path, header, tensors)
+  end,
+}
+
+local npz_format = {
+  load_options = { name = true, copy = true, size_limit = true },
+  load = function(path, options)
+    return archive().load_npz(path, options.name, options.copy, options.size_limit)
+  end,
+  save_options = { compress = true },
+  save = function(path, model, options)
+    if require("lkrun.sparse").is(model) then
+      archive().save_scipy(path, model, options.compress)
+    else
+      archive().save_npz(path, require("lkrun.npz").encode(path, model), options.compress)
+    end
+  end,
+}
+
 local bundle_load_options = { name = true, copy = true, size_limit = true }
 
 local function bundle_format(filter)
@@ -28,7 +55,10 @@ local function bundle_format(filter)
   }
 end
 
-local formats = { npy = npy_format, lkz = bundle_format "zip", zip = bundle_format "zip" }
+local formats = {
+  npy = npy_format, npz = npz_format, safetensors = safetensors_format, lkz = bundle_format "zip",
+  zip = bundle_format "zip",
+}
 
 -- Compressions of tar, by libarchive's names; each has a short form such as .tgz.
 local compressions = { none = { "tar" } }
@@ -50,7 +80,7 @@ local function format_of(where, path)
   if type(path) ~= "string" then fail(where, "the path is %s; a string is expected", type(path)) end
   local name = path:match "[^/]*$":lower()
   local format = formats[name:match "%.(tar%.%w+)$"] or formats[name:match "%.(%w+)$"]
-  return format or fail(where, "%s has no extension that is known; .npy, .lkz, .zip or .tar is expected", path)
+  return format or fail(where, "%s has no extension that is known; .npy, .npz, .safetensors, .lkz, .zip or .tar is expected", path)
 end
 
 -- What each option must be, by its name.
@@ -58,6 +88,7 @@ local options_types = {
   name = { "string", "a string" },
   copy = { "boolean", "a boolean" },
   compress = { "boolean", "a boolean" },
+  metadata = { "table", "a table of strings" },
   size_limit = { "integer", "a number of bytes" },
 }
 

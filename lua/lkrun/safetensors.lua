@@ -1,0 +1,81 @@
+--- The header of a `.safetensors` file, as Hugging Face's own library writes it.
+local json = require "lkrun.json"
+local sparse = require "lkrun.sparse"
+local tensor = require "lkrun.tensor"
+
+local safetensors = {}
+
+-- What the format calls our dtypes, and in which order it wants them: all lie aligned so.
+local dtypes = {
+  i64 = { "I64", 1 }, f64 = { "F64", 2 }, f32 = { "F32", 3 }, i32 = { "I32", 4 }, u8 = { "U8", 5 },
+  bool = { "BOOL", 6 },
+}
+local bytes_of = { i64 = 8, f64 = 8, f32 = 4, i32 = 4, u8 = 1, bool = 1 }
+
+local function fail(path, ...) error(("lkrun: lk.save: %s: %s"):format(path, string.format(...)), 0) end
+
+local function kind_of(value)
+  return tensor.is(value) and "tensor" or sparse.is(value) and "sparse matrix" or type(value)
+end
+
+local function quoted(path, text, what)
+  local ok, json_text = pcall(json.encode, text)
+  return ok and json_text or fail(path, "%s is no text", what)
+end
+
+local function metadata_entry(path, metadata)
+  local entries = {}
+  for key, value in pairs(metadata) do
+    if type(key) ~= "string" or type(value) ~= "string" then
+      fail(path, "metadata is a table of strings by name; '%s' is %s", tostring(key), type(value))
+    end
+    entries[#entries + 1] = quoted(path, key, "a name in metadata") .. ":" .. quoted(path, value, "metadata." .. key)
+  end
+  table.sort(entries)
+  return '"__metadata__":{' .. table.concat(entries, ",") .. "}"
+end
+
+local function sorted_names(path, model)
+  local names = {}
+  for name, value in pairs(model) do
+    if type(name) ~= "string" or name == "__metadata__" then
+      fail(path, "model[%s] is no name of a tensor; .lkz can hold any table", tostring(name))
+    elseif not tensor.is(value) then
+      fail(path, "model.%s is a %s; .safetensors holds tensors alone, .lkz any table", name, kind_of(value))
+    elseif name:find "\0" then
+      fail(path, "a name has a NUL byte in it")
+    end
+    names[#names + 1] = name
+  end
+  table.sort(names, function(a, b)
+    local rank, other = dtypes[model[a].dtype][2], dtypes[model[b].dtype][2]
+    return rank < other or rank == other and a < b
+  end)
+  return names
+end
+
+--- The header, and the tensors in its order.
+---@param path string for errors
+---@param model table<string, lkrun.Tensor>
+---@param metadata? table<string, string>
+---@return string header
+---@return lkrun.Tensor[] tensors
+function safetensors.encode(path, model, metadata)
+  if type(model) ~= "table" then
+    fail(path, "the model is a %s; a table of tensors by name is expected", kind_of(model))
+  end
+  local entries, tensors, at = {}, {}, 0
+  if metadata then entries[1] = metadata_entry(path, metadata) end
+  for i, name in ipairs(sorted_names(path, model)) do
+    local t = model[name]
+    local bytes = t:numel() * bytes_of[t.dtype]
+    entries[#entries + 1] = ('%s:{"dtype":"%s","shape":[%s],"data_offsets":[%d,%d]}'):format(
+      quoted(path, name, "a name"), dtypes[t.dtype][1], table.concat(t:size(), ","), at, at + bytes)
+    at = at + bytes
+    tensors[i] = t
+  end
+  local header = "{" .. table.concat(entries, ",") .. "}"
+  return header .. (" "):rep(-#header % 8), tensors
+end
+
+return safetensors

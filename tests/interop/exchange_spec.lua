@@ -1,0 +1,52 @@
+-- Models exchanged with NumPy, SciPy and safetensors, over random names, dtypes, shapes and orders.
+local lk = require "lkrun"
+
+local python = os.getenv "LKRUN_PYTHON" or "build/venv/bin/python"
+local has_all = os.execute(("'%s' -c 'import numpy, scipy, safetensors' 2>/dev/null"):format(python))
+
+describe("NumPy, SciPy, safetensors and lkrun", function()
+  if not has_all then
+    pending "read each other's files (no Python with them at LKRUN_PYTHON)"
+    return
+  end
+
+  local folder
+  before_each(function()
+    folder = os.tmpname()
+    os.remove(folder)
+    assert(os.execute("mkdir '" .. folder .. "'"))
+  end)
+  after_each(function() os.execute("rm -r '" .. folder .. "'") end)
+
+  local function exchange(...)
+    local command = { ("'%s' tests/interop/exchange.py"):format(python), ... }
+    local pipe <close> = io.popen(table.concat(command, " ") .. " 2>&1")
+    local output = pipe:read "a"
+    assert(pipe:close(), output)
+  end
+
+  local COUNT <const> = 40
+  for seed = 1, 3 do
+    it("read each other's files, seed " .. seed, function()
+      exchange("generate", folder, seed, COUNT)
+      for i = 0, COUNT - 1 do
+        local path = ("%s/%d"):format(folder, i)
+        for _, kind in ipairs { "npz", "safetensors" } do
+          local model, metadata = lk.load(("%s.%s"):format(path, kind), { copy = i % 3 == 0 })
+          if kind == "safetensors" then
+            assert.same(i % 10 ~= 0 and i % 2 == 1 and { seed = tostring(seed) } or {}, metadata)
+          end
+          for name, t in pairs(model) do
+            local one = lk.load(("%s.%s"):format(path, kind), { name = name })
+            assert.same(t:size(), one:size())
+          end
+          lk.save(("%s.%s.out.npz"):format(path, kind), model, { compress = i % 2 == 0 })
+          lk.save(("%s.%s.out.safetensors"):format(path, kind), model)
+          lk.save(("%s.%s.out.lkz"):format(path, kind), model)
+        end
+        lk.save(path .. ".sparse.out.npz", lk.load(path .. ".sparse.npz"))
+      end
+      exchange("compare", folder, COUNT)
+    end)
+  end
+end)
