@@ -80,7 +80,7 @@ local function format_of(where, path)
   if type(path) ~= "string" then fail(where, "the path is %s; a string is expected", type(path)) end
   local name = path:match "[^/]*$":lower()
   local format = formats[name:match "%.(tar%.%w+)$"] or formats[name:match "%.(%w+)$"]
-  return format or fail(where, "%s has no extension that is known; .npy, .npz, .safetensors, .lkz, .zip or .tar is expected", path)
+  return format or fail(where, "%s has no extension that is known; .npy, .npz, .safetensors or .lkz is expected", path)
 end
 
 -- What each option must be, by its name.
@@ -107,15 +107,20 @@ local function check_options(where, path, options, known)
 end
 
 ---@class lkrun.LoadOptions
----@field name? string of an archive: this array alone
+---@field name? string of `.npz`, `.safetensors` and bundles: this tensor alone
 ---@field copy? boolean tensors have memory of their own, which may be written, in place of the mapped file
----@field size_limit? integer of an archive: bytes that all in it may have; nil: 100 times its own size, or 256 MiB
+---@field size_limit? integer of archives: bytes that all in it may have; nil: 100 times its own size, or 256 MiB
 
 --- The model in a file. Tensors are read-only: where they are large, their memory is the file itself,
 --- mapped, so that all processes that load it share one copy.
----@param path string `.npy`: an array, as a tensor; `.lkz`, `.zip`, `.tar`, `.tar.zst`, …: a bundle, as what was saved
+---
+--- `.npy`: an array, as a tensor. `.npz`: a table of tensors by name, or where SciPy saved it a sparse
+--- matrix. `.safetensors`: a table of tensors by name. `.lkz`, `.zip`, `.tar`, `.tar.zst` and so on: a
+--- bundle, as what was saved. What is f16, or bf16, becomes f32.
+---@param path string with one of these extensions
 ---@param options? lkrun.LoadOptions
 ---@return any model
+---@return table<string, string>? metadata of `.safetensors`
 --- Raises, naming the file and what in it, when it can't be read, is cut off or malformed, has a dtype
 --- that tensors have not, or more in it than its size justifies. Cut off later, while it is mapped, it
 --- is an error where it is used.
@@ -125,12 +130,13 @@ function files.load(path, options)
 end
 
 ---@class lkrun.SaveOptions
----@field compress? boolean of a zip: deflated, and so not to be mapped
+---@field compress? boolean of `.npz`, `.lkz` and `.zip`: deflated, and so not to be mapped
+---@field metadata? table<string, string> of `.safetensors`
 
 --- Writes a model into a file, all or nothing: a file of that name is replaced once the new one is
 --- whole and on the disk. The same model gives the same bytes.
 ---@param path string as in lk.load
----@param model any `.npy`: a tensor of any shape, dtype and stride; a bundle: what could be sent to a worker
+---@param model any a tensor; tensors by name; a sparse matrix; for a bundle, what could be sent to a worker
 ---@param options? lkrun.SaveOptions
 --- Raises, naming the file and the place in the model, when it can't be written; what was there before
 --- is then unchanged.

@@ -221,7 +221,7 @@ describe("npy", function()
     local t = tensor.ones { 2 }
     fails("^lkrun: lk.load: /no/such/file.npy: No such file", lk.load, "/no/such/file.npy")
     fails("^lkrun: lk.load: the path is nil; a string is expected", lk.load)
-    fails("has no extension that is known; .npy, ", lk.load, "file.xyz")
+    fails("has no extension that is known; .npy, .npz", lk.load, "file.xyz")
     fails("has no extension that is known", lk.save, "file", t)
     fails("argument 2 is nil; a tensor is expected", lk.save, folder .. "/x.npy")
     fails("no file can be made beside it: No such file", lk.save, "/no/such/file.npy", t)
