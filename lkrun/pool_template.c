@@ -80,9 +80,11 @@ _Noreturn static void end_groups(struct pool *pool)
     _exit(0);
 }
 
-/* What the host handles or ignores is not for a worker. */
-static void reset_signals(void)
+/* What the host handles or ignores is not for a worker; what is sent to the host's group is for the
+ * host alone, and must not end a process that has just stopped to handle it. */
+static void leave_group(void)
 {
+    setpgid(0, 0);
     signals_enter_worker();
     for (int number = 1; number < NSIG; number++) {
         struct sigaction now;
@@ -102,8 +104,7 @@ static void close_host_ends(const struct pool *pool)
 
 _Noreturn static void template_main(struct pool *pool, lua_State *L)
 {
-    reset_signals();
-    setpgid(0, 0);
+    leave_group();
     signal(SIGTERM, on_host_death);
     sigset_t blocked, open;
     sigemptyset(&blocked);
@@ -132,7 +133,7 @@ bool template_fork(struct pool *pool, lua_State *L)
     struct worker_shared *shared = pool->workers[0].shared;
     pid_t pid = fork();
     if (pid == 0) {
-        reset_signals();
+        leave_group();
         close_host_ends(pool);
         close(pool->template_end);
         worker_main(pool, L, 0);

@@ -1,5 +1,6 @@
 --- What the kernel says about processes: for tests that look at what is left behind.
 local lfs = require "lfs"
+local await = require "tests.await"
 local processes = {}
 
 local function read(path)
@@ -73,6 +74,21 @@ function processes.mappings(pid, name)
     end
   end
   return list
+end
+
+--- Waits until an invoker has, and knows, all its workers: a short map may be over before the last one
+--- has started. Gives the number of tasks, each 1, that it had it do.
+function processes.await_workers(inv)
+  local tasks = 0
+  await(function()
+    inv:submit(1):get() -- it looks around when it waits
+    tasks = tasks + 1
+    for _, worker in ipairs(inv:stats().workers) do
+      if worker.pid == 0 then return false end
+    end
+    return true
+  end, "all workers")
+  return tasks
 end
 
 return processes

@@ -1,5 +1,6 @@
 -- A worker dies: who is blamed, what is run again, and that nobody waits for ever.
 local lk = require "lkrun"
+local processes = require "tests.processes"
 local setup = require "tests.faults.setup"
 local fault, clean = setup.fault, setup.clean
 
@@ -136,7 +137,7 @@ describe("a worker killed", function()
   local function double(_, n) return n * 2 end
 
   local function kill_workers(inv, which)
-    setup.all_workers(inv)
+    processes.await_workers(inv)
     for i, worker in ipairs(inv:stats().workers) do
       if not which or which == i then
         assert(fault.kill(worker.pid, "KILL"))

@@ -82,17 +82,6 @@ function setup.clean(test)
   end
 end
 
---- Waits until the pool has, and knows, all its workers.
-function setup.all_workers(inv)
-  setup.eventually(function()
-    inv:submit(1):get() -- it looks around when it waits
-    for _, worker in ipairs(inv:stats().workers) do
-      if worker.pid == 0 then return false end
-    end
-    return true
-  end, "every worker known")
-end
-
 --- Collects a map's results and errors into two tables by index, checks that each came once and in
 --- order, and gives them with their number.
 function setup.gather(iterator, ...)

@@ -90,7 +90,7 @@ describe("no more processes", function()
     local out, err = run [[
       assert(fault.become_nobody())
       local inv <close> = lk.invoker({}, double, { n_jobs = 2, on_error = "return" })
-      require "tests.faults.setup".all_workers(inv)
+      require("tests.processes").await_workers(inv)
       assert(fault.limit("nproc", 1, inv:stats().template))
       local ok, message = pcall(function() -- which two tasks are begun is up to the race
         for i, result, err in inv:map { "die", "die", "die" } do assert(err.reason == "signal") end

@@ -1,5 +1,6 @@
 -- The template dies, the host dies or stops: who goes on, and who must not stay behind.
 local lk = require "lkrun"
+local processes = require "tests.processes"
 local setup = require "tests.faults.setup"
 local program = require "tests.program"
 local fault, clean = setup.fault, setup.clean
@@ -20,7 +21,7 @@ describe("the template killed", function()
   it("leaves the workers that are there", clean(function()
     local made, template = invoker_and_template { n_jobs = 2, on_error = "return" }
     local inv <close> = made
-    setup.all_workers(inv)
+    processes.await_workers(inv)
     fault.kill(template, "KILL")
     setup.assert_goes_on(inv)
     local results, errors, count = setup.gather(inv:map { 1, "die", 3, 4 })
@@ -35,7 +36,7 @@ describe("the template killed", function()
   it("and the last worker too, ends the map with the reason", clean(function()
     local made, template = invoker_and_template { n_jobs = 2, on_error = "return" }
     local inv <close> = made
-    setup.all_workers(inv)
+    processes.await_workers(inv)
     fault.kill(template, "KILL")
     setup.eventually(function() return (setup.state(template) or "Z") == "Z" end, "the template's end")
     local ok, message = pcall(function() -- which two tasks are begun is up to the race
@@ -61,7 +62,7 @@ describe("the template killed", function()
   it("while a future waits", clean(function()
     local made, template = invoker_and_template { n_jobs = 2 }
     local inv <close> = made
-    setup.all_workers(inv)
+    processes.await_workers(inv)
     fault.kill(template, "KILL")
     setup.eventually(function() return (setup.state(template) or "Z") == "Z" end, "the template's end")
     local first, second, third = inv:submit "die", inv:submit "die", inv:submit(3)
