@@ -65,6 +65,9 @@ struct backend {
  * found. Cheap once loaded: a file that needs it says backend_load(L)->dgemm(…) each time. */
 const struct backend *backend_load(lua_State *L);
 bool backend_is_loaded(void);
+/* Before a program's first thread starts: loads the library, if there is one, while it can still be
+ * told which kernels to take; with others, results would have other bits than without threads. */
+void backend_before_threads(void);
 
 /* Threads the backend uses from now on, now if it is loaded, else when it is; -1 leaves it alone,
  * and so does the user's own OPENBLAS_NUM_THREADS, OMP_NUM_THREADS. */

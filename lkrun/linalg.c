@@ -218,6 +218,7 @@ static const luaL_Reg functions[] = {
     {"cholesky", linalg_cholesky},
     {"cholesky_solve", linalg_cholesky_solve},
     {"potrs", linalg_potrs},
+    {"mips", linalg_mips},
     {NULL, NULL},
 };
 

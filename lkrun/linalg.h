@@ -9,5 +9,6 @@
 int linalg_cholesky(lua_State *L);
 int linalg_cholesky_solve(lua_State *L);
 int linalg_potrs(lua_State *L);
+int linalg_mips(lua_State *L);
 
 #endif

@@ -15,6 +15,7 @@ local kinds = {
 }
 
 local BLOCK_ELEMENTS = 1 << 19 -- scores that a worker holds at a time
+local BLOCK_USERS = 384 -- where scores are not kept; as many as lk.linalg.mips takes at a time
 local BLOCK_PAIRS = 4096
 local NONE = -math.huge -- the score where nothing is recommended
 local NAN = 0 / 0 -- the score of what is unknown
@@ -135,10 +136,10 @@ end
 ---@field model lkrec.Model
 ---@field users lkrun.Tensor # [users], i64
 ---@field user_factors? lkrun.Tensor
----@field item_factors? lkrun.Tensor # of the items asked for
+---@field item_factors? lkrun.Tensor
 ---@field items? lkrun.Tensor # [items], i64, for predict one for each user; nil: all
 ---@field exclude? lkrun.Sparse
----@field n? integer
+---@field n? integer # how many of them can be recommended
 ---@field best? lkrun.Tensor # [users, n], i64
 ---@field scores lkrun.Tensor # [users, n], [users, items] or [users]
 ---@field positions? table<integer, integer> # item → its place in `items`
@@ -150,6 +151,12 @@ local function score_block(shared, users)
   return shared.scorer.scores(shared.model, users, shared.items)
 end
 
+local function positions_of(items)
+  local positions = {}
+  for place = 1, #items do positions[items[place]] = place end
+  return positions
+end
+
 -- The places, among the items asked for, of what must not be recommended to a user.
 local function excluded_places(shared, user)
   local items = shared.exclude:row(user)
@@ -159,7 +166,17 @@ local function excluded_places(shared, user)
   return places
 end
 
-local function recommend_block(shared, block)
+-- The n best items of each user of a block, by the products of their factors.
+local function search_block(shared, block)
+  local first, count = block[1], block[2] - block[1] + 1
+  lk.linalg.mips(shared.user_factors, shared.item_factors, shared.best:size(2), {
+    rows = shared.users:narrow(1, first, count), among = shared.items, exclude = shared.exclude,
+    values = shared.scores:narrow(1, first, count), indices = shared.best:narrow(1, first, count),
+  })
+end
+
+-- The same, by the scores that the model gives.
+local function rank_block(shared, block)
   local first, count = block[1], block[2] - block[1] + 1
   local users = shared.users:narrow(1, first, count)
   local scores = score_block(shared, users)
@@ -277,18 +294,16 @@ function batch.recommend(model, users, options)
 
   local shared, dtype = shared_of(scorer, model)
   shared.users, shared.exclude = asked.known, exclude
-  local width = known_items
-  if options.candidates then
-    shared.items, shared.positions = order_candidates(options.candidates, known_items, ids), {}
-    width = #shared.items
-    for place = 1, width do shared.positions[shared.items[place]] = place end
-    if shared.item_factors then shared.item_factors = shared.item_factors:index(shared.items) end
-  end
-  shared.n = math.min(n, width)
+  if options.candidates then shared.items = order_candidates(options.candidates, known_items, ids) end
   shared.best = lk.tensor.zeros({ #asked.known, n }, "i64")
   shared.scores = lk.tensor.full({ #asked.known, n }, NONE, dtype)
-  if width > 0 then
-    run(recommend_block, shared, #asked.known, math.max(BLOCK_ELEMENTS // width, 1), options, "recommend")
+  if shared.user_factors then
+    run(search_block, shared, #asked.known, BLOCK_USERS, options, "recommend")
+  else
+    local width = shared.items and #shared.items or known_items
+    shared.n, shared.positions = math.min(n, width), shared.items and positions_of(shared.items)
+    local size = math.max(BLOCK_ELEMENTS // math.max(width, 1), 1)
+    run(rank_block, shared, width > 0 and #asked.known or 0, size, options, "recommend")
   end
   return {
     users = asked.indices, items = spread(shared.best, asked, 0), scores = spread(shared.scores, asked, NONE),

@@ -37,4 +37,20 @@ linalg.cholesky_solve = core.cholesky_solve
 ---@type fun(l: lkrun.Tensor, b: lkrun.Tensor, overwrite?: boolean): lkrun.Tensor l [n, n], b and result [n] or [n, k]
 linalg.potrs = core.potrs
 
+---@class lkrun.MipsOptions
+---@field rows? lkrun.Indices which queries: rows of a; default: all
+---@field among? lkrun.Indices which vectors: rows of b, ascending; default: all
+---@field exclude? lkrun.Sparse [m, n]: each entry is a pair of a query and a vector that is not to be found
+---@field values? lkrun.Tensor [rows, k]: where the products are to be written
+---@field indices? lkrun.Tensor [rows, k], i64: where the indices are to be written
+
+--- Maximum inner product search, exact: for each query, a row of a, the k vectors, rows of b, whose
+--- inner products with it are greatest. Gives the products and the indices, the greatest first, the
+--- lower index first among equals; where fewer than k are left, -inf and 0 fill the row. A product
+--- that is nan or -inf is not found. Memory: one tile of products, whatever the sizes.
+--- Raises when shapes or dtypes do not agree, and for an index that is out of range.
+--- Shapes: a [m, d], b [n, d], f64 or f32; results [rows, k].
+---@type fun(a: lkrun.Tensor, b: lkrun.Tensor, k: integer, options?: lkrun.MipsOptions): lkrun.Tensor, lkrun.Tensor
+linalg.mips = core.mips
+
 return linalg
