@@ -5,7 +5,8 @@ package.path = "bench/?.lua;" .. package.path
 package.cpath = "build/bench/?.so;" .. package.cpath
 
 local families = {
-  "start", "first", "null", "roundtrip", "matvec", "efficiency", "big", "heap", "payload", "crash", "soak", "scale",
+  "start", "first", "null", "roundtrip", "matvec", "efficiency", "big", "heap", "payload", "recommend",
+  "crash", "soak", "scale",
 }
 
 local function family_of(figure) return figure:match "^[^.]+" end

@@ -296,6 +296,9 @@ static void check_ascending(lua_State *L, const struct picks *picks)
 static const struct sparse *exclude_argument(lua_State *L, const struct tensor *queries,
                                              const struct tensor *vectors)
 {
+    if (!sparse_test(L, EXCLUDE))
+        raise_error(L, WHERE, "`exclude` is %s; a sparse matrix is expected",
+                    type_text(L, EXCLUDE));
     const struct sparse *exclude = sparse_argument(L, EXCLUDE, WHERE);
     if (exclude->rows != queries->size[0] || exclude->columns != vectors->size[0])
         raise_error(L, WHERE, "`exclude` is [%lld, %lld]; [%lld, %lld] is expected",
@@ -304,13 +307,25 @@ static const struct sparse *exclude_argument(lua_State *L, const struct tensor *
     return exclude;
 }
 
+/* A tensor that is written while what it is computed from is still read shares nothing with that.
+ */
 static const struct tensor *result(lua_State *L, int index, enum dtype dtype, const int64_t *size)
 {
-    if (!lua_isnil(L, index))
-        return check_out(L, index, dtype, 2, size, WHERE);
-    const struct tensor *tensor = tensor_new(L, dtype, 2, size, false);
-    lua_replace(L, index);
-    return tensor;
+    if (lua_isnil(L, index)) {
+        const struct tensor *tensor = tensor_new(L, dtype, 2, size, false);
+        lua_replace(L, index);
+        return tensor;
+    }
+    const struct tensor *out = check_out(L, index, dtype, 2, size, WHERE);
+    static const int read[] = {1, 2, ROWS, AMONG};
+    for (size_t i = 0; i < sizeof read / sizeof *read; i++) {
+        const struct tensor *source = tensor_test(L, read[i]);
+        if (source && shares_memory(out, source))
+            raise_error(L, WHERE,
+                        "a tensor for the result shares its memory with what is read; "
+                        "another one is expected");
+    }
+    return out;
 }
 
 int linalg_mips(lua_State *L)
