@@ -120,9 +120,13 @@ $(B)/tests/%: tests/c/%.c $(CORE_OBJECTS)
 	$(Q)$(CC) $(ALL_CFLAGS) -Ilkrun $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(CORE_OBJECTS) $(PKG_LIBS) -lm -ldl
 
 # Faults that the tests inject.
-FAULTS := $(B)/tests/fault.so
-$(FAULTS): tests/faults/fault.c $(B)/flags
+FAULTS := $(B)/tests/fault.so $(B)/tests/killer.so
+$(B)/tests/fault.so: tests/faults/fault.c $(B)/flags
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -shared -o $@ $< -ldl
+
+# Without the sanitizers' own wrappers of the calls that it wraps.
+$(B)/tests/killer.so: tests/faults/killer.c $(B)/flags
+	$(CC) -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -fPIC -shared -o $@ $< -ldl
 
 # NumPy, SciPy, safetensors and pandas are PyPI's, at the versions that were tested. Where they cannot
 # be had, there is the system's NumPy, and the tests of the others are skipped.

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "random.h"
+#include "util.h"
 
 static bool fail(struct atomic_file *file, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -86,9 +87,7 @@ bool atomic_file_write(struct atomic_file *file, const void *bytes, size_t lengt
 {
     const char *at = bytes;
     while (length > 0) {
-        ssize_t done = write(file->fd, at, length < 1u << 30 ? length : 1u << 30);
-        if (done < 0 && errno == EINTR)
-            continue;
+        ssize_t done = file_write(file->fd, at, length, FILE_WRITE_ON);
         if (done < 0 && errno == EFAULT)
             return fail(file,
                         "what is saved lies in a mapped file that has lost it; load it again");

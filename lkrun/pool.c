@@ -334,6 +334,26 @@ void pool_cancel_map(struct pool *pool)
     pool_clear_map(pool, map);
 }
 
+void pool_wind_up(struct pool *pool, uint64_t nanoseconds)
+{
+    struct map *map = pool->map;
+    if (!map || map->slots || pool->in_place)
+        return;
+    map->exhausted = true;
+    map->deadline = clock_nanoseconds() + nanoseconds;
+    for (int i = 0; i < pool->options.jobs; i++)
+        pool_take_back(pool, &pool->workers[i], 0);
+    for (uint32_t k = pool->backlog.count; k; k--) {
+        struct flight flight = flights_pop(&pool->backlog);
+        if (flight.is_future) {
+            flights_push(&pool->backlog, &flight);
+        } else {
+            flight_discard(&flight);
+            map->pulled--;
+        }
+    }
+}
+
 bool pool_recall(struct pool *pool, uint64_t number)
 {
     for (int i = 0; i < pool->options.jobs; i++)

@@ -189,6 +189,7 @@ struct map {
     uint64_t delivered;
     bool exhausted;        /* the generator has ended, or failed */
     bool failed;           /* … failed: its error is raised when all before it is delivered */
+    uint64_t deadline;     /* it ends then, whatever still runs; 0: never */
     bool pulling;          /* the generator is running: it may have yielded */
     bool slow_generator;   /* it lately kept the host for a tick of the clock */
     int64_t length;        /* of a sequence; -1: a generator function */
@@ -308,6 +309,9 @@ void pool_grant_room(struct pool *pool, struct worker *worker);
 /* Sleeps until something happens, at most `timeout` milliseconds (-1: for ever). */
 void pool_wait(struct pool *pool, int timeout);
 void pool_cancel_map(struct pool *pool);
+/* What has not begun is dropped, nothing more is pulled: an unordered map goes on with what runs,
+ * but for no more than that many nanoseconds. */
+void pool_wind_up(struct pool *pool, uint64_t nanoseconds);
 /* Takes the task of a future out of the queues; false: it has begun. */
 bool pool_recall(struct pool *pool, uint64_t number);
 

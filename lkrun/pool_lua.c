@@ -184,6 +184,13 @@ static int pool_map(lua_State *L)
     return map_open(L, pool, length, numbered);
 }
 
+/* wind_up(invoker, seconds): what has not begun is dropped, what runs may end until then */
+static int wind_up(lua_State *L)
+{
+    pool_wind_up(pool_check(L, 1), (uint64_t)(luaL_checknumber(L, 2) * 1e9));
+    return 0;
+}
+
 void pool_end(lua_State *L, struct pool *pool, int index)
 {
     if (pool->owner != getpid())
@@ -283,8 +290,11 @@ int luaopen_lkrun_core_pool(lua_State *L)
         {"shutdown", pool_shutdown}, {"stats", pool_stats},      {"submit", future_submit},
         {"__gc", pool_collect},      {"__close", pool_shutdown}, {NULL, NULL},
     };
-    static const luaL_Reg functions[] = {
-        {"new", pool_new}, {"map", pool_map}, {"is_closed", is_closed}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"new", pool_new},
+                                         {"map", pool_map},
+                                         {"wind_up", wind_up},
+                                         {"is_closed", is_closed},
+                                         {NULL, NULL}};
     register_class(L, POOL_CLASS, methods);
     map_register(L);
     future_register(L);

@@ -338,8 +338,10 @@ static int continue_step(lua_State *L, int status, lua_KContext context)
             continue;
         if (pool->broken)
             return raise_broken(L, pool, map);
+        if (map->deadline && clock_nanoseconds() >= map->deadline)
+            return map_finish(L, map, lua_upvalueindex(STEP_MAP));
         if (noted)
-            pool_wait(pool, -1);
+            pool_wait(pool, map->deadline ? 10 : -1);
         pool_note(pool);
         noted = true;
     }

@@ -122,7 +122,7 @@ int report_error(lua_State *L)
     if (is_failure(L, -1)) {
         lua_getfield(L, -1, "status");
         lua_getfield(L, -2, "message");
-        int failure = (int)lua_tointeger(L, -2);
+        int failure = signal_received() ? 128 + signal_received() : (int)lua_tointeger(L, -2);
         report_line("%s", lua_tostring(L, -1));
         lua_pop(L, 3);
         return failure;

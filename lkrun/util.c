@@ -61,19 +61,48 @@ void buffer_free(struct buffer *buffer)
     *buffer = (struct buffer){0};
 }
 
-bool file_resize(int descriptor, size_t size)
+/* Holds back the signal of the limit on the size of files; `before` is for release_limit. */
+static void hold_limit(sigset_t *before)
 {
-    sigset_t signal, before;
+    sigset_t signal;
     sigemptyset(&signal);
     sigaddset(&signal, SIGXFSZ);
-    pthread_sigmask(SIG_BLOCK, &signal, &before);
-    bool resized = ftruncate(descriptor, (off_t)size) == 0;
-    int reason = errno;
-    if (!resized && reason == EFBIG)
+    pthread_sigmask(SIG_BLOCK, &signal, before);
+}
+
+/* Takes the signal of a call that ended with `reason`, and leaves that in errno. */
+static void release_limit(const sigset_t *before, int reason)
+{
+    sigset_t signal;
+    sigemptyset(&signal);
+    sigaddset(&signal, SIGXFSZ);
+    if (reason == EFBIG)
         sigtimedwait(&signal, NULL, &(struct timespec){0});
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_sigmask(SIG_SETMASK, before, NULL);
     errno = reason;
+}
+
+bool file_resize(int descriptor, size_t size)
+{
+    sigset_t before;
+    hold_limit(&before);
+    bool resized = ftruncate(descriptor, (off_t)size) == 0;
+    release_limit(&before, resized ? 0 : errno);
     return resized;
+}
+
+ssize_t file_write(int descriptor, const void *bytes, size_t length, off_t offset)
+{
+    sigset_t before;
+    ssize_t done;
+    size_t most = length < (size_t)1 << 30 ? length : (size_t)1 << 30;
+    hold_limit(&before);
+    do
+        done = offset == FILE_WRITE_ON ? write(descriptor, bytes, most)
+                                       : pwrite(descriptor, bytes, most, offset);
+    while (done < 0 && errno == EINTR);
+    release_limit(&before, done < 0 ? errno : 0);
+    return done;
 }
 
 uint64_t clock_nanoseconds(void)

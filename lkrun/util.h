@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <lua.h>
 #include <lauxlib.h>
 
@@ -27,6 +28,11 @@ void buffer_free(struct buffer *buffer);
 /* Makes an anonymous file so long. False with errno set; EFBIG where the limit on the size of files
  * (ulimit -f) is lower: without its signal. */
 bool file_resize(int descriptor, size_t size);
+
+/* write, or with an offset pwrite, that is not interrupted: bytes written, or -1 with errno set; a
+ * limit on the size of files is EFBIG there, too. */
+ssize_t file_write(int descriptor, const void *bytes, size_t length, off_t offset);
+#define FILE_WRITE_ON ((off_t)-1) /* where the last write ended */
 
 uint64_t clock_nanoseconds(void); /* CLOCK_MONOTONIC */
 double clock_seconds(void);       /* the same in seconds */

@@ -1,6 +1,7 @@
 --- The commands of the command line. `lkrun NAME …` is the module lkrun.command.NAME, a table of
 ---   summary   one line
 ---   define    function(parser): gives lua-argparse's parser its arguments and options
+---   prepare   function(arguments), if there is one: changes them before they are read
 ---   run       function(options): does it, and gives the exit status
 ---   epilog    what --help says at its end, if anything
 --- This module reads the arguments, and is the way out of a command that can't go on.
@@ -15,6 +16,20 @@ Failure.__tostring = function(failure) return failure.message end
 ---@param ... any what the format has places for
 function command.fail(status, format, ...)
   error(setmetatable({ status = status, message = format:format(...) }, Failure), 0)
+end
+
+--- Calls, and gives what that gives. What it raises as text ends the command in its name, without a
+--- traceback; other errors, and interruptions, pass through.
+---@param name string
+---@param status integer
+---@param call function
+---@param ... any
+---@return any, any
+function command.attempt(name, status, call, ...)
+  local good, value, more = pcall(call, ...)
+  if good then return value, more end
+  if type(value) ~= "string" or value:find "interrupted$" then error(value, 0) end
+  command.fail(status, "%s: %s", name, value:gsub("^lkrun: ", ""))
 end
 
 -- A pure Lua library of the system, wherever LUA_PATH leads.
@@ -39,7 +54,7 @@ function command.run(name, arguments)
   local module = require("lkrun.command." .. name)
   local parser = argparse(name)("lkrun " .. name, module.summary, module.epilog)
   module.define(parser)
-  local good, options = parser:pparse(arguments)
+  local good, options = parser:pparse(module.prepare and module.prepare(arguments) or arguments)
   if not good then misuse(name, options) end
   return module.run(options)
 end

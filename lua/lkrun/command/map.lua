@@ -62,6 +62,10 @@ local function define(parser)
     :argname("LIST"):convert(types)
   parser:option("--shard", "Only the I-th of N parts of the tasks; lkrun merge joins their outputs.")
     :argname("I/N"):convert(shard)
+  parser:flag("--resume", "Goes on where an earlier run ended; keeps a journal meanwhile. --resume=strict: fails where "
+    .. "something has changed since, instead of starting afresh.")
+  parser:flag("--resume-strict"):hidden(true)
+  parser:option("--journal", "With --resume: the journal; OUTPUT.lkrun-journal by default."):argname "FILE"
   parser:option("--seed", "Root of the tasks' random streams."):argname("N")
     :convert(whole_number(math.mininteger, math.maxinteger))
   parser:option("--retries", "How often a task is tried again whose worker died."):argname("N")
@@ -118,12 +122,36 @@ local function check(options)
   if options.failed and options.on_error ~= "skip" then
     fail(2, "%s: --failed: only with --on-error skip do failed tasks go somewhere", NAME)
   end
+  options.resume = options.resume_strict and "strict" or options.resume
+  if options.journal and not options.resume then
+    fail(2, "%s: --journal: only with --resume is there a journal", NAME)
+  end
+  if options.resume and options.tasks == "-" then
+    fail(2, "%s: --resume: the tasks are standard input, which can't be read once more; a file is expected", NAME)
+  end
+  if options.resume and options.output == "-" and not options.journal then
+    fail(2, "%s: --resume: standard output has no name for a journal; --journal FILE is expected", NAME)
+  end
   if options.failed == options.output then
     fail(2, "%s: --failed and --output are the same file", NAME)
   end
 end
 
+-- argparse knows no flag with a value that may be left out.
+local function prepare(arguments)
+  for i, argument in ipairs(arguments) do
+    local how = argument:match "^%-%-resume=(.*)$"
+    if how == "strict" then
+      arguments[i] = "--resume-strict"
+    elseif how then
+      fail(2, "%s: --resume: '%s' is unknown; --resume or --resume=strict is expected", NAME, how)
+    end
+  end
+  return arguments
+end
+
 return {
+  prepare = prepare,
   summary = "Applies an operation to every task of a file, in parallel, and writes its results into a file.",
   define = define,
   run = function(options)

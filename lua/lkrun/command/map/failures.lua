@@ -2,7 +2,6 @@
 local command = require "lkrun.command"
 local format = require "lkrun.rows.format"
 local sink = require "lkrun.rows.sink"
-local tasks = require "lkrun.command.map.tasks"
 
 local failures = {}
 
@@ -10,11 +9,12 @@ local COLUMNS <const> = { "task", "line", "reason", "error", "record" }
 
 ---@class lkrun.Failures
 ---@field count integer
+---@field numbers table<integer, boolean> the set of them
 local Failures = {}
 Failures.__index = Failures
 
 -- Where nothing is skipped there is nothing to keep.
-local None = { count = 0 }
+local None = { count = 0, numbers = {} }
 None.__index = None
 None.__close = function() end
 function None.watch(_, each) return each end
@@ -28,15 +28,16 @@ function None.commit() return 0 end
 ---@return lkrun.Failures
 function failures.open(options, run_tasks)
   if options.on_error ~= "skip" then return setmetatable({}, None) end
-  local self = setmetatable({ count = 0, done = 0, tasks = run_tasks, path = options.failed, pending = {}, lines = {} },
-    Failures)
+  local self = setmetatable({
+    count = 0, done = 0, tasks = run_tasks, path = options.failed, pending = {}, lines = {}, numbers = {},
+  }, Failures)
   if self.path then
     local kind = format.of(self.path, "jsonl")
     if kind == "npy" or kind == "lines" then
       command.fail(2, "map: --failed: %s is %s; csv, tsv or jsonl is expected", self.path, kind)
     end
     self.encode = sink.encoder(kind, COLUMNS)
-    self.file = tasks.usable(sink.open, self.path, kind, COLUMNS)
+    self.file = command.attempt("map", 2, sink.open, self.path, kind, COLUMNS)
   end
   return self
 end
@@ -73,13 +74,14 @@ end
 ---@param err lkrun.TaskError
 function Failures:add(number, err)
   self.count = self.count + 1
+  self.numbers[number] = true
   local message = shown(err.message)
   if not self.file then
     require("lkrun.log").get("lkrun"):error("map: task %d (%s): %s", number,
       self.tasks.source.name .. ":" .. self.lines[number], message)
     return
   end
-  self.file:add(self.encode {
+  command.attempt("map", 1, self.file.add, self.file, self.encode {
     task = number, line = self.lines[number], reason = err.reason, error = message,
     record = shown(self.pending[number]),
   })
@@ -88,7 +90,7 @@ end
 --- All tasks have ended: the file into place. Gives the exit status.
 ---@return integer
 function Failures:commit()
-  if self.file then self.file:commit() end
+  if self.file then command.attempt("map", 1, self.file.commit, self.file) end
   if self.count == 0 then return 0 end
   command.fail(1, "map: %d of %d tasks failed%s", self.count, self.done,
     self.path and "; they are in " .. self.path or "")

@@ -3,6 +3,7 @@ require "lkrun" -- so that math.random is the task's inside a task
 local command = require "lkrun.command"
 local core = require "lkrun.core.pool"
 local failures = require "lkrun.command.map.failures"
+local journal = require "lkrun.command.map.journal"
 local operation = require "lkrun.command.map.operation"
 local sink = require "lkrun.rows.sink"
 local tasks = require "lkrun.command.map.tasks"
@@ -21,7 +22,7 @@ end
 
 local function load_model(options)
   if not options.model then return nil end
-  return tasks.usable(require("lkrun.files").load, options.model)
+  return command.attempt("map", 2, require("lkrun.files").load, options.model)
 end
 
 -- A task failed: the message of the command, without "lkrun: map:".
@@ -39,10 +40,11 @@ local function check_input(run_tasks, err)
   fail(2, "map: %s: %s", run_tasks:place(err.task) or ("%s, task %d"):format(run_tasks.source.name, err.task), input)
 end
 
-local function invoker_options(options, progress)
+local function invoker_options(options, seed, progress, ordered)
   return {
     n_jobs = options.jobs,
-    seed = options.seed,
+    seed = seed,
+    ordered = ordered,
     retries = options.retries,
     timeout = options.timeout,
     memory_limit = options.memory_limit,
@@ -73,12 +75,65 @@ local function dry_run(options, op, run_tasks)
   return 0
 end
 
+-- What a task gave: its rows to `keep`, or its error to the failures.
+local function settle(options, run_tasks, failed, number, bytes, more, keep)
+  if bytes == nil and more ~= nil then
+    check_input(run_tasks, more)
+    if options.on_error ~= "skip" then fail(1, "map: %s", describe(run_tasks, more)) end
+    failed:add(number, more)
+  else
+    keep(number, bytes, more)
+  end
+  failed:forget(number)
+end
+
+local function add_to(output)
+  return function(number, bytes, signature)
+    local done, problem = true, nil
+    if bytes then done, problem = command.attempt("map", 1, output.add, output, bytes, signature) end
+    if not done then fail(1, "map: the result of task %d: %s", number, problem) end
+  end
+end
+
+local GRACE <const> = 0.5 -- seconds that tasks which run may still take after a signal
+
+local function is_interruption(err) return type(err) == "string" and err:find "interrupted$" ~= nil end
+
+-- With a journal, what is in flight when a signal comes is kept.
+local function wind_up(inv, step, kept)
+  core.wind_up(inv, GRACE)
+  local good, err = pcall(function()
+    for number, bytes, signature in step do
+      if bytes ~= nil or signature == nil then kept:add(number, bytes, signature) end
+    end
+  end)
+  -- It comes once more at the end where it was the tasks' reading that it hit.
+  if not good and not is_interruption(err) then error(err, 0) end
+end
+
+-- Runs the tasks and hands each result to `keep`.
+local function work(options, run_tasks, failed, inv, kept, keep)
+  local each = failed:watch(kept and kept:watch(run_tasks:each()) or run_tasks:each())
+  local step, _, _, closing = core.map(inv, each, nil, nil, nil, -1, true)
+  local _ <close> = closing
+  local good, err = pcall(function()
+    for number, bytes, more in step do settle(options, run_tasks, failed, number, bytes, more, keep) end
+  end)
+  if good then return end
+  if not is_interruption(err) then error(err, 0) end
+  if not kept then fail(1, "map: interrupted") end
+  wind_up(inv, step, kept)
+  kept:stop()
+  fail(1, "map: interrupted; the results so far are in %s, for --resume", kept.path)
+end
+
 local run = {}
 
 --- Does what the command line asks for; gives the exit status.
 ---@param options table
 ---@return integer
 function run.run(options)
+  local kept <close> = not options.dry_run and journal.open(options) or nil
   local args = options.op_args and options.op_args.value
   local op = operation.load(options.operation, args)
   local run_tasks <close> = tasks.open(options)
@@ -88,25 +143,27 @@ function run.run(options)
     local made = op.setup(model, args)
     if made ~= nil then model = made end
   end
-  local encode = sink.encoder(options.output_format, op.columns)
-  local output <close> = tasks.usable(sink.open, options.output, options.output_format, op.columns)
-  local failed <close> = failures.open(options, run_tasks)
-  local progress <close> = make_progress(options, run_tasks.count)
-  local invoker = require("lkrun.invoker").invoker
-  local inv <close> = invoker(model, worker_function(op, run_tasks.source.decode, encode),
-    invoker_options(options, progress))
-  for number, bytes, more in core.map(inv, failed:watch(run_tasks:each()), nil, nil, nil, -1, true) do
-    if bytes then
-      local done, problem = output:add(bytes, more)
-      if not done then fail(1, "map: the result of task %d: %s", number, problem) end
-    elseif more then
-      check_input(run_tasks, more)
-      if options.on_error ~= "skip" then fail(1, "map: %s", describe(run_tasks, more)) end
-      failed:add(number, more)
-    end
-    failed:forget(number)
+  local seed, left = options.seed, run_tasks.count
+  if kept then
+    kept:begin(options)
+    seed, left = kept.seed, left - kept.done
   end
-  output:commit()
+  local encode = sink.encoder(options.output_format, op.columns)
+  local output <close> = command.attempt("map", 2, sink.open, options.output, options.output_format, op.columns)
+  local failed <close> = failures.open(options, run_tasks)
+  local put = add_to(output)
+  do
+    local progress <close> = make_progress(options, left)
+    local inv <close> = require("lkrun.invoker").invoker(model,
+      worker_function(op, run_tasks.source.decode, encode), invoker_options(options, seed, progress, not kept))
+    if kept then kept:run() end
+    work(options, run_tasks, failed, inv, kept, kept and function(...) kept:add(...) end or put)
+  end
+  if kept then
+    for number, bytes, signature in kept:results(run_tasks.first, failed.numbers) do put(number, bytes, signature) end
+  end
+  command.attempt("map", 1, output.commit, output)
+  if kept and failed.count == 0 then kept:remove() end
   return failed:commit()
 end
 

@@ -14,14 +14,7 @@ local Tasks = {}
 Tasks.__index = Tasks
 Tasks.__close = function(self) self.source:close() end
 
--- What is wrong with a file is told without a traceback, and in the command's name.
-local function usable(call, ...)
-  local good, value = pcall(call, ...)
-  if good then return value end
-  if type(value) ~= "string" or value:find "^interrupted" then error(value, 0) end
-  command.fail(2, "map: %s", value:gsub("^lkrun: lk%.load: ", ""))
-end
-tasks.usable = usable
+local function usable(...) return command.attempt("map", 2, ...) end
 
 -- All records, counted, and thereby checked from end to end before any work is begun.
 local function count(path, options)

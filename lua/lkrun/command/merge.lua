@@ -1,0 +1,132 @@
+--- lkrun merge: the outputs of the shards of one map, joined into that of the whole.
+local command = require "lkrun.command"
+local core = require "lkrun.core.rows"
+local format = require "lkrun.rows.format"
+local sink = require "lkrun.rows.sink"
+
+local fail = command.fail
+local PIECE <const> = 1 << 20 -- bytes that are copied at a time
+
+local function define(parser)
+  parser:argument("output", "The file to write; - is standard output."):argname "OUT"
+  parser:argument("shards", "The outputs of lkrun map --shard 1/N to N/N, in this order."):argname("SHARD"):args "+"
+  parser:option("--format", "Of files whose names don't say it: " .. table.concat(format.names, ", ") .. ".")
+    :argname "FORMAT"
+end
+
+local function choose_format(options)
+  local kind = format.of(options.output, options.format) or format.of(options.shards[1], options.format)
+  if not kind then
+    fail(2, "merge: the name of %s does not say its format; --format is expected", options.shards[1])
+  end
+  return kind
+end
+
+local function open(path)
+  local file, why = io.open(path, "rb")
+  if file and file:read(0) == nil and file:seek "end" ~= 0 then file, why = nil, path .. ": it can't be read" end
+  if not file then fail(2, "merge: %s; the output of a shard is expected", why) end
+  return file
+end
+
+-- All bytes from where the file stands. Gives the last one.
+local function copy(output, file, path)
+  local last
+  while true do
+    local bytes, why = file:read(PIECE)
+    if why then fail(2, "merge: %s: %s", path, why) end
+    if not bytes then return last end
+    output:add(bytes)
+    last = bytes:sub(-1)
+  end
+end
+
+local function merge_lines(output, shards)
+  for _, path in ipairs(shards) do
+    local file <close> = open(path)
+    local last = copy(output, file, path)
+    if last and last ~= "\n" then output:add "\n" end
+  end
+end
+
+-- What makes records of a shard with these columns into records with those of the first: nil where
+-- they are the same. The shard may lack some, as its first result may.
+local function converter(delimiter, path, own, header, first)
+  if own == header then return nil end
+  local columns, known = core.decoder(delimiter)(header), {}
+  for _, column in ipairs(columns) do known[column] = true end
+  local names = core.decoder(delimiter)(own)
+  for _, column in ipairs(names) do
+    if not known[column] then
+      fail(2, "merge: %s: it has a column '%s', which %s has not; its columns are %s", path, column, first, header)
+    end
+  end
+  local decode, encode = core.decoder(delimiter, names), core.encoder(delimiter, columns)
+  return function(record) return encode(decode(record)) end
+end
+
+-- The header is the first shard's that has one: a shard without any row may be without header, too.
+local function merge_csv(output, shards, kind)
+  local delimiter = format.delimiters[kind]
+  local header, first
+  for _, path in ipairs(shards) do
+    local reader <close> = core.open(path, path, "csv", delimiter)
+    local _, own = reader:next()
+    if own then
+      if not header then
+        header, first = own, path
+        output:add(header .. "\n")
+      end
+      local convert = converter(delimiter, path, own, header, first)
+      for _, record in reader:each(0) do output:add(convert and convert(record) or record .. "\n") end
+    end
+  end
+end
+
+-- What the rows of a tensor are, as an encoder says it.
+local function signature_of(tensor)
+  local sizes = {}
+  for d = 2, tensor:dim() do sizes[#sizes + 1] = tensor:size(d) end
+  return tensor.dtype .. " " .. table.concat(sizes, ",")
+end
+
+local function merge_npy(output, shards)
+  local load = require("lkrun.files").load
+  local encode = sink.encoder "npy"
+  local signature, first
+  for _, path in ipairs(shards) do
+    local tensor = load(path)
+    if tensor:dim() == 0 then fail(2, "merge: %s: it is a single number; rows are expected", path) end
+    local rows = tensor:size(1)
+    if rows > 0 then
+      local own = signature_of(tensor)
+      if signature and own ~= signature then
+        fail(2, "merge: %s: its rows are %s; those of %s are %s", path, own, first, signature)
+      end
+      signature, first = own, first or path
+      local most = math.max(1, PIECE * rows // (tensor:numel() * 8))
+      for i = 1, rows, most do
+        output:add((encode(tensor:narrow(1, i, math.min(most, rows - i + 1)))), own)
+      end
+    end
+  end
+end
+
+local function run(options)
+  local kind = choose_format(options)
+  for _, path in ipairs(options.shards) do
+    if path == options.output then fail(2, "merge: %s is the output and a shard", path) end
+    open(path):close()
+  end
+  local output <close> = command.attempt("merge", 2, sink.open, options.output, kind)
+  local merge = format.delimiters[kind] and merge_csv or kind == "npy" and merge_npy or merge_lines
+  command.attempt("merge", 2, merge, output, options.shards, kind)
+  command.attempt("merge", 1, output.commit, output)
+  return 0
+end
+
+return {
+  summary = "Joins the outputs of the shards of one map into what a run without shards writes.",
+  define = define,
+  run = run,
+}

@@ -1,0 +1,90 @@
+/* Preloaded into a program: ends it with SIGKILL at the LKRUN_KILL_AT-th of the calls that change
+ * files, a write half done; or from the LKRUN_FULL_AT-th write on, the disk is full. Only the
+ * process that it was loaded into counts. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+static pid_t program;
+static int left;  /* calls until the end; 0: never */
+static int space; /* writes until the disk is full; 0: never */
+
+__attribute__((constructor)) static void begin(void)
+{
+    const char *kill_at = getenv("LKRUN_KILL_AT"), *full_at = getenv("LKRUN_FULL_AT");
+    program = getpid();
+    left = kill_at ? atoi(kill_at) : 0;
+    space = full_at ? atoi(full_at) : 0;
+    unsetenv("LKRUN_KILL_AT");
+    unsetenv("LKRUN_FULL_AT");
+}
+
+static int is_full(void)
+{
+    if (getpid() != program || space == 0)
+        return 0;
+    if (space > 1) {
+        space--;
+        return 0;
+    }
+    errno = ENOSPC;
+    return 1;
+}
+
+static int is_due(void)
+{
+    return getpid() == program && left > 0 && __atomic_sub_fetch(&left, 1, __ATOMIC_RELAXED) == 0;
+}
+
+static void die(void)
+{
+    kill(getpid(), SIGKILL);
+}
+
+#define REAL(name) (__extension__(__typeof__(&name)) dlsym(RTLD_NEXT, #name))
+
+ssize_t write(int fd, const void *bytes, size_t length)
+{
+    __typeof__(&write) real = REAL(write);
+    if (fd > 2 && length != 8 && is_due()) /* of an eventfd */ {
+        real(fd, bytes, length / 2);
+        die();
+    }
+    if (fd > 2 && length != 8 && is_full())
+        return -1;
+    return real(fd, bytes, length);
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t length, off_t offset)
+{
+    __typeof__(&pwrite) real = REAL(pwrite);
+    if (is_due()) {
+        real(fd, bytes, length / 2, offset);
+        die();
+    }
+    if (is_full())
+        return -1;
+    return real(fd, bytes, length, offset);
+}
+
+#define BEFORE_AND_AFTER(name, parameters, arguments)                                              \
+    int name parameters                                                                            \
+    {                                                                                              \
+        __typeof__(&name) real = REAL(name);                                                       \
+        if (is_due())                                                                              \
+            die();                                                                                 \
+        int done = real arguments;                                                                 \
+        if (is_due())                                                                              \
+            die();                                                                                 \
+        return done;                                                                               \
+    }
+
+int rename(const char *from, const char *to);
+BEFORE_AND_AFTER(rename, (const char *from, const char *to), (from, to))
+BEFORE_AND_AFTER(unlink, (const char *path), (path))
+BEFORE_AND_AFTER(ftruncate, (int fd, off_t size), (fd, size))
+BEFORE_AND_AFTER(fsync, (int fd), (fd))
+BEFORE_AND_AFTER(fdatasync, (int fd), (fd))
