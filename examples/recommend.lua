@@ -10,7 +10,6 @@
 local lk = require "lkrun"
 local als = require "lkrec.als.implicit"
 local batch = require "lkrec.batch"
-local csv = require "lkrec.csv"
 local data = require "lkrec.data"
 local metrics = require "lkrec.metrics"
 local popularity = require "lkrec.popularity"
@@ -78,10 +77,10 @@ end
 -- Write.
 os.execute("mkdir -p -- '" .. options.output:gsub("'", [['\'']]) .. "'")
 local lists = batch.each(models[2].recommendations)
-csv.write(options.output .. "/recommendations.csv", { "user", "rank", "item", "score" }, function()
+lk.rows.write(options.output .. "/recommendations.csv", function()
   local user, rank, item, score = lists()
   return user and { ratings.user_ids[user], rank, ratings.item_ids[item], score }
-end)
+end, { columns = { "user", "rank", "item", "score" } })
 
 local means, rows = {}, {}
 for _, entry in ipairs(models) do
@@ -90,6 +89,6 @@ for _, entry in ipairs(models) do
     rows[#rows + 1] = { entry.name, metric, entry.evaluation.means[metric] }
   end
 end
-csv.write(options.output .. "/metrics.csv", { "model", "metric", "mean" }, rows)
+lk.rows.write(options.output .. "/metrics.csv", rows, { columns = { "model", "metric", "mean" } })
 local file <close> = assert(io.open(options.output .. "/metrics.json", "w"))
 assert(file:write(lk.json.encode(means, { indent = 2 }), "\n"))

@@ -128,8 +128,12 @@ static int decode(lua_State *L)
             lua_rawseti(L, 2, column);
             continue;
         }
-        if (column > decoder->count)
-            return luaL_error(L, "a record has more fields than the header");
+        if (column > decoder->count) {
+            lua_pushnil(L);
+            lua_pushfstring(L, "more fields than the %I of the header",
+                            (LUAI_UACINT)decoder->count);
+            return 2;
+        }
         enum cell_type type = decoder->type[column - 1];
         lua_rawgeti(L, lua_upvalueindex(2), column);
         if (!push_cell(L, &field, type))

@@ -109,7 +109,7 @@ static void put_cell(lua_State *L, struct encoder *e, lua_Integer column)
     default:
         kind_write(L, -1, kind);
         lua_rawgeti(L, COLUMNS, column);
-        rows_raise(L, "column %s of the result is a %s; a cell is a string, number, boolean or nil",
+        rows_raise(L, "column %s is a %s; a cell is a string, a number, a boolean or nil",
                    luaL_tolstring(L, -1, NULL), kind);
     }
     lua_pop(L, 1);
@@ -146,12 +146,11 @@ static int raise_key(lua_State *L, struct encoder *e)
     /* on top: the key that is no column */
     if (lua_type(L, -1) != LUA_TSTRING)
         return rows_raise(L,
-                          "the result has the key %s; a row is a table of columns by name, or "
+                          "a row has the key %s; it is a table of columns by name, or "
                           "their values in order where `columns` names them",
                           luaL_tolstring(L, -1, NULL));
     e->out.length = 0;
-    return rows_raise(L, "the result has the key '%s', which is none of `columns`",
-                      lua_tostring(L, -1));
+    return rows_raise(L, "a row has the key '%s', which is none of `columns`", lua_tostring(L, -1));
 }
 
 /* Whether the row's keys are all columns; else pushes one that is not. */
@@ -205,11 +204,11 @@ static void put_listed(lua_State *L, struct encoder *e, int row)
 {
     size_t start = e->out.length;
     if (!e->declared)
-        rows_raise(L, "the result is a row without names; `columns` beside `run` names them");
+        rows_raise(L, "a row has values without names; `columns` gives them");
     lua_Integer length = (lua_Integer)lua_rawlen(L, row);
     if (length > e->count)
-        rows_raise(L, "a row of the result has %I values; `columns` has %I names",
-                   (LUAI_UACINT)length, (LUAI_UACINT)e->count);
+        rows_raise(L, "a row has %I values; `columns` has %I names", (LUAI_UACINT)length,
+                   (LUAI_UACINT)e->count);
     for (lua_Integer i = 1; i <= e->count; i++) {
         if (i > 1)
             put(L, e, &e->delimiter, 1);
@@ -224,7 +223,7 @@ static bool put_row(lua_State *L, struct encoder *e, int row)
     if (!lua_istable(L, row)) {
         char kind[KIND_SIZE];
         kind_write(L, row, kind);
-        rows_raise(L, "the result has a %s where a row is expected: a table", kind);
+        rows_raise(L, "a %s is no row; a table is expected", kind);
     }
     int first = lua_rawgeti(L, row, 1);
     lua_pop(L, 1);

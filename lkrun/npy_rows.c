@@ -45,11 +45,11 @@ static const struct tensor *to_tensor(lua_State *L)
             char kind[KIND_SIZE];
             kind_write(L, top, kind);
             rows_raise(L,
-                       "the result has a %s where a row is expected: a tensor, a number or a "
-                       "sequence of numbers",
+                       "a %s is no row; a tensor, a number or a "
+                       "sequence of numbers is expected",
                        kind);
         }
-        tensor_from_table(L, top, dtype, "a row of the result");
+        tensor_from_table(L, top, dtype, "row");
         lua_replace(L, top);
     }
     return tensor_test(L, -1);
@@ -61,13 +61,13 @@ static void put_row(lua_State *L, luaL_Buffer *out, char *first, size_t room)
     char text[TENSOR_MAX_DIM * 21 + 8];
     const struct tensor *row = to_tensor(L);
     if (row->count == 0)
-        rows_raise(L, "a row of the result has no elements; an empty sequence is no row");
+        rows_raise(L, "a row has no elements; an empty sequence stands for no row");
     describe(row, text, sizeof text);
     if (!*first)
         snprintf(first, room, "%s", text);
     else if (strcmp(first, text) != 0)
-        rows_raise(L, "the result has rows of %s and of %s; all rows of a .npy file are alike",
-                   first, text);
+        rows_raise(L, "there are rows of %s and of %s; those of a .npy file are alike", first,
+                   text);
     lua_insert(L, 1); /* below the buffer's own */
     size_t bytes = (size_t)row->count * dtype_sizes[row->dtype];
     tensor_copy_to(row, luaL_prepbuffsize(out, bytes));
@@ -86,7 +86,7 @@ static int encode(lua_State *L)
     if (lua_istable(L, 1)) {
         int first = lua_rawgeti(L, 1, 1);
         if (first == LUA_TNIL)
-            return lua_rawlen(L, 1) ? rows_raise(L, "a row of the result begins with nil") : 0;
+            return lua_rawlen(L, 1) ? rows_raise(L, "a row begins with nil") : 0;
         sequence = first != LUA_TNUMBER;
         lua_settop(L, 1);
     }

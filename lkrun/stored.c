@@ -119,8 +119,8 @@ static bool read_elements(struct source *source, const struct stored *stored, ch
  * there. What is small is read: a mapping is for what is not. */
 static bool can_be_mapped(const struct source *source, const struct stored *stored, size_t bytes)
 {
-    return source->direct && source->mapping && bytes > REGION_THRESHOLD && stored->form == STORED_AS_IS &&
-           !stored->swapped && stored->dtype != DTYPE_BOOL &&
+    return source->direct && source->mapping && bytes > REGION_THRESHOLD &&
+           stored->form == STORED_AS_IS && !stored->swapped && stored->dtype != DTYPE_BOOL &&
            (uintptr_t)source->direct % dtype_sizes[stored->dtype] == 0;
 }
 

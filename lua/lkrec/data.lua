@@ -6,7 +6,7 @@
 --- Invariant of every Ratings: sorted by user, then item, with at most one rating for a pair. So
 --- the order of the rows in a file changes nothing, and a user's ratings stand together.
 local lk = require "lkrun"
-local csv = require "lkrec.csv"
+local rows = require "lkrun.rows"
 
 ---@class lkrec.Ratings
 ---@field users integer[] # user index of each rating
@@ -196,7 +196,7 @@ function data.load(path, options)
     return value
   end
 
-  for line, row in csv.rows(path) do
+  for line, row in rows.read(path, { format = "csv", header = false, delimiter = "" }) do
     if not column then
       column, n = find_columns(row, options and options.columns, path), 0
     else

@@ -9,6 +9,7 @@
 ---@field null lightuserdata the null of JSON, of tasks and of results
 ---@field log lkrun.log
 ---@field random lkrun.random
+---@field rows lkrun.rows
 ---@field WorkChunks lkrun.WorkChunksModule
 ---@field initialize fun(options?: lkrun.ConfigOptions)
 ---@field ensure_parallel_init fun()
@@ -30,6 +31,7 @@ local modules = {
   linalg = "lkrun.linalg",
   log = "lkrun.log",
   random = "lkrun.random",
+  rows = "lkrun.rows",
   sparse = "lkrun.sparse",
   tensor = "lkrun.tensor",
 }

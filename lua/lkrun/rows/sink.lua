@@ -9,10 +9,10 @@ local sink = {}
 local function put_lines(out, value)
   local kind = type(value)
   if kind ~= "string" and kind ~= "number" then
-    error(("the result has a %s where a line is expected: a string or a number"):format(kind), 0)
+    error(("a %s is no line; a string or a number is expected"):format(kind), 0)
   end
   local line = tostring(value)
-  if line:find "[\r\n]" then error("a line of the result has a line end in it", 0) end
+  if line:find "[\r\n]" then error("a line has a line end in it", 0) end
   out[#out + 1] = line
   out[#out + 1] = "\n"
 end
@@ -23,7 +23,7 @@ local function encode_lines(result)
   if type(result) == "table" then
     for _, value in ipairs(result) do put_lines(out, value) end
     if #out == 0 and next(result) ~= nil then
-      error("the result is a table without [1]; a line is a string, lines a sequence of them", 0)
+      error("a table without [1] is no line; lines are a sequence of strings", 0)
     end
   else
     put_lines(out, result)

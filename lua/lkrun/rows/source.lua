@@ -98,9 +98,18 @@ local function open_tensor(path)
   }, Tensor)
 end
 
+-- Records without names: the delimiter may be found in the first of them.
+local function bare_decoder(reader)
+  local decode
+  return function(record)
+    decode = decode or core.decoder(reader:delimiter())
+    return decode(record)
+  end
+end
+
 --- Opens a file. Raises, naming it, where it can't be read, or its header can't be used.
 ---@param path string "-": standard input
----@param options { format: string, types: table<string, string>?, header: boolean? }
+---@param options { format: string, types: table<string, string>?, header: boolean?, delimiter: string? }
 ---@return lkrun.rows.Source
 function source.open(path, options)
   local kind = options.format
@@ -112,13 +121,13 @@ function source.open(path, options)
   if kind == "jsonl" then self.decode = decode_json end
   if delimiter then
     if options.header == false then
-      self.decode = core.decoder(delimiter)
+      self.decode = bare_decoder(reader)
     else
       local _, header = reader:next()
       if not header then error(("%s: it is empty; a header is expected"):format(name), 0) end
-      self.header = core.decoder(delimiter)(header)
+      self.header = core.decoder(reader:delimiter())(header)
       check_header(name, self.header)
-      self.decode = core.decoder(delimiter, self.header,
+      self.decode = core.decoder(reader:delimiter(), self.header,
         options.types and types_in_order(name, self.header, options.types))
     end
   end

@@ -1,0 +1,137 @@
+--- Files of rows: CSV, TSV, JSON lines, plain lines, and .npy; a row at a time, in memory that does not
+--- grow with the file.
+local format = require "lkrun.rows.format"
+local sink = require "lkrun.rows.sink"
+local source = require "lkrun.rows.source"
+
+---@class lkrun.rows
+local rows = {}
+
+---@class lkrun.RowsOptions
+---@field format? "csv"|"tsv"|"jsonl"|"lines"|"npy" where the path's extension does not say it
+---@field types? table<string, "string"|"i64"|"f64"|"bool"> of CSV columns by name; "string" by default
+---@field header? boolean false: a CSV row is a sequence of cells, and so is the first one
+---@field delimiter? string of CSV, one character; "": a tab where the first line has tabs and no comma, else a comma
+---@field columns? string[] when writing CSV: its header
+
+local function fail(where, ...) error(("lkrun: %s: "):format(where) .. string.format(...), 0) end
+
+-- The format of a file, checked.
+local function format_of(where, path, options)
+  if type(path) ~= "string" then fail(where, "the path is a %s; a string is expected", type(path)) end
+  if options ~= nil and type(options) ~= "table" then
+    fail(where, "options are a %s; a table is expected", type(options))
+  end
+  local kind = options and options.format or format.of(path)
+  for _, name in ipairs(format.names) do
+    if kind == name then return kind end
+  end
+  fail(where, "%s: its format is %s; options.format, or an extension, is expected: %s", path,
+    kind and ("'%s'"):format(tostring(kind)) or "not known", table.concat(format.names, ", "))
+end
+
+local known = {
+  read = { format = "string", types = "table", header = "boolean", delimiter = "string" },
+  write = { format = "string", columns = "table" },
+}
+
+local function check_options(where, options, names)
+  for name, value in pairs(options or {}) do
+    if not names[name] then fail(where, "unknown option '%s'", tostring(name)) end
+    if type(value) ~= names[name] then
+      fail(where, "%s is a %s; a %s is expected", name, type(value), names[name])
+    end
+  end
+  local delimiter = options and options.delimiter
+  if delimiter and (#delimiter > 1 or delimiter:find '["\r\n]') then
+    fail(where, "delimiter is '%s'; one character is expected", delimiter)
+  end
+end
+
+-- As pcall, with the errors of files in this function's name.
+local function attempt(where, call, ...)
+  local good, value, more = pcall(call, ...)
+  if good then return value, more end
+  if type(value) ~= "string" or value:find "interrupted$" then error(value, 0) end
+  fail(where, "%s", value:gsub("^lkrun: [%w_.]+: ", ""))
+end
+
+--- Iterates over the rows of a file: for each the line on which it begins (of `.npy` its index), and
+--- the row: of CSV a table by the names in the header, whose cells are strings unless `types` says
+--- otherwise; of JSON lines the value; of plain lines the line; of `.npy` a tensor, or a number. The
+--- file is closed at the end of the loop.
+---@param path string
+---@param options? lkrun.RowsOptions
+---@return fun(): integer?, any
+---@return nil, nil
+---@return table # closed at the end of the loop
+--- Raises, naming file and line: a file that can't be read, a record with another number of fields than
+--- the header, text after a closing quote, a quoted field that does not end, a cell that is not of its
+--- type, a line that is no JSON.
+function rows.read(path, options)
+  local where <const> = "lk.rows.read"
+  local kind = format_of(where, path, options)
+  check_options(where, options, known.read)
+  options = options or {}
+  local opened = attempt(where, source.open, path, {
+    format = kind == "tsv" and "csv" or kind, types = options.types, header = options.header,
+    delimiter = kind == "tsv" and "\t" or options.delimiter,
+  })
+  local each, decode = opened:each(0), opened.decode
+  local function step()
+    local number, record = each()
+    if not number then return nil end
+    local row, problem = decode(record)
+    if problem then error(("%s:%d: %s"):format(path, opened:line(), problem), 0) end
+    return kind == "npy" and number or opened:line(), row
+  end
+  return function() return attempt(where, step) end, nil, nil, opened
+end
+
+-- The rows one after the other, of a sequence or an iterator.
+local function each_of(where, list)
+  if type(list) == "function" or (getmetatable(list) or {}).__call then return list end
+  if type(list) ~= "table" then fail(where, "rows are a %s; a sequence or an iterator is expected", type(list)) end
+  local i = 0
+  return function()
+    i = i + 1
+    return list[i]
+  end
+end
+
+--- Writes a file of rows, which appears whole or not at all. A row of CSV is a table by names, or with
+--- `columns` a sequence of cells; of JSON lines any value that JSON has; of plain lines a string or a
+--- number; of `.npy` a tensor, a number or a sequence of numbers, all alike. Without `columns` the
+--- header is the first row's names, sorted; later rows may lack some.
+---@param path string
+---@param list any[]|fun(): any rows: a sequence, or an iterator that gives one a call, and nil at the end
+---@param options? lkrun.RowsOptions
+--- Raises, naming the file, where it can't be written, and, naming the row's number, where a row can't
+--- be; what was there before is then unchanged. What the iterator raises passes through.
+function rows.write(path, list, options)
+  local where <const> = "lk.rows.write"
+  local kind = format_of(where, path, options)
+  check_options(where, options, known.write)
+  local columns = options and options.columns
+  local each = each_of(where, list)
+  local output <close> = attempt(where, sink.open, path, kind, columns)
+  local encode = sink.encoder(kind, columns)
+  local number = 0
+  local function put(row)
+    local bytes, signature = encode(row)
+    if not bytes then return true end
+    return output:add(bytes, signature)
+  end
+  for row in each do
+    number = number + 1
+    local good, done, problem = pcall(put, row)
+    if good and not done then fail(where, "%s: row %d: %s", path, number, problem) end
+    if not good then
+      if type(done) ~= "string" or done:find "interrupted$" then error(done, 0) end
+      fail(where, "%s: row %d: %s", path, number, (done:gsub("^lkrun: [%w_.]+: ", "")))
+    end
+  end
+  attempt(where, output.commit, output)
+end
+
+return rows
