@@ -110,7 +110,7 @@ example: all
 
 VENV := build/venv
 # The sanitizers' options do nothing in a build without them.
-TEST_ENV = LKRUN_SAN='$(SAN)' LKRUN_CC='$(CC)' LKRUN_PYTHON='$(CURDIR)/$(VENV)/bin/python' \
+TEST_ENV = MAKEFLAGS= LKRUN_SAN='$(SAN)' LKRUN_CC='$(CC)' LKRUN_PYTHON='$(CURDIR)/$(VENV)/bin/python' \
            ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
            TSAN_OPTIONS='suppressions=$(CURDIR)/tests/tsan.supp:die_after_fork=0' \
            LSAN_OPTIONS='suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0'

@@ -38,7 +38,7 @@ struct worker *pool_hungry(struct pool *pool, uint32_t *count)
     bool crowded = segments_crowd(OUTBOUND);
     for (int i = 0; i < pool->options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
-        if (!worker_is_usable(worker))
+        if (!worker_is_usable(worker) || !worker_may_run(pool, worker))
             continue;
         uint32_t waiting = worker_unbegun(worker, claim_of(worker));
         bool hungry = crowded ? worker->flights.count < 2
@@ -332,6 +332,7 @@ void pool_cancel_map(struct pool *pool)
         }
     }
     pool_clear_map(pool, map);
+    pool_give_tokens(pool);
 }
 
 void pool_wind_up(struct pool *pool, uint64_t nanoseconds)

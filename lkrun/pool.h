@@ -3,6 +3,7 @@
  *   pool.c         what runs where next, and the invariants
  *   pool_collect.c results in
  *   pool_watch.c   news, balance, sleep
+ *   pool_tokens.c  which workers may run where make's jobserver counts
  *   pool_shared.c  what host and workers have in common
  *   pool_start.c   template and workers: making, replacing, ending them
  *   pool_threads.c workers that are threads
@@ -137,6 +138,8 @@ struct worker {
     struct segment *held;        /* of finished tasks; the worker may still look at them */
     struct segment *grants;      /* given to it for results */
     bool deferred;               /* it waits for such a grant until others are delivered */
+    bool has_token;              /* of make's jobserver … */
+    uint64_t unused_since;       /* … which does nothing since then (coarse clock); 0: it is used */
     int fruitless;               /* workers in a row that died here before they were ready */
     uint64_t condemned;          /* tasks begun, plus 1, when the host ended it; 0: it did not */
     uint64_t tasks_done;
@@ -218,9 +221,10 @@ struct pool {
     struct pool_shared *shared;
     size_t shared_size;
     struct worker *workers;      /* [options.jobs] */
-    struct pollfd *polled;       /* [2 + 3 × jobs] */
+    struct pollfd *polled;       /* [4 + 3 × jobs] */
     int bell_fd;                 /* wakes the host */
     uint32_t generation;         /* of the region */
+    bool limited;                /* a jobserver says how many workers may run at a moment */
     bool in_place;               /* one job: no process is made */
     struct flight_queue backlog; /* tasks to hand out before any new one is pulled */
     struct map *map;             /* the running map, or NULL */
@@ -314,6 +318,21 @@ void pool_cancel_map(struct pool *pool);
 void pool_wind_up(struct pool *pool, uint64_t nanoseconds);
 /* Takes the task of a future out of the queues; false: it has begun. */
 bool pool_recall(struct pool *pool, uint64_t number);
+
+/* --- pool_tokens.c: which workers may run where make's jobserver counts --- */
+bool pool_holds_token(const struct pool *pool, const struct worker *worker);
+static inline bool worker_may_run(const struct pool *pool, const struct worker *worker)
+{
+    return !pool->limited || pool_holds_token(pool, worker);
+}
+/* Takes tokens that are there for workers that have none, if there is work for them, and gives back
+ * those that were of no use for a while. Says whether a worker got one. */
+bool pool_trade_tokens(struct pool *pool);
+/* What to poll for more of them; -1: nothing. */
+int pool_token_descriptor(const struct pool *pool);
+int pool_token_tick(const struct pool *pool); /* milliseconds until one goes back; -1: none does */
+/* Gives back those of all workers that run nothing, or, when the pool has ended, of all. */
+void pool_give_tokens(struct pool *pool);
 
 /* --- pool_collect.c: results in --- */
 /* The next result of the map, if it is in. outcome_finish gives its bytes back. */

@@ -210,6 +210,8 @@ int map_finish(lua_State *L, struct map *map, int map_index)
 
 static int deliver(lua_State *L, struct pool *pool, struct map *map, struct outcome *outcome)
 {
+    if (pool->limited && pool->away > HORIZON)
+        pool_give_tokens(pool); /* the caller keeps us away for long */
     lua_settop(L, 0);
     lua_pushinteger(L, (lua_Integer)outcome->index);
     int count;

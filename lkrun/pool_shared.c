@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "jobserver.h"
 #include "region.h"
 
 /* Task tensors that a worker fetched since its last collection, above which one is due: their
@@ -74,9 +75,10 @@ bool pool_make_shared(struct pool *pool)
         return false;
     }
     size_t share = region_use().size / FETCH_SHARE / (size_t)jobs;
+    pool->limited = jobserver_limits();
     pool->fetch_budget = share < FETCH_BUDGET ? share : FETCH_BUDGET;
     pool->workers = calloc((size_t)jobs, sizeof *pool->workers);
-    pool->polled = calloc((size_t)jobs * 3 + 3, sizeof *pool->polled);
+    pool->polled = calloc((size_t)jobs * 3 + 4, sizeof *pool->polled);
     if (!pool->workers || !pool->polled)
         return pool_fail(pool, "memory");
     for (int i = 0; i < jobs; i++) {
@@ -117,6 +119,7 @@ bool pool_make_shared(struct pool *pool)
 /* Gives back what make_shared and fork_template took; every piece may be missing. */
 void pool_unmake(struct pool *pool)
 {
+    pool_give_tokens(pool);
     for (int i = 0; pool->workers && i < pool->options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
         const int descriptors[] = {worker->pidfd,         worker->bell_fd,

@@ -19,11 +19,11 @@
  */
 #define STUCK_TIME 10000000u /* nanoseconds */
 
-static bool is_idle(const struct worker *worker)
+static bool is_idle(const struct pool *pool, const struct worker *worker)
 {
     uint64_t claim = claim_of(worker);
     return worker_is_usable(worker) && worker_unbegun(worker, claim) == 0 &&
-           !worker_is_busy(worker);
+           !worker_is_busy(worker) && worker_may_run(pool, worker);
 }
 
 /* A worker idles: what others have not begun is shared with it; all of it where they are stuck in a
@@ -32,7 +32,7 @@ static bool balance(struct pool *pool, uint64_t now)
 {
     bool someone_idle = false, held_back = false;
     for (int i = 0; i < pool->options.jobs && !someone_idle; i++)
-        someone_idle = is_idle(&pool->workers[i]);
+        someone_idle = is_idle(pool, &pool->workers[i]);
     for (int i = 0; someone_idle && i < pool->options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
         uint32_t waiting = worker_is_usable(worker) ? worker_unbegun(worker, claim_of(worker)) : 0;
@@ -177,6 +177,8 @@ void pool_look_around(struct pool *pool)
     }
     if (pool->options.timeout > 0 || pool->options.memory_limit)
         pool_check_limits(pool, now);
+    if (pool->limited)
+        pool_trade_tokens(pool);
     balance(pool, now);
     pool_feed_backlog(pool);
     show_progress(pool);
@@ -213,6 +215,7 @@ static nfds_t fill_polled(struct pool *pool)
     pool->polled[count++] = (struct pollfd){.fd = pool->bell_fd, .events = POLLIN};
     pool->polled[count++] = (struct pollfd){.fd = pool->template_fd, .events = POLLIN};
     pool->polled[count++] = (struct pollfd){.fd = signal_descriptor(), .events = POLLIN};
+    pool->polled[count++] = (struct pollfd){.fd = pool_token_descriptor(pool), .events = POLLIN};
     for (int i = 0; i < pool->options.jobs; i++) {
         const struct worker *worker = &pool->workers[i];
         pool->polled[count++] = (struct pollfd){.fd = worker->pidfd, .events = POLLIN};
@@ -239,6 +242,9 @@ static int sleep_limit(struct pool *pool, int timeout, bool short_sleep)
     int tick = pool_limits_tick(pool);
     if (tick >= 0 && (limit < 0 || limit > tick))
         limit = tick;
+    int token_tick = pool_token_tick(pool);
+    if (token_tick >= 0 && (limit < 0 || limit > token_tick))
+        limit = token_tick;
     /* Another host's handler may have run just before the poll, which it did not end. */
     if (signal_descriptor() < 0 && (limit < 0 || limit > 200))
         limit = 200;
@@ -266,6 +272,8 @@ void pool_wait(struct pool *pool, int timeout)
                       atomic_load_explicit(&worker->shared->quiet, memory_order_relaxed) != quiet;
         atomic_store_explicit(&worker->shared->quiet, quiet, memory_order_relaxed);
     }
+    if (pool->limited && pool_trade_tokens(pool))
+        return;
     int limit = sleep_limit(pool, timeout, short_sleep);
     /* A stream of short results is worth more in batches than at once. */
     if (limit != 0 && (!short_tasks || tasks_out(pool) <= 4) &&
@@ -288,7 +296,7 @@ void pool_wait(struct pool *pool, int timeout)
         pool_template_news(pool);
     bool died = false;
     for (int i = 0; i < pool->options.jobs; i++) {
-        const struct pollfd *polled = &pool->polled[3 + 3 * i];
+        const struct pollfd *polled = &pool->polled[4 + 3 * i];
         died = died || polled[0].revents;
         if (polled[1].revents || polled[2].revents)
             pool_read_output(&pool->workers[i]);

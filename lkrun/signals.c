@@ -22,6 +22,7 @@
 
 #include <lauxlib.h>
 
+#include "jobserver.h"
 #include "mapping.h"
 #include "progress.h"
 #include "terminal_editing.h"
@@ -172,6 +173,7 @@ static void end_process(int status)
 {
     progress_clear();
     editing_abandon();
+    jobserver_give_all();
     _exit(status);
 }
 
