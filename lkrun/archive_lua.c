@@ -24,8 +24,8 @@ static struct archive_arrays load_arguments(lua_State *L)
                                    .size_limit = lua_tointeger(L, 4)};
 }
 
-/* Calls the function below its arguments on the stack; its error is the file's. */
-static int call_for(lua_State *L, const char *path, int arguments)
+/* Calls the function below its arguments on the stack; its error is the file's, in this part. */
+static int call_for(lua_State *L, const char *path, const char *part, int arguments)
 {
     if (lua_pcall(L, arguments, 1, 0) == LUA_OK)
         return 1;
@@ -33,7 +33,7 @@ static int call_for(lua_State *L, const char *path, int arguments)
         return lua_error(L);
     const char *problem = lua_tostring(L, -1);
     size_t prefix = strlen("lkrun: ");
-    return raise_error(L, "lk.load", "%s: %s", path,
+    return raise_error(L, "lk.load", "%s: %s: %s", path, part,
                        strncmp(problem, "lkrun: ", prefix) == 0 ? problem + prefix : problem);
 }
 
@@ -54,7 +54,7 @@ static int load_bundle(lua_State *L)
         raise_error(L, "lk.load",
                     "%s: there is no entry '" BUNDLE_MANIFEST "'; a bundle is expected", job.path);
     lua_pushvalue(L, arrays);
-    return call_for(L, job.path, 2);
+    return call_for(L, job.path, BUNDLE_MANIFEST, 2);
 }
 
 /* An array of so few bytes that it was taken for the name of SciPy's layout. */
@@ -91,7 +91,7 @@ static int load_npz(lua_State *L)
         lua_pushcfunction(L, scipy_to_sparse);
         lua_pushvalue(L, arrays);
         lua_pushstring(L, format);
-        return call_for(L, job.path, 2);
+        return call_for(L, job.path, "SciPy's layout", 2);
     }
     if (text)
         set_format_array(L, &job, arrays);

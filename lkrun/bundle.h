@@ -27,7 +27,7 @@
 void bundle_encode(lua_State *L, int index, const char *path);
 
 /* bundle_decode(manifest, arrays): the value; `arrays` has the tensors by name. A function for a
- * protected call: what it raises begins with "lkrun: ". */
+ * protected call: its caller says in front which file it was. */
 int bundle_decode(lua_State *L);
 
 #endif

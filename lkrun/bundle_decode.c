@@ -12,7 +12,6 @@
 #include "util.h"
 
 #define TREE_CLASS "lkrun.bundle.tree"
-#define WHERE      "manifest"
 
 /* Stack indices of bundle_decode. */
 enum { MANIFEST = 1, ARRAYS, TREE, DEFINED };
@@ -67,7 +66,7 @@ static void push_pairs(lua_State *L, json_t *array, json_int_t number)
 {
     size_t size = json_array_size(array);
     if (!json_is_array(array) || size % 2 != 0)
-        raise_error(L, WHERE, "$table is no sequence of keys and values");
+        raise_plain(L, "$table is no sequence of keys and values");
     lua_createtable(L, 0, size / 2 < INT32_MAX ? (int)(size / 2) : INT32_MAX);
     define(L, number);
     for (size_t i = 0; i < size; i += 2) {
@@ -76,10 +75,10 @@ static void push_pairs(lua_State *L, json_t *array, json_int_t number)
             !lua_istable(L, -1) && lua_type(L, -1) != LUA_TUSERDATA &&
             (lua_type(L, -1) != LUA_TNUMBER || lua_tonumber(L, -1) == lua_tonumber(L, -1));
         if (!is_key)
-            raise_error(L, WHERE, "a key of $table is no boolean, number, string or null");
+            raise_plain(L, "a key of $table is no boolean, number, string or null");
         lua_pushvalue(L, -1);
         if (lua_rawget(L, -3) != LUA_TNIL)
-            raise_error(L, WHERE, "$table has the key %.40s twice", luaL_tolstring(L, -2, NULL));
+            raise_plain(L, "$table has the key %.40s twice", luaL_tolstring(L, -2, NULL));
         lua_pop(L, 1);
         push_value(L, json_array_get(array, i + 1), 0);
         lua_rawset(L, -3);
@@ -105,7 +104,7 @@ static void push_bytes(lua_State *L, json_t *hex, json_int_t number)
         bytes[i / 2] = (char)(high * 16 + low);
     }
     if (!fine)
-        raise_error(L, WHERE, "$bytes is no string of pairs of hexadecimal digits");
+        raise_plain(L, "$bytes is no string of pairs of hexadecimal digits");
     luaL_pushresultsize(&buffer, length / 2);
 }
 
@@ -126,7 +125,7 @@ static void push_float(lua_State *L, json_t *text, json_int_t number)
     }
     memcpy(&value, &bits, sizeof value);
     if (!fine || (bits && value == value))
-        raise_error(L, WHERE, "$float is none of nan, inf, -inf and nan:BITS");
+        raise_plain(L, "$float is none of nan, inf, -inf and nan:BITS");
     lua_pushnumber(L, infinity ? infinity * (double)INFINITY : bits ? value : (double)NAN);
 }
 
@@ -134,11 +133,11 @@ static void push_tensor(lua_State *L, json_t *name, json_int_t number)
 {
     (void)number;
     if (!json_is_string(name))
-        raise_error(L, WHERE, "the name of an array is no string");
+        raise_plain(L, "the name of an array is no string");
     lua_pushlstring(L, json_string_value(name), json_string_length(name));
     lua_rawget(L, ARRAYS);
     if (!tensor_test(L, -1))
-        raise_error(L, WHERE, "there is no array '%.200s'", json_string_value(name));
+        raise_plain(L, "there is no array '%.200s'", json_string_value(name));
 }
 
 /* {"$sparse":[rows, columns, pointers, column_of, values]} */
@@ -147,7 +146,7 @@ static void push_sparse(lua_State *L, json_t *parts, json_int_t number)
     int top = lua_gettop(L);
     json_t *rows = json_array_get(parts, 0), *columns = json_array_get(parts, 1);
     if (json_array_size(parts) != 5 || !json_is_integer(rows) || !json_is_integer(columns))
-        raise_error(L, WHERE, "$sparse is not two sizes and the names of three arrays");
+        raise_plain(L, "$sparse is not two sizes and the names of three arrays");
     for (size_t i = 2; i < 5; i++)
         push_tensor(L, json_array_get(parts, i), 0);
     /* Once checked, pointers lead into memory: in a file somebody could change them. */
@@ -171,7 +170,7 @@ static void push_use(lua_State *L, json_t *number, json_int_t defined)
         lua_rawgeti(L, DEFINED, json_integer_value(number));
     }
     if (lua_isnil(L, -1))
-        raise_error(L, WHERE, "$use of what is not defined before");
+        raise_plain(L, "$use of what is not defined before");
 }
 
 /* {"$define":number,"as":value}: a table or a matrix. */
@@ -180,13 +179,13 @@ static void push_defined(lua_State *L, json_t *object)
     json_t *number = json_object_get(object, "$define"), *value = json_object_get(object, "as");
     if (json_object_size(object) != 2 || !value || !json_is_integer(number) ||
         json_integer_value(number) < 1)
-        raise_error(L, WHERE, "$define is not a number from 1 on and what is defined, `as`");
+        raise_plain(L, "$define is not a number from 1 on and what is defined, `as`");
     if (lua_rawgeti(L, DEFINED, json_integer_value(number)) != LUA_TNIL)
-        raise_error(L, WHERE, "$define has the same number twice");
+        raise_plain(L, "$define has the same number twice");
     lua_pop(L, 1);
     push_value(L, value, json_integer_value(number));
     if (lua_rawgeti(L, DEFINED, json_integer_value(number)) == LUA_TNIL)
-        raise_error(L, WHERE, "$define is of neither a table nor a matrix");
+        raise_plain(L, "$define is of neither a table nor a matrix");
     lua_pop(L, 1);
 }
 
@@ -206,7 +205,7 @@ static void push_special(lua_State *L, json_t *object, const char *name, json_in
             kinds[i].push(L, json_object_get(object, name), number);
             return;
         }
-    raise_error(L, WHERE, "'%.40s' is nothing that a bundle of version %d has there", name,
+    raise_plain(L, "'%.40s' is nothing that a bundle of version %d has there", name,
                 BUNDLE_VERSION);
 }
 
@@ -264,7 +263,7 @@ static json_t *parse(lua_State *L)
     json_error_t error;
     *tree = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     if (!*tree)
-        raise_error(L, WHERE, "line %d, column %d: %s", error.line, error.column, error.text);
+        raise_plain(L, "line %d, column %d: %s", error.line, error.column, error.text);
     return *tree;
 }
 
@@ -275,13 +274,12 @@ int bundle_decode(lua_State *L)
     const char *format = json_string_value(json_object_get(tree, "format"));
     json_t *version = json_object_get(tree, "version"), *model = json_object_get(tree, "model");
     if (!format || strcmp(format, BUNDLE_FORMAT) != 0 || !json_is_integer(version))
-        raise_error(L, WHERE, "it is not that of a bundle of lkrun");
+        raise_plain(L, "it is not that of a bundle of lkrun");
     if (json_integer_value(version) != BUNDLE_VERSION)
-        raise_error(L, WHERE,
-                    "its version is %lld; this lkrun, %s, reads version %d: use a newer one",
+        raise_plain(L, "its version is %lld; this lkrun, %s, reads version %d: use a newer one",
                     (long long)json_integer_value(version), LKRUN_VERSION, BUNDLE_VERSION);
     if (!model)
-        raise_error(L, WHERE, "it has no model");
+        raise_plain(L, "it has no model");
     lua_newtable(L);
     push_value(L, model, 0);
     json_t **owner = lua_touserdata(L, TREE);

@@ -61,10 +61,9 @@ static const struct tensor *push_array(lua_State *L, const char *name, enum dtyp
     lua_getfield(L, ARRAYS, name);
     const struct tensor *array = tensor_test(L, -1);
     if (!array || array->dim != 1)
-        raise_error(L, WHERE, "there is no array '%s' of one dimension, as SciPy's layouts have",
-                    name);
+        raise_plain(L, "there is no array '%s' of one dimension, as SciPy's layouts have", name);
     if (!dtype_is_float(dtype) && dtype_is_float(array->dtype))
-        raise_error(L, WHERE, "'%s' is %s; integers are expected", name, dtype_names[array->dtype]);
+        raise_plain(L, "'%s' is %s; integers are expected", name, dtype_names[array->dtype]);
     const struct tensor *copy = tensor_like(L, array, dtype);
     tensor_assign(L, copy, array, WHERE);
     lua_remove(L, -2);
@@ -90,7 +89,7 @@ static const struct tensor *push_from_one(lua_State *L, const char *name)
     int64_t *at = tensor_data(indices);
     for (int64_t i = 0; i < indices->count; i++)
         if (__builtin_add_overflow(at[i], 1, &at[i]))
-            raise_error(L, WHERE, "'%s' has an index beyond 2^63", name);
+            raise_plain(L, "'%s' has an index beyond 2^63", name);
     return indices;
 }
 
@@ -103,8 +102,7 @@ static void check_pointers(lua_State *L, const struct tensor *pointers, int64_t 
     for (int64_t row = 0; fine && row < rows; row++)
         fine = at[row] <= at[row + 1] && at[row + 1] <= entries;
     if (!fine)
-        raise_error(L, WHERE,
-                    "'indptr' does not go from 0 to the %lld entries in %lld steps of 0 or more",
+        raise_plain(L, "'indptr' does not go from 0 to the %lld entries in %lld steps of 0 or more",
                     (long long)entries, (long long)rows);
 }
 
@@ -162,7 +160,7 @@ static void push_triplets(lua_State *L, const char *format, const int64_t size[2
     }
     const struct tensor *values = push_values(L);
     if (size[0] > ROWS_FREE && size[0] / ROWS_OF_ENTRY > values->count)
-        raise_error(L, WHERE, "its shape has %lld rows, which its %lld entries do not justify",
+        raise_plain(L, "its shape has %lld rows, which its %lld entries do not justify",
                     (long long)size[0], (long long)values->count);
     lua_createtable(L, 2, 0);
     for (int d = 0; d < 2; d++) {
@@ -176,11 +174,10 @@ int scipy_to_sparse(lua_State *L)
 {
     const char *format = lua_tostring(L, FORMAT);
     if (strcmp(format, "csr") != 0 && strcmp(format, "csc") != 0 && strcmp(format, "coo") != 0)
-        raise_error(L, WHERE, "its layout is %s; csr, csc or coo is expected: matrix.tocsr()",
-                    format);
+        raise_plain(L, "its layout is %s; csr, csc or coo is expected: matrix.tocsr()", format);
     const struct tensor *shape = push_array(L, "shape", DTYPE_I64);
     if (shape->count != 2)
-        raise_error(L, WHERE, "its shape has %lld sizes; 2 are expected", (long long)shape->count);
+        raise_plain(L, "its shape has %lld sizes; 2 are expected", (long long)shape->count);
     int64_t size[2];
     memcpy(size, tensor_data(shape), sizeof size);
     if (strcmp(format, "csr") != 0 || !push_canonical(L, size))

@@ -129,6 +129,17 @@ int raise_error(lua_State *L, const char *where, const char *format, ...)
     return lua_error(L);
 }
 
+int raise_plain(lua_State *L, const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    lua_pushstring(L, text);
+    return lua_error(L);
+}
+
 void register_class(lua_State *L, const char *name, const luaL_Reg *methods)
 {
     if (luaL_newmetatable(L, name)) {

@@ -43,6 +43,9 @@ double clock_seconds(void);       /* the same in seconds */
 int raise_error(lua_State *L, const char *where, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same without "lkrun: WHERE: ", for a caller that puts its own in front. */
+int raise_plain(lua_State *L, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* Registers a metatable `name` with these methods, `__index` itself, and leaves nothing. */
 void register_class(lua_State *L, const char *name, const luaL_Reg *methods);
 
