@@ -166,14 +166,24 @@ check-fresh:
 lint:
 	@sh tests/lint
 
-# libFuzzer is clang's. What it finds interesting stays in build/fuzz/corpus.
+# libFuzzer is clang's. tests/fuzz/corpus has what each begins with; what it finds interesting stays in
+# build/fuzz/corpus. FUZZERS="npz csv" runs some of them.
 FUZZ_SECONDS = 60
+FUZZERS = codec npy npz safetensors bundle manifest json csv
+FUZZ_OPTIONS = -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096 -print_final_stats=1
 fuzz:
-	$(MAKE) CC=clang SAN=fuzzer-no-link,address,undefined B=build/fuzz build/fuzz/codec_fuzz
-	@mkdir -p build/fuzz/corpus
-	build/fuzz/codec_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -artifact_prefix=build/fuzz/ build/fuzz/corpus
+	$(MAKE) CC=clang SAN=fuzzer-no-link,address,undefined B=build/fuzz build/fuzz/codec_fuzz build/fuzz/reader_fuzz
+	@for name in $(FUZZERS); do \
+	    mkdir -p build/fuzz/corpus/$$name tests/fuzz/corpus/$$name; \
+	    harness=reader_fuzz; [ $$name = codec ] && harness=codec_fuzz; \
+	    echo "fuzz $$name"; \
+	    LKRUN_FUZZ=tests/fuzz/$$name.lua $(TEST_ENV) build/fuzz/$$harness $(FUZZ_OPTIONS) \
+	        -artifact_prefix=build/fuzz/$$name- build/fuzz/corpus/$$name tests/fuzz/corpus/$$name \
+	        >build/fuzz/$$name.log 2>&1 || { tail -40 build/fuzz/$$name.log; exit 1; }; \
+	    grep -E 'number_of_executed_units|new_units_added' build/fuzz/$$name.log; \
+	done
 
-$(B)/codec_fuzz: tests/fuzz/codec_fuzz.c $(CORE_OBJECTS)
+$(B)/%_fuzz: tests/fuzz/%_fuzz.c $(CORE_OBJECTS)
 	$(CC) $(ALL_CFLAGS) -Ilkrun $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(CORE_OBJECTS) $(PKG_LIBS) -lm -ldl
 
 # make bench FIGURES="null first" runs some of them; options such as HEAP_MIB=64 reach the programs.
