@@ -71,26 +71,6 @@ void ring_attach(struct ring *ring, struct ring_shared *shared, char *memory, in
     ring->seen = ring->at;
 }
 
-size_t ring_room(struct ring *ring, size_t want)
-{
-    size_t room = ring->size - (size_t)(ring->at - ring->seen);
-    if (room < want) {
-        ring->seen = atomic_load_explicit(&ring->shared->tail, memory_order_acquire);
-        room = ring->size - (size_t)(ring->at - ring->seen);
-    }
-    return room;
-}
-
-const struct frame *ring_peek(struct ring *ring)
-{
-    if (ring->at == ring->seen) {
-        ring->seen = atomic_load_explicit(&ring->shared->head, memory_order_acquire);
-        if (ring->at == ring->seen)
-            return NULL;
-    }
-    return (const struct frame *)(const void *)ring_place(ring);
-}
-
 void doorbell_ring(struct doorbell *bell, int descriptor)
 {
     atomic_thread_fence(memory_order_seq_cst);

@@ -155,6 +155,11 @@ void collector_release(lua_State *L)
         lua_sethook(L, give_back_later, LUA_MASKCOUNT, 1);
 }
 
+bool collector_is_due(lua_State *L)
+{
+    return lua_gethook(L) == give_back_later;
+}
+
 bool collector_is_held(lua_State *L)
 {
     return find(L)->holds > 0;

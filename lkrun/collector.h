@@ -15,6 +15,7 @@ void collector_install(lua_State *L);
 void collector_hold(lua_State *L);
 void collector_release(lua_State *L);
 bool collector_is_held(lua_State *L); /* so only the young are collected */
+bool collector_is_due(lua_State *L);  /* the last release is still to be done, by a hook of ours */
 
 /* In a new worker, on the state it inherited. The limit is on what a task may take; 0: none. */
 void collector_enter_worker(lua_State *L, size_t memory_limit);

@@ -40,8 +40,7 @@ bool flights_push_front(struct flight_queue *queue, const struct flight *flight)
 struct flight flights_pop(struct flight_queue *queue)
 {
     struct flight flight = *flights_at(queue, 0);
-    queue->first = (queue->first + 1) & (queue->capacity - 1);
-    queue->count--;
+    flights_drop(queue);
     return flight;
 }
 

@@ -9,15 +9,15 @@
 
 /* A task on its way: in a queue of the host, or at a worker until its result is in. */
 struct flight {
-    uint64_t index;  /* in its map from 1; of a future, its number */
-    uint64_t offset; /* where its frame starts in the worker's task ring */
-    char *bytes;     /* its payload while it is in a queue of the host; owned */
+    uint64_t index; /* in its map from 1; of a future, its number */
+    char *bytes;    /* its payload while it is in a queue of the host; owned */
     struct segment *segments;
-    uint32_t length; /* of the payload */
-    uint16_t kind;   /* enum task_kind */
+    uint32_t length;   /* of the payload */
+    uint32_t offset;   /* where its frame starts in the worker's task ring, modulo 2^32 */
+    uint32_t attempts; /* times a worker died of it */
+    uint8_t kind;      /* enum task_kind */
     uint8_t is_future;
     uint8_t is_dropped; /* nobody waits for its result */
-    uint32_t attempts;  /* times a worker died of it */
 };
 
 /* Flights in order; a circular buffer that grows. */
@@ -37,14 +37,17 @@ static inline struct flight *flights_at(const struct flight_queue *queue, uint32
 {
     return &queue->items[(queue->first + i) & (queue->capacity - 1)];
 }
-/* A new last flight, all zero; NULL: no memory. */
+static inline void flights_drop(struct flight_queue *queue) /* the oldest */
+{
+    queue->first = (queue->first + 1) & (queue->capacity - 1);
+    queue->count--;
+}
+/* A new last flight, for the caller to fill in; NULL: no memory. */
 static inline struct flight *flights_new(struct flight_queue *queue)
 {
     if (queue->count == queue->capacity && !flights_grow(queue))
         return NULL;
-    struct flight *flight = flights_at(queue, queue->count++);
-    *flight = (struct flight){0};
-    return flight;
+    return flights_at(queue, queue->count++);
 }
 void flight_discard(struct flight *flight); /* frees what it owns */
 

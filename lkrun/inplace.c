@@ -2,7 +2,19 @@
  * as in a worker, and sees what it inherited as a worker would, read-only. */
 #include "pool.h"
 
+#include "mapping.h"
+#include "random.h"
 #include "tensor.h"
+
+/* run(task, func, model) */
+static int run(lua_State *L)
+{
+    struct task *task = lua_touserdata(L, 1);
+    task_call(L, task);
+    task_encode(L, task);
+    task_check(L, task);
+    return 0;
+}
 
 bool inplace_run(lua_State *L, struct pool *pool, uint64_t ordinal, struct outcome *outcome,
                  struct buffer *out)
@@ -15,20 +27,29 @@ bool inplace_run(lua_State *L, struct pool *pool, uint64_t ordinal, struct outco
         int pool_index = lua_gettop(L) - 1;
         struct task task = {.index = outcome->index,
                             .ordinal = ordinal,
-                            .seed = pool->options.seed,
                             .bytes = bytes.data,
                             .length = bytes.length,
+                            .losses = mapping_losses(),
                             .out = out};
+        struct random_stream stream;
+        random_defer(&stream, pool->options.seed, ordinal, task.index);
+        struct random_stream *outer = random_use(&stream);
+        task_push_handler(L);
+        lua_pushcfunction(L, run);
+        lua_pushlightuserdata(L, &task);
         lua_getiuservalue(L, pool_index, POOL_FUNC);
         lua_getiuservalue(L, pool_index, POOL_MODEL);
-        task_prepare(L);
         write_epoch++;
-        outcome->kind = (uint16_t)task_run(L, lua_gettop(L) - 3, &task);
+        int status = lua_pcall(L, 3, 0, pool_index + 2);
+        if (status != LUA_OK)
+            task_fail(L, status, &task);
         write_epoch--;
+        random_use(outer);
+        outcome->kind = status == LUA_OK ? RESULT_VALUES : RESULT_ERROR;
         outcome->bytes = out->data;
         outcome->length = out->length;
         pool->done++;
-        if (task.drew)
+        if (random_drew(&stream))
             pool_log_seed(pool);
     }
     buffer_free(&pool->encoding);

@@ -21,6 +21,10 @@
 #include "region.h"
 
 #define MAX_PULLED ((uint64_t)1 << 17)
+/* Tasks shorter than this (nanoseconds) hardly take longer than handing them out and delivering
+ * them. So the first worker gets as many as it takes before the next one gets any: workers that
+ * cannot all be busy would take turns to sleep, and CPUs from each other. */
+#define FILLED_BELOW 1000
 
 uint64_t clock_coarse(void)
 {
@@ -49,6 +53,8 @@ struct worker *pool_hungry(struct pool *pool, uint32_t *count)
         lightest = load;
         fewest = waiting;
         hungriest = worker;
+        if (pool->mean > 0 && pool->mean < FILLED_BELOW)
+            break;
     }
     if (!hungriest)
         return NULL;
@@ -146,17 +152,19 @@ static bool make_indirect(struct pool *pool, struct flight *flight, struct buffe
 /* Puts a flight on a worker's ring; false when there is no room now. */
 static bool put_on_ring(struct worker *worker, struct flight *flight, const char *bytes)
 {
-    size_t whole = frame_size(flight->length);
+    size_t whole = frame_long_size(flight->length);
     if (ring_room(&worker->tasks, whole) < whole)
         return false;
-    flight->offset = worker->tasks.at;
+    flight->offset = (uint32_t)worker->tasks.at;
     if (!flights_push(&worker->flights, flight))
         return false;
-    struct frame *frame = (struct frame *)(void *)ring_place(&worker->tasks);
-    *frame = (struct frame){flight->length, flight->kind, flight->is_future, flight->index};
-    memcpy(frame + 1, bytes, flight->length);
+    char *place = ring_frame(&worker->tasks, flight->kind, flight->is_future ? TASK_IS_FUTURE : 0,
+                             flight->length, flight->index);
+    memcpy(place, bytes, flight->length);
     ring_advance(&worker->tasks, whole);
     worker->unpublished++;
+    if (!flight->is_future)
+        worker->following = flight->index + 1;
     return true;
 }
 
@@ -207,37 +215,6 @@ bool pool_submit(struct pool *pool, lua_State *L, int index, const char *root,
     return true;
 }
 
-bool pool_submit_scalar(struct pool *pool, lua_State *L, int index, uint64_t task,
-                        struct worker *worker)
-{
-    const size_t most = frame_size(CODEC_SCALAR_MAX);
-    if (ring_room(&worker->tasks, most) < most)
-        return false;
-    ring_fetch_ahead(&worker->tasks, true);
-    struct frame *frame = (struct frame *)(void *)ring_place(&worker->tasks);
-    size_t length = codec_put(L, index, (char *)(frame + 1));
-    if (*(const unsigned char *)(frame + 1) == CODEC_NIL)
-        return false; /* nil is no task: pool_submit's caller says so */
-    struct flight *flight = length ? flights_new(&worker->flights) : NULL;
-    if (!flight)
-        return false;
-    *frame = (struct frame){(uint32_t)length, TASK_VALUE, 0, task};
-    flight->index = task;
-    flight->offset = worker->tasks.at;
-    flight->length = (uint32_t)length;
-    flight->kind = TASK_VALUE;
-    ring_advance(&worker->tasks, frame_size(length));
-    worker->unpublished++;
-    pool->bytes_out += length;
-    struct map *map = pool->map;
-    if (map->slots) {
-        struct slot *slot = &map->slots[task & (map->capacity - 1)];
-        slot->state = SLOT_AT_WORKER;
-        slot->worker = (uint16_t)(worker - pool->workers);
-    }
-    return true;
-}
-
 void pool_feed_backlog(struct pool *pool)
 {
     uint32_t count;
@@ -277,6 +254,16 @@ bool pool_has_plenty(const struct pool *pool)
 
 /* --- taking back --- */
 
+char *pool_flight_bytes(const struct worker *worker, const struct flight *flight)
+{
+    size_t place = flight->offset & (worker->tasks.size - 1);
+    const struct frame *frame = (const struct frame *)(const void *)(worker->tasks.data + place);
+    char *bytes = malloc(flight->length + 1u);
+    if (bytes)
+        memcpy(bytes, frame_bytes(frame), flight->length);
+    return bytes;
+}
+
 /* Takes the newest of a worker's unbegun tasks back to the front of the backlog, all but `keep`. */
 void pool_take_back(struct pool *pool, struct worker *worker, uint32_t keep)
 {
@@ -293,17 +280,16 @@ void pool_take_back(struct pool *pool, struct worker *worker, uint32_t keep)
                                                     memory_order_acq_rel, memory_order_acquire));
     for (; count; count--) {
         struct flight flight = *flights_at(&worker->flights, worker->flights.count - 1);
-        flight.bytes = malloc(flight.length + 1u);
+        flight.bytes = pool_flight_bytes(worker, &flight);
         if (!flight.bytes || !flights_push_front(&pool->backlog, &flight)) {
             free(flight.bytes); /* no memory: those left stay where they are */
             worker->unpublished = count;
             pool_publish(worker);
             return;
         }
-        size_t place = (size_t)(flight.offset & (worker->tasks.size - 1));
-        memcpy(flight.bytes, worker->tasks.data + place + sizeof(struct frame), flight.length);
         flights_pop_last(&worker->flights);
-        worker->tasks.at = flight.offset;
+        worker->tasks.at -= (uint32_t)worker->tasks.at - flight.offset;
+        worker->following = 0;
         note_place(pool, &flight, NULL);
     }
 }

@@ -2,6 +2,7 @@
  *
  *   pool.c         what runs where next, and the invariants
  *   pool_collect.c results in
+ *   pool_scalar.h  tasks and results that are one scalar
  *   pool_watch.c   news, balance, sleep
  *   pool_tokens.c  which workers may run where make's jobserver counts
  *   pool_shared.c  what host and workers have in common
@@ -12,105 +13,32 @@
  *   pool_fault.c   a worker died: who is to blame, what is run again
  *   pool_limits.c  time and memory of tasks
  *   pool_output.c  what workers print
- *   pool_map.c     one map: pulling tasks from Lua, delivering results to Lua
+ *   pool_map.c     one map: the iterator that delivers results to Lua
  *   pool_map_open.c its beginning and end
+ *   pool_pull.c    … and the tasks that it pulls from Lua
  *   pool_outcome.c results and errors as Lua values
  *   pool_future.c  single tasks
  *   pool_lua.c     invokers as Lua sees them
  *   worker.c       the other side of the channel
+ *   worker_process.c workers that are processes
  *   task.c         running one task, in a worker or in place
  *   inplace.c      the latter
  */
 #ifndef LKRUN_POOL_H
 #define LKRUN_POOL_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <lua.h>
 
-#include "channel.h"
 #include "codec.h"
 #include "config.h"
 #include "flight.h"
+#include "pool_shared.h"
 #include "random.h"
 #include "segment.h"
 #include "util.h"
-
-#define RING_SIZE ((size_t)256 << 10)
-
-/* Frames to a worker. */
-enum task_kind {
-    TASK_VALUE = 1,    /* the encoded task */
-    TASK_INDIRECT = 2, /* too large for the ring: a struct indirect */
-};
-
-/* Frames from a worker. */
-enum result_kind {
-    RESULT_VALUES = 1, /* what func returned */
-    RESULT_ERROR,      /* message, traceback, and the error value if it can be sent */
-    RESULT_PART, /* the next piece of a result larger than the ring; the last is one of the above */
-    RESULT_LOG,  /* level, logger, text */
-    RESULT_PROGRESS, /* a display made in the worker */
-    RESULT_FREED,    /* handles of task tensors that the worker let go */
-    RESULT_OUTPUT,   /* of a thread: bytes to its standard output or, with flags = 1, error */
-};
-
-enum result_flags {
-    RESULT_PRINTED = 1, /* the worker's output pipes hold bytes of this task or earlier ones */
-    RESULT_DREW = 2,    /* the task drew random numbers */
-};
-
-struct indirect {
-    uint64_t handle;
-    uint64_t length;
-};
-
-/* Why a worker ended itself, or the host ended it; published before that. */
-enum worker_verdict { VERDICT_NONE, VERDICT_TIMEOUT, VERDICT_MEMORY };
-
-/* Shared between the host and one worker. Which side writes a line stands beside it. */
-struct worker_shared {
-    /* Both: tasks begun since the worker started (high half) and how many it may begin (low half).
-     * A worker begins one by adding to the first while it is below the second; the host takes
-     * unbegun tasks back by lowering the second while it is not below the first. */
-    _Alignas(CACHE_LINE) _Atomic uint64_t claim;
-    struct ring_shared tasks, results;
-    /* Worker: nanoseconds it was busy before busy_since; busy_since is 0 while it is idle. */
-    _Alignas(CACHE_LINE) _Atomic uint64_t busy;
-    _Atomic uint64_t busy_since;
-    _Atomic uint64_t asked;      /* bytes of region it waits for, 0: none */
-    _Atomic uint64_t task_since; /* with a timeout: when its task began; 0 between tasks */
-    _Atomic uint32_t verdict;    /* enum worker_verdict; or the host's */
-    _Atomic uint32_t
-        news; /* log records and displays posted: they don't wait for results before them */
-    /* The template. */
-    _Atomic int32_t pid;         /* 0: not forked yet; the kernel sets it before the worker runs */
-    _Atomic int32_t start_error; /* errno of the fork that failed */
-    /* Host. */
-    _Alignas(CACHE_LINE) _Atomic uint64_t granted; /* handle + 1; GRANT_REFUSED */
-    _Atomic uint32_t quiet; /* results it may publish before it looks whether the host sleeps */
-    _Atomic uint32_t stop;  /* leave */
-    struct doorbell bell;   /* the worker's */
-};
-#define GRANT_REFUSED UINT64_MAX
-
-/* Shared between the host and all its workers. */
-struct pool_shared {
-    struct doorbell bell;                          /* the host's */
-    _Alignas(CACHE_LINE) _Atomic uint64_t ordinal; /* of the map that runs, for random streams */
-    struct worker_shared workers[];
-};
-
-static inline uint32_t claim_begun(uint64_t claim)
-{
-    return (uint32_t)(claim >> 32);
-}
-static inline uint32_t claim_limit(uint64_t claim)
-{
-    return (uint32_t)claim;
-}
 
 /* The host's view of one worker. */
 struct worker {
@@ -126,6 +54,7 @@ struct worker {
     struct ring tasks, results;
     struct flight_queue flights; /* at the worker, oldest first */
     uint32_t unpublished;        /* the newest of them that it may not begin yet */
+    uint64_t following;          /* index of the task whose frame may be short; 0: none */
     uint32_t committed;          /* results taken in since it started */
     uint32_t window;             /* unbegun tasks it should have */
     uint32_t begun_seen;         /* tasks begun when last looked at … */
@@ -146,14 +75,20 @@ struct worker {
     double busy_before; /* seconds, of earlier workers in this place */
 };
 
-/* A task of an ordered map that is not delivered yet. */
-struct slot {
-    enum { SLOT_QUEUED, SLOT_AT_WORKER, SLOT_STORED } state;
-    uint16_t worker; /* which has it, or had it, from 0 */
-    uint16_t kind;   /* SLOT_STORED: RESULT_VALUES or RESULT_ERROR */
-    char *bytes;     /* SLOT_STORED: owned */
+/* A result that waits for its turn. */
+struct stored {
+    struct segment *segments; /* its large tensors */
     size_t length;
-    struct segment *segments; /* SLOT_STORED: its large tensors */
+    char bytes[];
+};
+
+/* A task of an ordered map that is not delivered yet. */
+enum slot_state { SLOT_QUEUED, SLOT_AT_WORKER, SLOT_STORED };
+struct slot {
+    uint8_t state;         /* enum slot_state */
+    uint8_t kind;          /* SLOT_STORED: RESULT_VALUES or RESULT_ERROR */
+    uint16_t worker;       /* which has it, or had it, from 0 */
+    struct stored *result; /* SLOT_STORED: owned; NULL: there was no memory for it */
 };
 
 enum worker_kind { WORKERS_PROCESSES, WORKERS_THREADS, WORKERS_SPAWN };
@@ -195,13 +130,15 @@ struct map {
     uint64_t deadline;     /* it ends then, whatever still runs; 0: never */
     bool pulling;          /* the generator is running: it may have yielded */
     bool slow_generator;   /* it lately kept the host for a tick of the clock */
+    bool takes_nothing;    /* it is a function without parameters */
+    uint32_t wanted;       /* tasks to pull in this batch */
     int64_t length;        /* of a sequence; -1: a generator function */
     bool numbered;         /* the generator's first value is the task's index; else 1, 2, … */
     uint64_t shift;        /* what the indices now are ahead of the count of tasks pulled */
     struct slot *slots;    /* ordered: task i is slots[i & (capacity - 1)] */
-    uint64_t capacity;     /* a power of two, or 0 */
-    struct outcome *ready; /* unordered: stored results, oldest first */
-    size_t ready_first, ready_count, ready_capacity;
+    struct outcome *ready; /* unordered: stored results, a circle of `capacity`, oldest first … */
+    uint64_t ready_first, ready_count;
+    uint64_t capacity; /* a power of two above the tasks pulled and not delivered, or 0 */
 };
 
 struct pool {
@@ -230,12 +167,15 @@ struct pool {
     struct map *map;             /* the running map, or NULL */
     uint64_t maps;               /* begun so far */
     uint64_t futures;            /* made so far */
-    uint64_t crashes, retried, bytes_out, bytes_in, done;
+    uint64_t crashes, retried, bytes_out, bytes_in;
+    uint64_t done;             /* in place */
     double mean;               /* nanoseconds a task takes, smoothed; 0: not known */
     uint64_t away;             /* nanoseconds the caller's code lately kept the host away */
     uint64_t left;             /* coarse clock when control last went back to the caller */
     uint64_t tick;             /* coarse clock at the last look around */
     uint32_t until_look;       /* deliveries until the next one */
+    uint32_t until_clock;      /* deliveries until the caller is timed again … */
+    uint32_t clock_interval;   /* … and from then on */
     uint64_t memory_look;      /* when memory is to be looked at next */
     struct patience patience;  /* how long the host has lately waited */
     size_t stored_bytes;       /* in results that wait to be delivered */
@@ -286,10 +226,6 @@ static inline bool worker_is_busy(const struct worker *worker)
  * `worker` if there is one. False with a message pushed when it can't be sent. */
 bool pool_submit(struct pool *pool, lua_State *L, int index, const char *root,
                  struct flight *flight, struct worker *worker);
-/* The same for a value that codec_put takes, straight onto the worker's ring, as task `task` of the
- * map. False, and nothing done, where pool_submit is needed. */
-bool pool_submit_scalar(struct pool *pool, lua_State *L, int index, uint64_t task,
-                        struct worker *worker);
 /* A worker that should have more tasks, and how many; NULL: none. */
 struct worker *pool_hungry(struct pool *pool, uint32_t *count);
 void pool_publish(struct worker *worker);
@@ -300,6 +236,9 @@ void pool_feed_backlog(struct pool *pool);
 bool pool_may_pull(const struct pool *pool);
 /* Whether so many tasks are out or wait to be delivered that delivering comes first. */
 bool pool_has_plenty(const struct pool *pool);
+/* A copy of the payload of a flight that is in the worker's ring, for the caller to free; NULL: no
+ * memory. */
+char *pool_flight_bytes(const struct worker *worker, const struct flight *flight);
 /* Takes the newest of a worker's unbegun tasks back to the front of the backlog, all but `keep`. */
 void pool_take_back(struct pool *pool, struct worker *worker, uint32_t keep);
 /* --- pool_watch.c: news, balance, sleep --- */
@@ -338,9 +277,6 @@ void pool_give_tokens(struct pool *pool);
 /* The next result of the map, if it is in. outcome_finish gives its bytes back. */
 bool pool_next(struct pool *pool, struct outcome *outcome);
 void outcome_finish(struct pool *pool, struct outcome *outcome);
-/* The common case at a few nanoseconds: pushes index and result of an ordered map's next task and
- * is done with it, if it is a single scalar on its worker's ring. False, and nothing done, else. */
-bool pool_deliver_scalar(struct pool *pool, lua_State *L);
 /* Takes in all that a worker has published; stops at the result of task `want` of the map
  * (ANY_TASK: of any) and gives its frame. */
 #define ANY_TASK UINT64_MAX
@@ -349,8 +285,21 @@ const struct frame *pool_drain(struct pool *pool, struct worker *worker, uint64_
 void pool_store(struct pool *pool, const struct flight *flight, struct outcome *outcome);
 void pool_log_seed(struct pool *pool); /* once, when a task drew random numbers */
 void pool_release_results(struct worker *worker);
+/* The first frame of its ring has been read. */
+static inline void pool_take_frame(struct worker *worker, const struct frame *frame)
+{
+    ring_take(&worker->results, frame);
+    if (worker->results.at - worker->released > RING_SIZE / 8)
+        pool_release_results(worker);
+}
 struct codec_port pool_port(struct pool *pool);
 void pool_clear_map(struct pool *pool, struct map *map); /* its stored results */
+/* Makes room for the results of so many more tasks: one that is made must never be lost for want of
+ * a place. False: no memory. */
+bool pool_make_room(struct pool *pool, struct map *map, uint64_t more);
+/* Makes its bytes a copy of its own. Without memory for that it becomes an empty error, which says
+ * so. */
+void outcome_keep(struct outcome *outcome);
 
 /* --- pool_shared.c: what host and workers have in common --- */
 /* Notes errno as the reason that workers cannot start, and gives false. */
@@ -443,6 +392,16 @@ int map_finish(lua_State *L, struct map *map, int map_index);
 int map_open(lua_State *L, struct pool *pool, int64_t length, bool numbered);
 void map_register(lua_State *L);
 
+/* --- pool_pull.c --- */
+/* pull(map, f, s, control, worker): pulls up to map->wanted tasks for this worker, and returns the
+ * new control value. Its errors are the generator's. */
+int map_pull(lua_State *L);
+/* The generator gave its values, the first at `index`: what the task's index is. */
+void map_number_task(lua_State *L, struct map *map, int index);
+/* On top is what the codec said of a task it calls "task", or nil, the task itself: pushes the
+ * message with the task's index in it. */
+void map_name_task(lua_State *L, uint64_t index);
+
 /* --- pool_outcome.c --- */
 /* Pushes the values of an outcome and gives their number; false: a table of an error's fields is
  * pushed instead. The outcome may lie in a ring, so no code of the user's runs before
@@ -460,7 +419,7 @@ int future_submit(lua_State *L); /* invoker:submit(task) */
 /* The future of that number has its result; takes the segments. */
 void pool_settle(struct pool *pool, struct outcome *outcome);
 
-/* --- worker.c --- */
+/* --- worker_process.c --- */
 /* L's stack starts with func and model. */
 _Noreturn void worker_main(struct pool *pool, lua_State *L, int place);
 
@@ -468,19 +427,24 @@ _Noreturn void worker_main(struct pool *pool, lua_State *L, int place);
 struct task {
     uint64_t index;   /* from 1 */
     uint64_t ordinal; /* of its map, from 1; 0: submitted by itself */
-    uint64_t seed;
     const char *bytes;
     size_t length;
     const struct codec_port *port;
-    struct buffer *out; /* the encoded result is appended here */
-    bool drew;          /* out: whether it drew random numbers */
+    struct buffer *out; /* the encoded result goes here */
+    unsigned losses;    /* mapping_losses() before it */
     bool out_of_memory; /* out: it failed so; then `out` is empty */
 };
-/* Below model and func on top, puts what task_run needs with them: four values in all. */
-void task_prepare(lua_State *L);
-/* Runs func(model, task) and gives RESULT_VALUES or RESULT_ERROR; `prepared`: the absolute index of
- * the first of the four values. */
-enum result_kind task_run(lua_State *L, int prepared, struct task *task);
+/* In a function that task_push_handler's protects, with func and model at these indices: leaves
+ * what func(model, task) returns, or raises. */
+enum { TASK_FUNC = 2, TASK_MODEL };
+void task_call(lua_State *L, const struct task *task);
+/* Encodes what task_call left, or raises. */
+void task_encode(lua_State *L, struct task *task);
+/* Raises if a mapped file lost data meanwhile. */
+void task_check(lua_State *L, const struct task *task);
+void task_push_handler(lua_State *L);
+/* The protected call ended with this status and an error on top: takes it off and encodes it. */
+void task_fail(lua_State *L, int status, struct task *task);
 /* --- inplace.c --- */
 /* Runs the task on top of the stack; below it is the invoker. outcome->index says which it is;
  * kind, bytes (in `out`) and length are filled in. False, with a message pushed, when it can't be
@@ -488,7 +452,7 @@ enum result_kind task_run(lua_State *L, int prepared, struct task *task);
 bool inplace_run(lua_State *L, struct pool *pool, uint64_t ordinal, struct outcome *outcome,
                  struct buffer *out);
 
-/* Appends an encoded failure, as task_run does for an error, of the given fields. */
+/* Appends an encoded failure, as task_fail does for an error, of the given fields. */
 struct failure {
     const char *message;
     const char *reason; /* "error", "signal", "exit", "timeout", "memory" */

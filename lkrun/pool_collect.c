@@ -25,23 +25,9 @@ void pool_release_results(struct worker *worker)
     doorbell_ring(&worker->shared->bell, worker->bell_fd);
 }
 
-static void take_frame(struct worker *worker, const struct frame *frame)
-{
-    ring_take(&worker->results, frame);
-    if (worker->results.at - worker->released > RING_SIZE / 8)
-        pool_release_results(worker);
-}
-
-static void count_result(struct pool *pool, struct worker *worker)
-{
-    worker->committed++;
-    worker->tasks_done++;
-    pool->done++;
-}
-
 /* The worker's result for its oldest flight is in: takes that flight. Its tensors may still be in
  * use over there. */
-static struct flight settle_flight(struct pool *pool, struct worker *worker)
+static void settle_flight(struct worker *worker)
 {
     struct flight flight = flights_pop(&worker->flights);
     if (flight.kind == TASK_INDIRECT) { /* its own bytes, placed last: they were decoded */
@@ -59,8 +45,8 @@ static struct flight settle_flight(struct pool *pool, struct worker *worker)
         worker->held = flight.segments;
         flight.segments = NULL;
     }
-    count_result(pool, worker);
-    return flight;
+    worker->committed++;
+    worker->tasks_done++;
 }
 
 static void free_held(struct worker *worker, const char *bytes, size_t length)
@@ -85,53 +71,91 @@ void pool_log_seed(struct pool *pool)
                     (long long)pool->options.seed);
 }
 
-static bool store_ready(struct map *map, const struct outcome *outcome)
+static bool grow_slots(struct map *map, uint64_t capacity)
 {
-    if (map->ready_count == map->ready_capacity) {
-        size_t capacity = map->ready_capacity ? map->ready_capacity * 2 : 64;
-        struct outcome *ready = malloc(capacity * sizeof *ready);
-        if (!ready)
-            return false;
-        for (size_t i = 0; i < map->ready_count; i++)
-            ready[i] = map->ready[(map->ready_first + i) % map->ready_capacity];
-        free(map->ready);
-        map->ready = ready;
-        map->ready_capacity = capacity;
-        map->ready_first = 0;
-    }
-    map->ready[(map->ready_first + map->ready_count++) % map->ready_capacity] = *outcome;
+    struct slot *slots = calloc(capacity, sizeof *slots);
+    if (!slots)
+        return false;
+    for (uint64_t i = map->delivered + 1 + map->shift; i <= map->pulled + map->shift; i++)
+        slots[i & (capacity - 1)] = map->slots[i & (map->capacity - 1)];
+    free(map->slots);
+    map->slots = slots;
+    map->capacity = capacity;
     return true;
+}
+
+static bool grow_ready(struct map *map, uint64_t capacity)
+{
+    struct outcome *ready = malloc(capacity * sizeof *ready);
+    if (!ready)
+        return false;
+    for (uint64_t i = 0; i < map->ready_count; i++)
+        ready[i] = map->ready[(map->ready_first + i) & (map->capacity - 1)];
+    free(map->ready);
+    map->ready = ready;
+    map->capacity = capacity;
+    map->ready_first = 0;
+    return true;
+}
+
+bool pool_make_room(struct pool *pool, struct map *map, uint64_t more)
+{
+    uint64_t want = map->pulled - map->delivered + more, capacity = 64;
+    if (want < map->capacity)
+        return true;
+    while (capacity <= want)
+        capacity *= 2;
+    return pool->options.ordered ? grow_slots(map, capacity) : grow_ready(map, capacity);
+}
+
+/* The outcome without its bytes, for which there was no memory. */
+static void forget_bytes(struct outcome *outcome)
+{
+    segments_free(&outcome->segments);
+    outcome->kind = RESULT_ERROR;
+    outcome->length = 0;
+}
+
+void outcome_keep(struct outcome *outcome)
+{
+    char *copy = malloc(outcome->length + 1);
+    if (!copy)
+        forget_bytes(outcome);
+    else if (outcome->length)
+        memcpy(copy, outcome->bytes, outcome->length);
+    outcome->bytes = outcome->owned = copy;
+    outcome->ring_of = NULL;
+}
+
+static struct stored *store(struct outcome *outcome)
+{
+    struct stored *result = malloc(sizeof *result + outcome->length);
+    if (!result) {
+        forget_bytes(outcome);
+        return NULL;
+    }
+    *result = (struct stored){outcome->segments, outcome->length};
+    if (outcome->length)
+        memcpy(result->bytes, outcome->bytes, outcome->length);
+    return result;
 }
 
 void pool_store(struct pool *pool, const struct flight *flight, struct outcome *outcome)
 {
+    struct map *map = pool->map;
     if (flight->is_future) {
         pool_settle(pool, outcome);
-        return;
-    }
-    struct map *map = pool->map;
-    if (!map || flight->is_dropped) {
+    } else if (!map || flight->is_dropped) {
         segments_free(&outcome->segments);
-        return;
-    }
-    char *copy = malloc(outcome->length + 1);
-    if (!copy) /* an empty error says: no memory */
-        outcome->kind = RESULT_ERROR, outcome->length = 0;
-    else
-        memcpy(copy, outcome->bytes, outcome->length);
-    pool->stored_bytes += outcome->length;
-    if (map->slots) {
-        struct slot *slot = &map->slots[flight->index & (map->capacity - 1)];
-        *slot = (struct slot){SLOT_STORED, (uint16_t)outcome->worker, outcome->kind,
-                              copy,        outcome->length,           outcome->segments};
-        return;
-    }
-    struct outcome stored = *outcome;
-    stored.ring_of = NULL;
-    stored.bytes = stored.owned = copy;
-    if (!store_ready(map, &stored)) {
-        free(copy);
-        segments_free(&stored.segments);
+    } else if (map->slots) {
+        struct stored *result = store(outcome);
+        map->slots[flight->index & (map->capacity - 1)] =
+            (struct slot){SLOT_STORED, (uint8_t)outcome->kind, (uint16_t)outcome->worker, result};
+        pool->stored_bytes += outcome->length;
+    } else {
+        outcome_keep(outcome);
+        map->ready[(map->ready_first + map->ready_count++) & (map->capacity - 1)] = *outcome;
+        pool->stored_bytes += outcome->length;
     }
 }
 
@@ -139,8 +163,8 @@ void pool_store(struct pool *pool, const struct flight *flight, struct outcome *
 static void take_news(struct pool *pool, struct worker *worker, const struct frame *frame)
 {
     int number = (int)(worker - pool->workers) + 1;
-    const char *bytes = (const char *)(frame + 1);
-    size_t length = frame->length;
+    const char *bytes = frame_bytes(frame);
+    size_t length = frame_length(frame);
     if (worker->partial.length && frame->kind != RESULT_PART) {
         buffer_append(&worker->partial, bytes, length);
         bytes = worker->partial.data;
@@ -158,7 +182,7 @@ static void take_news(struct pool *pool, struct worker *worker, const struct fra
         free_held(worker, bytes, length);
     if (frame->kind != RESULT_PART)
         worker->partial.length = 0;
-    take_frame(worker, frame);
+    pool_take_frame(worker, frame);
 }
 
 /* What was granted for the worker's result number `tag`, or for one before it. */
@@ -186,8 +210,8 @@ static struct outcome outcome_of(struct pool *pool, struct worker *worker,
         .index = flights_at(&worker->flights, 0)->index,
         .worker = (int)(worker - pool->workers) + 1,
         .kind = frame->kind,
-        .bytes = (const char *)(frame + 1),
-        .length = frame->length,
+        .bytes = frame_bytes(frame),
+        .length = frame_length(frame),
         .ring_of = worker,
         .segments = worker->grants ? take_grants(worker, worker->committed + 1) : NULL,
     };
@@ -200,11 +224,11 @@ static struct outcome outcome_of(struct pool *pool, struct worker *worker,
     return outcome;
 }
 
-static void finish_in_ring(struct pool *pool, struct worker *worker)
+static void finish_in_ring(struct worker *worker)
 {
-    settle_flight(pool, worker);
+    settle_flight(worker);
     worker->partial.length = 0;
-    take_frame(worker, (const struct frame *)(const void *)ring_place(&worker->results));
+    pool_take_frame(worker, (const struct frame *)(const void *)ring_place(&worker->results));
 }
 
 const struct frame *pool_drain(struct pool *pool, struct worker *worker, uint64_t want)
@@ -225,14 +249,14 @@ const struct frame *pool_drain(struct pool *pool, struct worker *worker, uint64_
             return frame;
         struct outcome outcome = outcome_of(pool, worker, frame);
         pool_store(pool, &flight, &outcome);
-        finish_in_ring(pool, worker);
+        finish_in_ring(worker);
     }
     return NULL;
 }
 
 static bool next_ordered(struct pool *pool, struct map *map, struct outcome *outcome)
 {
-    uint64_t index = map->delivered + 1 + map->shift;
+    uint64_t index = map->delivered + 1;
     struct slot *slot = &map->slots[index & (map->capacity - 1)];
     if (slot->state == SLOT_AT_WORKER) {
         struct worker *worker = &pool->workers[slot->worker];
@@ -244,13 +268,14 @@ static bool next_ordered(struct pool *pool, struct map *map, struct outcome *out
     }
     if (slot->state != SLOT_STORED)
         return false;
+    struct stored *result = slot->result;
     *outcome = (struct outcome){.index = index,
                                 .worker = slot->worker,
                                 .kind = slot->kind,
-                                .bytes = slot->bytes,
-                                .length = slot->length,
-                                .owned = slot->bytes,
-                                .segments = slot->segments};
+                                .bytes = result ? result->bytes : NULL,
+                                .length = result ? result->length : 0,
+                                .owned = (char *)result,
+                                .segments = result ? result->segments : NULL};
     *slot = (struct slot){0};
     return true;
 }
@@ -259,7 +284,7 @@ static bool next_unordered(struct pool *pool, struct map *map, struct outcome *o
 {
     if (map->ready_count) {
         *outcome = map->ready[map->ready_first];
-        map->ready_first = (map->ready_first + 1) % map->ready_capacity;
+        map->ready_first = (map->ready_first + 1) & (map->capacity - 1);
         map->ready_count--;
         return true;
     }
@@ -274,41 +299,6 @@ static bool next_unordered(struct pool *pool, struct map *map, struct outcome *o
     return false;
 }
 
-bool pool_deliver_scalar(struct pool *pool, lua_State *L)
-{
-    struct map *map = pool->map;
-    if (!map->slots || map->delivered == map->pulled)
-        return false;
-    uint64_t index = map->delivered + 1 + map->shift;
-    const struct slot *slot = &map->slots[index & (map->capacity - 1)];
-    if (slot->state != SLOT_AT_WORKER)
-        return false;
-    struct worker *worker = &pool->workers[slot->worker];
-    const struct frame *frame = ring_peek(&worker->results);
-    if (!frame || frame->kind != RESULT_VALUES || frame->flags || worker->partial.length)
-        return false;
-    const struct flight *flight = flights_at(&worker->flights, 0);
-    if (flight->index != index || flight->is_future || flight->is_dropped || flight->segments ||
-        worker->grants)
-        return false;
-    ring_fetch_ahead(&worker->results, false);
-    lua_pushinteger(L, (lua_Integer)index);
-    pool->delivering = true; /* a string is allocated, and a finalizer may run */
-    size_t taken = codec_get(L, (const char *)(frame + 1), frame->length);
-    pool->delivering = false;
-    if (!taken || taken != frame->length) {
-        lua_pop(L, 1 + (taken != 0));
-        return false;
-    }
-    pool->bytes_in += taken;
-    worker->flights.first = (worker->flights.first + 1) & (worker->flights.capacity - 1);
-    worker->flights.count--;
-    count_result(pool, worker);
-    take_frame(worker, frame);
-    map->delivered++;
-    return true;
-}
-
 bool pool_next(struct pool *pool, struct outcome *outcome)
 {
     struct map *map = pool->map;
@@ -321,7 +311,7 @@ void outcome_finish(struct pool *pool, struct outcome *outcome)
 {
     segments_free(&outcome->segments);
     if (outcome->ring_of) {
-        finish_in_ring(pool, outcome->ring_of);
+        finish_in_ring(outcome->ring_of);
     } else {
         pool->stored_bytes -= outcome->length;
         free(outcome->owned);
@@ -332,13 +322,13 @@ void pool_clear_map(struct pool *pool, struct map *map)
 {
     for (uint64_t i = map->delivered + 1; map->slots && i <= map->pulled; i++) {
         struct slot *slot = &map->slots[(i + map->shift) & (map->capacity - 1)];
-        if (slot->state != SLOT_STORED)
+        if (slot->state != SLOT_STORED || !slot->result)
             continue;
-        free(slot->bytes);
-        segments_free(&slot->segments);
+        segments_free(&slot->result->segments);
+        free(slot->result);
     }
-    for (size_t i = 0; i < map->ready_count; i++) {
-        struct outcome *outcome = &map->ready[(map->ready_first + i) % map->ready_capacity];
+    for (uint64_t i = 0; i < map->ready_count; i++) {
+        struct outcome *outcome = &map->ready[(map->ready_first + i) & (map->capacity - 1)];
         free(outcome->owned);
         segments_free(&outcome->segments);
     }

@@ -110,10 +110,8 @@ static void blame(struct pool *pool, struct worker *worker, const struct flight 
 /* The flight goes back to the front of the queue with its bytes, which the ring still has. */
 static void requeue(struct pool *pool, struct worker *worker, struct flight *flight)
 {
-    flight->bytes = malloc(flight->length + 1u);
+    flight->bytes = pool_flight_bytes(worker, flight);
     if (flight->bytes) {
-        size_t place = (size_t)(flight->offset & (worker->tasks.size - 1));
-        memcpy(flight->bytes, worker->tasks.data + place + sizeof(struct frame), flight->length);
         if (flights_push_front(&pool->backlog, flight)) {
             struct map *map = pool->map;
             if (map && map->slots && !flight->is_future && !flight->is_dropped)

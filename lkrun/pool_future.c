@@ -5,7 +5,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 #include <lauxlib.h>
 
 #include "signals.h"
@@ -41,16 +40,12 @@ static struct future *find_future(struct pool *pool, lua_State *L, uint64_t numb
 void pool_settle(struct pool *pool, struct outcome *outcome)
 {
     struct future *future = find_future(pool, pool->L, outcome->index);
-    char *copy = future && future->state == FUTURE_PENDING ? malloc(outcome->length + 1) : NULL;
-    if (!copy) {
+    if (!future || future->state != FUTURE_PENDING) {
         segments_free(&outcome->segments);
         return;
     }
-    if (outcome->length)
-        memcpy(copy, outcome->bytes, outcome->length);
+    outcome_keep(outcome);
     future->outcome = *outcome;
-    future->outcome.bytes = future->outcome.owned = copy;
-    future->outcome.ring_of = NULL;
     future->state = FUTURE_DONE;
 }
 

@@ -248,7 +248,10 @@ static int pool_stats(lua_State *L)
 {
     struct pool *pool = pool_check(L, 1);
     lua_createtable(L, 0, 8);
-    set_count(L, "tasks", pool->done);
+    uint64_t done = pool->done;
+    for (int i = 0; pool->workers && i < pool->options.jobs; i++)
+        done += pool->workers[i].tasks_done;
+    set_count(L, "tasks", done);
     set_count(L, "crashes", pool->crashes);
     set_count(L, "retries", pool->retried);
     set_count(L, "bytes_sent", pool->bytes_out);

@@ -12,158 +12,10 @@
 #include <unistd.h>
 #include <lauxlib.h>
 
+#include "pool_scalar.h"
 #include "progress.h"
 #include "signals.h"
 #include "tensor.h"
-
-/* Of a map, that are published one by one: how fast its generator is, is not known yet. */
-#define FIRST_TASKS 64
-
-/* --- tasks --- */
-
-static bool grow_slots(struct map *map)
-{
-    uint64_t capacity = map->capacity ? map->capacity * 2 : 64;
-    struct slot *slots = calloc(capacity, sizeof *slots);
-    if (!slots)
-        return false;
-    for (uint64_t i = map->delivered + 1 + map->shift; i <= map->pulled + map->shift; i++)
-        slots[i & (capacity - 1)] = map->slots[i & (map->capacity - 1)];
-    free(map->slots);
-    map->slots = slots;
-    map->capacity = capacity;
-    return true;
-}
-
-/* On top is what the codec said of a task it calls "task", or nil, the task itself: pushes the
- * message with the task's index in it. */
-static void name_task(lua_State *L, uint64_t index)
-{
-    const char *said =
-        lua_isnil(L, -1) ? "task: nil cannot be sent; lk.null can" : lua_tostring(L, -1);
-    lua_pushfstring(L, "task[%I]%s", (LUAI_UACINT)index, said + strlen("task"));
-}
-
-/* Takes the value at this index, the top, as the next task, for this worker if it has room. */
-static void queue_task(lua_State *L, struct pool *pool, struct map *map, struct worker *worker,
-                       int index)
-{
-    if (pool->options.ordered && map->pulled - map->delivered + 1 >= map->capacity &&
-        !grow_slots(map))
-        luaL_error(L, "not enough memory");
-    uint64_t number = map->pulled + 1 + map->shift;
-    if (pool_submit_scalar(pool, L, index, number, worker)) {
-        map->pulled++;
-        return;
-    }
-    struct flight flight = {.index = number};
-    if (map->slots)
-        map->slots[flight.index & (map->capacity - 1)].state = SLOT_QUEUED;
-    bool sent = !lua_isnil(L, -1) && pool_submit(pool, L, index, "task", &flight, worker);
-    map->pulled++;
-    if (sent)
-        return;
-    name_task(L, flight.index);
-    struct buffer bytes = {0};
-    struct failure failure = {.message = lua_tostring(L, -1), .reason = "error", .status = -1};
-    failure_encode(L, &failure, &bytes);
-    struct outcome outcome = {
-        .index = flight.index, .kind = RESULT_ERROR, .bytes = bytes.data, .length = bytes.length};
-    pool_store(pool, &flight, &outcome);
-    buffer_free(&bytes);
-}
-
-/* The generator gave its values, the first at `index`: what the task's index is. */
-static void number_task(lua_State *L, struct map *map, int index)
-{
-    if (!map->numbered)
-        return;
-    uint64_t shift = (uint64_t)luaL_checkinteger(L, index) - map->pulled - 1;
-    if (map->pulled > 0 && shift != map->shift && (map->slots || (int64_t)(shift - map->shift) < 0))
-        luaL_error(L, "the tasks are not numbered in order");
-    map->shift = shift;
-}
-
-/* pull(map, f, s, control, count): pulls tasks until the worker it chose has enough, and returns
- * the new control value. Runs under a protected call; its errors are the generator's. */
-enum { PULL_MAP = 1, PULL_FUNCTION, PULL_STATE, PULL_CONTROL, PULL_COUNT, PULL_WORKER };
-
-static int continue_pull(lua_State *L, int status, lua_KContext left);
-
-static int pull_sequence(lua_State *L, struct pool *pool, struct map *map, struct worker *worker,
-                         lua_Integer left)
-{
-    for (; left > 0 && map->pulled < (uint64_t)map->length; left--) {
-        lua_geti(L, PULL_FUNCTION, (lua_Integer)map->pulled + 1); /* may run the user's __index */
-        if (!map->pool)
-            return 0; /* shut down meanwhile */
-        queue_task(L, pool, map, worker, PULL_WORKER + 1);
-        lua_settop(L, PULL_WORKER);
-        if (segments_crowd(OUTBOUND))
-            break;
-    }
-    if (map->pulled >= (uint64_t)map->length)
-        map->exhausted = true;
-    pool_publish(worker);
-    lua_settop(L, PULL_CONTROL);
-    return 1;
-}
-
-static int pull(lua_State *L)
-{
-    struct map *map = lua_touserdata(L, PULL_MAP);
-    lua_Integer left = lua_tointeger(L, PULL_COUNT);
-    if (map->length >= 0)
-        return pull_sequence(L, map->pool, map, lua_touserdata(L, PULL_WORKER), left);
-    return continue_pull(L, LUA_OK, left * 2);
-}
-
-/* `context`: tasks left to pull, times 2; odd when the generator has just returned. */
-static int continue_pull(lua_State *L, int status, lua_KContext context)
-{
-    (void)status;
-    struct map *map = lua_touserdata(L, PULL_MAP);
-    struct worker *worker = lua_touserdata(L, PULL_WORKER);
-    lua_KContext left = context / 2;
-    bool returned = context % 2;
-    for (;;) {
-        if (!returned) {
-            if (left == 0)
-                break;
-            lua_pushvalue(L, PULL_FUNCTION);
-            lua_pushvalue(L, PULL_STATE);
-            lua_pushvalue(L, PULL_CONTROL);
-            lua_callk(L, 2, LUA_MULTRET, left * 2 + 1, continue_pull);
-        }
-        returned = false;
-        struct pool *pool = map->pool;
-        if (!pool)
-            return 0; /* shut down meanwhile */
-        int top = lua_gettop(L);
-        if (top == PULL_WORKER || lua_isnil(L, PULL_WORKER + 1)) {
-            map->exhausted = true;
-            break;
-        }
-        lua_copy(L, PULL_WORKER + 1, PULL_CONTROL);
-        number_task(L, map, PULL_WORKER + 1);
-        queue_task(L, pool, map, worker, top);
-        lua_settop(L, PULL_WORKER);
-        left--;
-        /* Long tasks, and those of a generator that is slow or not known yet, are not held up for
-         * the batch. */
-        bool slow = pool->mean == 0 || pool->mean > 10000 || map->pulled < FIRST_TASKS ||
-                    map->slow_generator;
-        if (slow)
-            pool_publish(worker);
-        if (slow || left % 8 == 0)
-            map->slow_generator = clock_coarse() != pool->tick;
-        if (map->slow_generator || segments_crowd(OUTBOUND))
-            break;
-    }
-    pool_publish(worker);
-    lua_settop(L, PULL_CONTROL);
-    return 1;
-}
 
 /* --- the step function --- */
 
@@ -238,14 +90,14 @@ static int continue_step(lua_State *L, int status, lua_KContext context);
 static int pull_batch(lua_State *L, struct map *map, struct worker *worker, uint32_t count)
 {
     map->pulling = true;
+    map->wanted = count;
     lua_settop(L, 0);
-    lua_pushcfunction(L, pull);
+    lua_pushcfunction(L, map_pull);
     for (int i = STEP_MAP; i <= STEP_STATE; i++)
         lua_pushvalue(L, lua_upvalueindex(i));
     lua_getiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_CONTROL);
-    lua_pushinteger(L, count);
     lua_pushlightuserdata(L, worker);
-    return lua_pcallk(L, 6, 1, 0, 1, continue_step);
+    return lua_pcallk(L, 5, 1, 0, 1, continue_step);
 }
 
 static void end_pull(lua_State *L, struct map *map, int status)
@@ -349,6 +201,21 @@ static int continue_step(lua_State *L, int status, lua_KContext context)
     }
 }
 
+/* How long the caller's code keeps the host away. To ask for the time costs a good part of what a
+ * delivery does, so a caller that is quick is timed less and less often, a slow one always. Says
+ * whether the time is still that of the last look around. */
+static bool look_at_clock(struct pool *pool)
+{
+    uint64_t now = clock_coarse();
+    bool quick = now == pool->left;
+    if (!quick && pool->left)
+        pool->away = now - pool->left > pool->away ? now - pool->left : pool->away - pool->away / 8;
+    pool->left = now;
+    pool->clock_interval = !quick ? 1 : pool->clock_interval < 16 ? pool->clock_interval * 2 : 16;
+    pool->until_clock = pool->clock_interval;
+    return now == pool->tick;
+}
+
 int map_step(lua_State *L)
 {
     struct map *map = lua_touserdata(L, lua_upvalueindex(STEP_MAP));
@@ -361,18 +228,16 @@ int map_step(lua_State *L)
     }
     if (pool->delivering)
         pool_refuse_finalizer(L);
-    uint64_t now = clock_coarse();
-    if (now != pool->left && pool->left)
-        pool->away = now - pool->left > pool->away ? now - pool->left : pool->away - pool->away / 8;
-    if (pool->until_look && now == pool->tick && pool->forks == fork_count &&
-        pool_deliver_scalar(pool, L)) {
+    if ((pool->until_clock || look_at_clock(pool)) && pool->until_look &&
+        pool->forks == fork_count && pool_deliver_scalar(pool, map, L)) {
+        pool->until_clock--;
         pool->until_look--;
-        pool->left = now;
         return 2;
     }
     lua_settop(L, 0);
     int count = continue_step(L, LUA_OK, 0);
     pool->left = clock_coarse();
+    pool->until_clock = pool->clock_interval;
     return count;
 }
 
@@ -418,7 +283,7 @@ static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool 
             return map_finish(L, map, lua_upvalueindex(STEP_MAP));
         lua_pushvalue(L, 1);
         lua_setiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_CONTROL);
-        number_task(L, map, 1);
+        map_number_task(L, map, 1);
     }
     struct buffer out = pool->result;
     pool->result = (struct buffer){0};
@@ -427,7 +292,7 @@ static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool 
     lua_getiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_POOL);
     lua_insert(L, -2);
     if (lua_isnil(L, -1) || !inplace_run(L, pool, pool->maps, &outcome, &out)) {
-        name_task(L, outcome.index);
+        map_name_task(L, outcome.index);
         struct failure failure = {.message = lua_tostring(L, -1), .reason = "error", .status = -1};
         failure_encode(L, &failure, &out);
         outcome.kind = RESULT_ERROR;

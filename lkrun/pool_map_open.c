@@ -22,6 +22,17 @@ static int map_collect(lua_State *L)
     return 0;
 }
 
+/* Whether the function at this index never sees an argument. */
+static bool takes_nothing(lua_State *L, int index)
+{
+    lua_Debug about;
+    if (!lua_isfunction(L, index))
+        return false;
+    lua_pushvalue(L, index);
+    lua_getinfo(L, ">u", &about);
+    return about.nparams == 0 && !about.isvararg;
+}
+
 int map_open(lua_State *L, struct pool *pool, int64_t length, bool numbered)
 {
     if (pool->map)
@@ -33,7 +44,10 @@ int map_open(lua_State *L, struct pool *pool, int64_t length, bool numbered)
     if (pool->broken)
         return raise_error(L, "invoker:map", "%s", pool->reason);
     struct map *map = lua_newuserdatauv(L, sizeof *map, MAP_VALUES);
-    *map = (struct map){.pool = pool, .length = length, .numbered = numbered};
+    *map = (struct map){.pool = pool,
+                        .length = length,
+                        .numbered = numbered,
+                        .takes_nothing = length < 0 && takes_nothing(L, 2)};
     luaL_setmetatable(L, MAP_CLASS);
     int index = lua_gettop(L);
     lua_pushvalue(L, 1);

@@ -172,7 +172,7 @@ void pool_look_around(struct pool *pool)
             worker->news_seen = news;
             pool_drain(pool, worker, 0);
         }
-        if (worker_is_usable(worker) && worker->window < smallest)
+        if (worker->flights.count && worker->window < smallest)
             smallest = worker->window;
     }
     if (pool->options.timeout > 0 || pool->options.memory_limit)

@@ -18,7 +18,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/random.h>
@@ -98,7 +97,9 @@ uint64_t random_system_seed(void)
 
 uint64_t random_bits(struct random_stream *stream)
 {
-    if (stream->used == 4) {
+    if (stream->used >= 4) {
+        if (stream->used == RANDOM_DEFERRED)
+            random_open(stream, stream->root, stream->map, stream->counter[1]);
         philox(stream->counter, stream->key, stream->block);
         stream->counter[0]++;
         stream->used = 0;
@@ -150,9 +151,11 @@ uint64_t random_below(struct random_stream *stream, uint64_t limit)
     return (uint64_t)(product >> 64);
 }
 
-void random_use(struct random_stream *stream)
+struct random_stream *random_use(struct random_stream *stream)
 {
+    struct random_stream *before = task_stream;
     task_stream = stream;
+    return before;
 }
 
 struct random_stream *random_current(void)

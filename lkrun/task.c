@@ -1,5 +1,6 @@
 /* Running one task: the same in a worker and in place. Everything that can raise happens under one
- * protected call, so that no task leaves anything on the stack or in the stream. */
+ * protected call, so that no task leaves anything on the stack or in the stream. A worker runs one
+ * task after the other in the same call for as long as none fails. */
 #include "pool.h"
 
 #include <lauxlib.h>
@@ -7,67 +8,27 @@
 #include "mapping.h"
 #include "signals.h"
 
-/* What task_prepare left on the stack, from its first index on. */
-enum { HANDLER, GENERAL, FUNC, MODEL };
-
-/* run_general(task): any task, any results. */
-static int run_general(lua_State *L)
+void task_call(lua_State *L, const struct task *task)
 {
-    struct task *task = lua_touserdata(L, 1);
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_pushvalue(L, lua_upvalueindex(2));
-    int count = codec_decode(L, task->bytes, task->length, task->port);
-    if (count < 0)
-        return lua_error(L);
+    lua_settop(L, TASK_MODEL);
+    lua_pushvalue(L, TASK_FUNC);
+    lua_pushvalue(L, TASK_MODEL);
+    int count = 1;
+    if (task->length > CODEC_SCALAR_MAX ||
+        codec_get(L, task->bytes, task->length) != task->length) {
+        lua_settop(L, TASK_MODEL + 2);
+        count = codec_decode(L, task->bytes, task->length, task->port);
+        if (count < 0)
+            lua_error(L);
+    }
     lua_call(L, 1 + count, LUA_MULTRET);
-    if (!codec_encode(L, 2, lua_gettop(L) - 1, "result", task->port, task->out))
-        return lua_error(L);
-    return 0;
 }
 
-/* encode_results(results…, task) */
-static int encode_results(lua_State *L)
+void task_encode(lua_State *L, struct task *task)
 {
-    struct task *task = lua_touserdata(L, -1);
-    lua_pop(L, 1);
-    if (!codec_encode(L, 1, lua_gettop(L), "result", task->port, task->out))
-        return lua_error(L);
-    return 0;
-}
-
-/* A task that is one scalar goes to func at once, and a result that is one comes back so. Gives the
- * status of the call; *handled says whether the task was a scalar. */
-static int run_scalar(lua_State *L, int prepared, struct task *task, bool *handled)
-{
-    int top = lua_gettop(L);
-    lua_pushvalue(L, prepared + FUNC);
-    lua_pushvalue(L, prepared + MODEL);
-    *handled =
-        task->length <= CODEC_SCALAR_MAX && codec_get(L, task->bytes, task->length) == task->length;
-    if (!*handled) {
-        lua_settop(L, top);
-        return LUA_OK;
-    }
-    int status = lua_pcall(L, 2, LUA_MULTRET, prepared + HANDLER);
-    if (status != LUA_OK)
-        return status;
-    if (lua_gettop(L) == top + 1 && buffer_reserve(task->out, CODEC_SCALAR_MAX)) {
-        size_t length = codec_put(L, top + 1, task->out->data);
-        if (length) {
-            task->out->length = length;
-            lua_settop(L, top);
-            return LUA_OK;
-        }
-    }
-    if (!lua_checkstack(L, 2)) {
-        lua_settop(L, top);
-        lua_pushliteral(L, "too many results");
-        return LUA_ERRRUN;
-    }
-    lua_pushcfunction(L, encode_results);
-    lua_insert(L, top + 1);
-    lua_pushlightuserdata(L, task);
-    return lua_pcall(L, lua_gettop(L) - top - 1, 0, prepared + HANDLER);
+    if (!codec_encode(L, TASK_MODEL + 1, lua_gettop(L) - TASK_MODEL, "result", task->port,
+                      task->out))
+        lua_error(L);
 }
 
 /* The text of an error value: an address would tell nobody anything. */
@@ -96,15 +57,9 @@ static int handle_error(lua_State *L)
     return 1;
 }
 
-void task_prepare(lua_State *L)
+void task_push_handler(lua_State *L)
 {
-    int func = lua_gettop(L) - 1;
     lua_pushcfunction(L, handle_error);
-    lua_insert(L, func);
-    lua_pushvalue(L, func + 1);
-    lua_pushvalue(L, func + 2);
-    lua_pushcclosure(L, run_general, 2);
-    lua_insert(L, func + 1);
 }
 
 static int encode_error(lua_State *L)
@@ -116,7 +71,6 @@ static int encode_error(lua_State *L)
         lua_setfield(L, -2, "message");
         lua_replace(L, 1);
     }
-    task->out->length = 0;
     if (!codec_encode(L, 1, 1, "error", task->port, task->out)) {
         lua_pushnil(L); /* the value can't be sent; its text can */
         lua_setfield(L, 1, "value");
@@ -125,9 +79,6 @@ static int encode_error(lua_State *L)
     }
     return 0;
 }
-
-/* The stream of the task that runs in this thread: tasks nest where an invoker works in place. */
-static _Thread_local struct random_stream *running;
 
 /* What was computed with zeros in place of a file's lost data is no result, and an error that they
  * led to is not the cause. */
@@ -141,45 +92,29 @@ static int encode_loss(lua_State *L)
     return encode_error(L);
 }
 
-enum result_kind task_run(lua_State *L, int prepared, struct task *task)
+void task_check(lua_State *L, const struct task *task)
 {
-    struct random_stream stream;
-    random_open(&stream, task->seed, task->ordinal, task->index);
-    struct random_stream *outer = running;
-    uint64_t start = stream.counter[0];
-    random_use(running = &stream);
-    unsigned losses = mapping_losses();
-    enum result_kind kind = RESULT_VALUES;
-    bool handled;
-    int result = run_scalar(L, prepared, task, &handled);
-    if (!handled) {
-        lua_pushvalue(L, prepared + GENERAL);
-        lua_pushlightuserdata(L, task);
-        result = lua_pcall(L, 1, 0, prepared + HANDLER);
-    }
-    bool lost = mapping_losses() != losses;
-    if (lost && result == LUA_OK) {
-        lua_pushnil(L);
-        result = LUA_ERRRUN;
-    }
-    if (result == LUA_ERRMEM) {
-        kind = RESULT_ERROR;
+    if (mapping_losses() == task->losses)
+        return;
+    lua_pushnil(L);
+    lua_error(L);
+}
+
+void task_fail(lua_State *L, int status, struct task *task)
+{
+    task->out->length = 0;
+    if (status == LUA_ERRMEM) {
         task->out_of_memory = true;
-        task->out->length = 0;
         lua_pop(L, 1);
-    } else if (result != LUA_OK) {
-        kind = RESULT_ERROR;
-        lua_pushcfunction(L, lost ? encode_loss : encode_error);
-        lua_insert(L, -2);
-        lua_pushlightuserdata(L, task);
-        if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
-            task->out->length = 0; /* an empty error: the receiver says "out of memory" */
-            lua_pop(L, 1);
-        }
+        return;
     }
-    task->drew = stream.counter[0] != start;
-    random_use(running = outer);
-    return kind;
+    lua_pushcfunction(L, mapping_losses() != task->losses ? encode_loss : encode_error);
+    lua_insert(L, -2);
+    lua_pushlightuserdata(L, task);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+        task->out->length = 0; /* an empty error: the receiver says "out of memory" */
+        lua_pop(L, 1);
+    }
 }
 
 static int encode_failure(lua_State *L)

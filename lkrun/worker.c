@@ -1,43 +1,30 @@
-/* A worker: takes tasks from its ring, runs them, puts results on the other ring. It is a fork of
- * the template, so it has the model, func and all they reach; it never returns into the stack it
- * inherited and never runs what belongs to the host.
+/* What a worker does: takes tasks from its ring, runs them, puts results on the other ring. Whether
+ * it is a process (worker_process.c) or a thread (worker_thread.c) is the same here.
  *
  * The order of its steps is what makes blame exact: claim a task (the host sees it as begun), run
  * it, publish its result whole, give back the task's bytes. A worker that dies in between is blamed
  * for the claimed task if and only if its result was not published. */
-#include "pool.h"
+#include "worker.h"
 
-#include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <unistd.h>
-#include <lauxlib.h>
 #if defined(__x86_64__)
 #include <x86intrin.h>
 #endif
 
-#include "bind.h"
 #include "collector.h"
 #include "log.h"
 #include "mapping.h"
-#include "progress.h"
 #include "region.h"
+#include "signals.h"
 #include "terminal_stdio.h"
-#include "worker.h"
 #include "worker_limits.h"
-#include "worker_sinks.h"
 
 /* Descriptors are asked for unread output at most this often, in clock ticks: some microseconds. */
 #define OUTPUT_TICKS 50000
-
-/* The site of a worker that is this process: for signals and exit. */
-static struct worker_site *own_site;
 
 static uint64_t ticks(void)
 {
@@ -81,24 +68,28 @@ static bool has_room(void *context)
     return ring_room(&site->results, site->wanted) >= site->wanted;
 }
 
-static void put_frame(struct worker_site *site, uint16_t kind, uint16_t flags, const char *bytes,
+static void make_room(struct worker_site *site, size_t whole)
+{
+    if (ring_room(&site->results, whole) >= whole)
+        return;
+    announce(site);
+    site->wanted = whole;
+    wait_for(site, has_room);
+}
+
+static void put_frame(struct worker_site *site, uint8_t kind, uint8_t flags, const char *bytes,
                       size_t length)
 {
-    size_t whole = frame_size(length);
-    if (ring_room(&site->results, whole) < whole) {
-        announce(site);
-        site->wanted = whole;
-        wait_for(site, has_room);
-    }
-    struct frame *frame = (struct frame *)(void *)ring_place(&site->results);
-    *frame = (struct frame){(uint32_t)length, kind, flags, site->index};
+    size_t whole = frame_long_size(length);
+    make_room(site, whole);
+    char *place = ring_frame(&site->results, kind, flags, (uint32_t)length, site->index);
     if (length)
-        memcpy(frame + 1, bytes, length);
+        memcpy(place, bytes, length);
     ring_advance(&site->results, whole);
     ring_publish(&site->results);
 }
 
-void worker_post(struct worker_site *site, uint16_t kind, uint16_t flags, const char *bytes,
+void worker_post(struct worker_site *site, uint8_t kind, uint8_t flags, const char *bytes,
                  size_t length)
 {
     const size_t piece = RING_SIZE / 4;
@@ -110,6 +101,18 @@ void worker_post(struct worker_site *site, uint16_t kind, uint16_t flags, const 
         atomic_fetch_add_explicit(&site->shared->news, 1, memory_order_release);
         announce(site);
     }
+}
+
+/* The one scalar that func returned goes from the stack onto the ring. */
+static void post_scalar(struct worker_site *site, lua_State *L, uint8_t flags)
+{
+    struct ring *results = &site->results;
+    make_room(site, frame_short_size(CODEC_SCALAR_MAX));
+    ring_fetch_to_write(results);
+    size_t length = codec_put(L, TASK_MODEL + 1, ring_short_place(results));
+    ring_short_frame(results, RESULT_VALUES, flags, length);
+    ring_advance(results, frame_short_size(length));
+    ring_publish(results);
 }
 
 static bool has_grant(void *context)
@@ -209,63 +212,11 @@ static bool has_printed(struct worker_site *site, bool at_once)
     return printed;
 }
 
-_Noreturn static void leave(void)
-{
-    fflush(stdout);
-    fflush(stderr);
-    _exit(0);
-}
-
-/* A process that a task forked ends where the task does: the rings are the worker's. */
-_Noreturn static void leave_copy(int status)
+_Noreturn void worker_leave(int status)
 {
     fflush(stdout);
     fflush(stderr);
     _exit(status);
-}
-
-static void run_next(struct worker_site *site, lua_State *L)
-{
-    const struct pool_options *options = &site->pool->options;
-    const struct frame *frame = (const struct frame *)(const void *)ring_place(&site->tasks);
-    struct task task = {
-        .index = frame->index, .seed = options->seed, .port = &site->port, .out = &site->out};
-    task.ordinal =
-        frame->flags ? 0 : atomic_load_explicit(&site->pool->shared->ordinal, memory_order_relaxed);
-    task.bytes = (const char *)(frame + 1);
-    task.length = frame->length;
-    if (frame->kind == TASK_INDIRECT) {
-        const struct indirect *indirect = (const struct indirect *)(const void *)(frame + 1);
-        task.bytes = site->resolve(indirect->handle, indirect->length);
-        task.length = indirect->length;
-    }
-    site->index = frame->index;
-    site->out.length = 0;
-    bool limited = options->timeout > 0 || options->memory_limit;
-    if (limited)
-        limits_begin_task(site);
-    enum result_kind kind = task_run(L, 1, &task);
-    if (limited)
-        limits_end_task(site, L);
-    if (task.out_of_memory)
-        limits_report_memory(site, L, &task);
-    if (site->fetched > site->pool->fetch_budget) {
-        site->fetched = 0;
-        lua_gc(L, LUA_GCSTEP, 0);
-    }
-    if (site->forked)
-        leave_copy(EXIT_SUCCESS);
-    uint16_t flags =
-        (uint16_t)((has_printed(site, false) ? RESULT_PRINTED : 0) | (task.drew ? RESULT_DREW : 0));
-    worker_post(site, (uint16_t)kind, flags, site->out.data, site->out.length);
-    site->index = 0;
-    ring_advance(&site->tasks, frame_size(frame->length));
-    ring_release(&site->tasks);
-    tell_freed(site);
-    if (limited && limits_hit_memory())
-        leave();
-    if (++site->unannounced >= atomic_load_explicit(&site->shared->quiet, memory_order_relaxed))
-        announce(site);
 }
 
 static bool has_work(void *context)
@@ -289,9 +240,9 @@ static void be_idle(struct worker_site *site)
 }
 
 /* Whether the process is to be replaced. What a task left to the collector does not count. */
-static bool has_outgrown(const struct worker_site *site, lua_State *L)
+static bool has_outgrown(lua_State *L)
 {
-    if (site != own_site || !collector_is_over_budget())
+    if (!collector_is_over_budget())
         return false;
     lua_gc(L, LUA_GCSTEP, 0);
     return collector_is_over_budget();
@@ -311,64 +262,139 @@ _Noreturn static void retire(struct worker_site *site)
     _exit(0);
 }
 
-void worker_serve(struct worker_site *site, lua_State *L)
+/* Makes the task that was claimed the one that runs. */
+static void begin_task(struct worker_site *site)
 {
+    const struct frame *frame = (const struct frame *)(const void *)ring_place(&site->tasks);
+    struct task *task = &site->task;
+    task->bytes = frame_bytes(frame);
+    task->length = frame_length(frame);
+    task->index = site->following;
+    task->ordinal = atomic_load_explicit(&site->pool->shared->ordinal, memory_order_relaxed);
+    if (frame_is_long(frame)) {
+        task->index = frame->index;
+        if (frame->flags & TASK_IS_FUTURE)
+            task->ordinal = 0;
+        if (frame->kind == TASK_INDIRECT) {
+            const struct indirect *indirect = (const struct indirect *)(const void *)task->bytes;
+            task->bytes = site->resolve(indirect->handle, indirect->length);
+            task->length = indirect->length;
+        }
+    }
+    if (task->ordinal)
+        site->following = task->index + 1;
+    site->index = task->index;
+    site->out.length = 0;
+    task->losses = mapping_losses();
+    random_defer(&site->stream, site->pool->options.seed, task->ordinal, task->index);
+    if (site->is_limited)
+        limits_begin_task(site);
+}
+
+/* The task has run: what is between its end and its result. Gives the flags of that. */
+static uint8_t settle_task(struct worker_site *site, lua_State *L)
+{
+    if (site->is_limited)
+        limits_end_task(site, L);
+    if (site->fetched > site->pool->fetch_budget) {
+        site->fetched = 0;
+        lua_gc(L, LUA_GCSTEP, 0);
+    }
+    if (site->forked) /* a process that a task forked ends where the task does */
+        worker_leave(EXIT_SUCCESS);
+    if (lua_gethook(L) && !signal_pending() && !collector_is_due(L))
+        lua_sethook(L, NULL, 0, 0); /* debug.sethook in a task is for that task */
+    return (uint8_t)((has_printed(site, false) ? RESULT_PRINTED : 0) |
+                     (random_drew(&site->stream) ? RESULT_DREW : 0));
+}
+
+/* Its result is published. */
+static void end_task(struct worker_site *site, lua_State *L)
+{
+    site->index = 0;
+    ring_take(&site->tasks, (const struct frame *)(const void *)ring_place(&site->tasks));
+    ring_release(&site->tasks);
+    if (site->freed.length)
+        tell_freed(site);
+    if (site->is_limited && limits_hit_memory())
+        worker_leave(EXIT_SUCCESS);
+    if (++site->unannounced >= atomic_load_explicit(&site->shared->quiet, memory_order_relaxed))
+        announce(site);
+    if (site->is_process && has_outgrown(L))
+        retire(site);
+}
+
+/* Whether func returned one value that codec_put takes. */
+static bool returned_scalar(lua_State *L)
+{
+    if (lua_gettop(L) != TASK_MODEL + 1)
+        return false;
+    int type = lua_type(L, -1);
+    return type == LUA_TNUMBER || type == LUA_TBOOLEAN || type == LUA_TNIL ||
+           (type == LUA_TSTRING && lua_rawlen(L, -1) <= CODEC_SHORT_STRING_MAX);
+}
+
+static void run_task(struct worker_site *site, lua_State *L)
+{
+    begin_task(site);
+    task_call(L, &site->task);
+    bool scalar = returned_scalar(L);
+    if (!scalar)
+        task_encode(L, &site->task);
+    task_check(L, &site->task);
+    uint8_t flags = settle_task(site, L);
+    if (scalar)
+        post_scalar(site, L, flags);
+    else
+        worker_post(site, RESULT_VALUES, flags, site->out.data, site->out.length);
+    end_task(site, L);
+}
+
+/* The task raised: its error, on top, is its result. */
+static void fail_task(struct worker_site *site, lua_State *L, int status)
+{
+    task_fail(L, status, &site->task);
+    uint8_t flags = settle_task(site, L);
+    if (site->task.out_of_memory)
+        limits_report_memory(site, L, &site->task);
+    site->task.out_of_memory = false;
+    worker_post(site, RESULT_ERROR, flags, site->out.data, site->out.length);
+    end_task(site, L);
+}
+
+/* serve(site, func, model) */
+static int serve(lua_State *L)
+{
+    struct worker_site *site = lua_touserdata(L, 1);
     struct worker_shared *shared = site->shared;
-    atomic_store_explicit(&shared->busy_since, clock_nanoseconds(), memory_order_relaxed);
     while (!atomic_load_explicit(&shared->stop, memory_order_relaxed)) {
         uint64_t claim = atomic_load_explicit(&shared->claim, memory_order_acquire);
         if (claim_begun(claim) == claim_limit(claim))
             be_idle(site);
         else if (atomic_compare_exchange_strong(&shared->claim, &claim,
-                                                claim + ((uint64_t)1 << 32))) {
-            run_next(site, L);
-            if (has_outgrown(site, L))
-                retire(site);
-        }
+                                                claim + ((uint64_t)1 << 32)))
+            run_task(site, L);
     }
+    return 0;
 }
 
-/* exit(3), from os.exit or C code, ends the worker without the host's atexit handlers. */
-static void on_worker_exit(int status, void *unused)
+void worker_serve(struct worker_site *site, lua_State *L)
 {
-    (void)unused;
-    if (getpid() == own_site->pid) {
-        fflush(stdout);
-        fflush(stderr);
-        _exit(status);
+    int func = lua_gettop(L) - 1, status;
+    task_push_handler(L);
+    random_use(&site->stream);
+    atomic_store_explicit(&site->shared->busy_since, clock_nanoseconds(), memory_order_relaxed);
+    for (;;) {
+        lua_pushcfunction(L, serve);
+        lua_pushlightuserdata(L, site);
+        lua_pushvalue(L, func);
+        lua_pushvalue(L, func + 1);
+        status = lua_pcall(L, 3, 0, func + 2);
+        if (status == LUA_OK || !site->index) /* between tasks only the end of a thread raises */
+            break;
+        fail_task(site, L, status);
     }
-}
-
-static void on_fork(void)
-{
-    if (own_site)
-        own_site->forked = true;
-}
-
-static int worker_os_exit(lua_State *L)
-{
-    int status = lua_isboolean(L, 1) ? (lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE)
-                                     : (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
-    on_worker_exit(status, NULL);
-    leave_copy(status);
-}
-
-static void take_streams(const struct worker *worker)
-{
-    int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    dup2(nothing, 0);
-    dup2(worker->output_end[0], 1);
-    dup2(worker->output_end[1], 2);
-    close(nothing);
-}
-
-/* The template has reset what the host handles; the mask is what it needed for itself. */
-static void take_signals(void)
-{
-    signal(SIGTERM, SIG_DFL);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    random_use(NULL);
 }
 
 struct worker_site *worker_open_site(struct pool *pool, int place)
@@ -377,58 +403,19 @@ struct worker_site *worker_open_site(struct pool *pool, int place)
     struct worker_site *site = calloc(1, sizeof *site);
     if (!site)
         return NULL;
-    *site = (struct worker_site){.pool = pool,
-                                 .shared = worker->shared,
-                                 .place = place,
-                                 .pid = getpid(),
-                                 .bell_fd = worker->bell_fd,
-                                 .port = {site, place_tensor, fetch_tensor},
-                                 .resolve = region_resolve_inherited};
+    *site =
+        (struct worker_site){.pool = pool,
+                             .shared = worker->shared,
+                             .place = place,
+                             .pid = getpid(),
+                             .is_limited = pool->options.timeout > 0 || pool->options.memory_limit,
+                             .bell_fd = worker->bell_fd,
+                             .port = {site, place_tensor, fetch_tensor},
+                             .resolve = region_resolve_inherited};
+    site->task.port = &site->port;
+    site->task.out = &site->out;
     ring_attach(&site->tasks, &worker->shared->tasks, pool->ring_memory, place * 2, RING_SIZE);
     ring_attach(&site->results, &worker->shared->results, pool->ring_memory, place * 2 + 1,
                 RING_SIZE);
     return site;
-}
-
-_Noreturn void worker_main(struct pool *pool, lua_State *L, int place)
-{
-    struct worker *worker = &pool->workers[place];
-    /* The signal follows the death of the thread that forked; it may be dead already. */
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != pool->owner)
-        _exit(0);
-    setpgid(0,
-            0); /* out of reach of the terminal's Ctrl-C; killed with its children as one group */
-    take_signals();
-    mapping_enter_worker();
-    take_streams(worker);
-    struct worker_site *site = worker_open_site(pool, place);
-    if (!site)
-        _exit(EXIT_FAILURE);
-    own_site = site;
-    pthread_atfork(NULL, NULL, on_fork);
-    bind_enter_worker(place);
-    region_enter_worker();
-    segments_enter_worker();
-    collector_enter_worker(L, pool->options.memory_limit);
-    config_enter_worker(&pool->options.worker);
-    progress_install(L);
-    progress_enter_worker();
-    worker_install_sinks(site);
-    write_epoch++;
-    on_exit(on_worker_exit, NULL);
-    lua_State *own = lua_newthread(L); /* stays on L's stack, which nobody touches again */
-    lua_sethook(own, NULL, 0, 0);
-    lua_pushvalue(L, 1);
-    lua_pushvalue(L, 2);
-    lua_xmove(L, own, 2);
-    task_prepare(own);
-    if (lua_getglobal(own, "os") == LUA_TTABLE) {
-        lua_pushcfunction(own, worker_os_exit);
-        lua_setfield(own, -2, "exit");
-    }
-    lua_settop(own, 4);
-    limits_enter_worker(site, own);
-    worker_serve(site, own);
-    leave();
 }

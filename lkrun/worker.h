@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 #include "pool.h"
+#include "random.h"
 #include "tensor.h"
 
 struct worker_site {
@@ -17,9 +18,14 @@ struct worker_site {
     FILE *streams[2]; /* of a thread: its standard output and error; NULL: the process's own */
     int place;        /* from 0 */
     pid_t pid;        /* of its process */
+    bool is_process;  /* not a thread */
+    bool is_limited;  /* in time or memory */
     bool forked;      /* this is a copy, in a process that a task made */
     int bell_fd;
-    uint64_t index;       /* of the task that runs, 0: none */
+    uint64_t following; /* index of the task in a short frame: the one after the last */
+    uint64_t index;     /* of the task that runs, 0: none */
+    struct task task;   /* which one it is */
+    struct random_stream stream;
     struct buffer out;    /* the result that is being made */
     struct buffer freed;  /* handles of task tensors let go since last told */
     size_t fetched;       /* bytes of task tensors since the last collection */
@@ -32,12 +38,14 @@ struct worker_site {
 
 /* The view of the worker in this place; NULL: no memory. It stays where it is. */
 struct worker_site *worker_open_site(struct pool *pool, int place);
-/* Runs tasks until the host says stop. L's stack starts with what task_prepare leaves. */
+/* Runs tasks until the host says stop. L's stack is func and model. */
 void worker_serve(struct worker_site *site, lua_State *L);
 /* Whether storage is that of a task's tensor, which only the worker that got it may hold. */
 bool worker_storage_is_lent(const struct storage *storage);
 /* A frame to the host, in pieces where it is large; waits for room. */
-void worker_post(struct worker_site *site, uint16_t kind, uint16_t flags, const char *bytes,
+void worker_post(struct worker_site *site, uint8_t kind, uint8_t flags, const char *bytes,
                  size_t length);
+/* Ends this process, with its output flushed and without what the host would do at its end. */
+_Noreturn void worker_leave(int status);
 
 #endif

@@ -136,7 +136,7 @@ static void set_field(lua_State *L, const char *table, const char *name, const c
     lua_pop(L, 1);
 }
 
-/* prepare(thread, site): leaves on the stack what task_prepare leaves. */
+/* prepare(thread, site): leaves func and model. */
 static int prepare(lua_State *L)
 {
     struct worker_thread *thread = lua_touserdata(L, 1);
@@ -167,7 +167,6 @@ static void run(struct worker_thread *thread, struct worker_site *site, lua_Stat
         sem_post(thread->ready);
         return;
     }
-    task_prepare(L);
     sem_post(thread->ready);
     worker_serve(site, L);
 }

@@ -62,23 +62,37 @@ static char byte_of(uint64_t index, size_t place)
     return (char)(index * 31 + place * 7 + (place >> 8));
 }
 
+/* Two of three frames that can be short ones are. */
+static bool is_short_frame(uint64_t index, size_t length)
+{
+    return length <= FRAME_SHORT_MAX && index % 3 != 0;
+}
+
+static size_t size_of(uint64_t index, size_t length)
+{
+    return is_short_frame(index, length) ? frame_short_size(length) : frame_long_size(length);
+}
+
 /* Writes a frame that is not published; the caller has seen that there is room. */
 static void write_frame(struct ring *ring, uint64_t index, size_t length)
 {
-    struct frame *frame = (struct frame *)(void *)ring_place(ring);
-    *frame = (struct frame){(uint32_t)length, (uint16_t)(index % 7 + 1), 0, index};
-    char *bytes = (char *)(frame + 1);
+    uint8_t kind = (uint8_t)(index % 7 + 1);
+    bool is_short = is_short_frame(index, length);
+    char *bytes =
+        is_short ? ring_short_place(ring) : ring_frame(ring, kind, 0, (uint32_t)length, index);
     for (size_t i = 0; i < length; i++)
         bytes[i] = byte_of(index, i);
-    ring_advance(ring, frame_size(length));
+    if (is_short)
+        ring_short_frame(ring, kind, 0, length);
+    ring_advance(ring, size_of(index, length));
 }
 
 static bool frame_is_right(const struct frame *frame, uint64_t index)
 {
-    const char *bytes = (const char *)(frame + 1);
-    if (frame->index != index || frame->kind != index % 7 + 1)
+    const char *bytes = frame_bytes(frame);
+    if (frame->kind != index % 7 + 1 || (frame_is_long(frame) && frame->index != index))
         return false;
-    for (size_t i = 0; i < frame->length; i++)
+    for (size_t i = 0; i < frame_length(frame); i++)
         if (bytes[i] != byte_of(index, i))
             return false;
     return true;
@@ -127,15 +141,16 @@ static void test_wrap_around(void)
     while (right && written < 20000) {
         while (written - taken < 1 + next_random(&state) % 20) {
             size_t length = length_of(written);
-            if (ring_room(&writer, frame_size(length)) < frame_size(length))
+            size_t whole = size_of(written, length);
+            if (ring_room(&writer, whole) < whole)
                 break;
             size_t place = (size_t)(writer.at % SIZE);
-            crossed = crossed || place + frame_size(length) > SIZE;
+            crossed = crossed || place + whole > SIZE;
             write_frame(&writer, written++, length);
         }
         ring_publish(&writer);
         for (const struct frame *frame; right && (frame = ring_peek(&reader));) {
-            right = frame_is_right(frame, taken) && frame->length == length_of(taken);
+            right = frame_is_right(frame, taken) && frame_length(frame) == length_of(taken);
             taken++;
             ring_take(&reader, frame);
             if (next_random(&state) % 3 == 0)
@@ -153,13 +168,13 @@ static void test_full(void)
     open_line();
     struct ring writer = end_of_line(), reader = end_of_line();
     uint64_t count = 0;
-    const size_t length = 1000;
-    while (ring_room(&writer, frame_size(length)) >= frame_size(length)) {
+    const size_t length = 1100;
+    while (ring_room(&writer, frame_long_size(length)) >= frame_long_size(length)) {
         write_frame(&writer, count++, length);
         ring_publish(&writer);
     }
-    tap_ok(count == SIZE / frame_size(length), "a ring takes what fits");
-    size_t rest = SIZE - count * frame_size(length);
+    tap_ok(count == SIZE / frame_long_size(length), "a ring takes what fits");
+    size_t rest = SIZE - count * frame_long_size(length);
     tap_ok(ring_room(&writer, SIZE) == rest, "and knows what is left");
     write_frame(&writer, count++, rest - sizeof(struct frame));
     ring_publish(&writer);
@@ -168,7 +183,7 @@ static void test_full(void)
     ring_take(&reader, frame);
     tap_ok(ring_room(&writer, 1) == 0, "what was taken is not free before it is released");
     ring_release(&reader);
-    tap_ok(ring_room(&writer, 1) == frame_size(length), "and is free then");
+    tap_ok(ring_room(&writer, 1) == frame_long_size(length), "and is free then");
     bool right = true;
     for (uint64_t i = 1; i < count; i++) {
         frame = ring_peek(&reader);
@@ -193,7 +208,7 @@ static void test_unpublished(void)
     if (frame)
         ring_take(&reader, frame);
     tap_ok(first && !ring_peek(&reader), "nor one behind a published one");
-    writer.at -= frame_size(50); /* the writer may take it back, and write another in its place */
+    writer.at -= size_of(1, 50); /* the writer may take it back, and write another in its place */
     write_frame(&writer, 2, 20);
     ring_publish(&writer);
     frame = ring_peek(&reader);
@@ -212,7 +227,7 @@ static void test_killed_writer(void)
         if (pid == 0) {
             struct ring writer = end_of_line();
             for (uint64_t i = 0;;) {
-                size_t whole = frame_size(length_of(i));
+                size_t whole = size_of(i, length_of(i));
                 if (ring_room(&writer, whole) < whole) {
                     sched_yield();
                     continue;
@@ -232,7 +247,8 @@ static void test_killed_writer(void)
                 sched_yield();
                 continue;
             }
-            right = right && frame_is_right(frame, taken) && frame->length == length_of(taken);
+            right =
+                right && frame_is_right(frame, taken) && frame_length(frame) == length_of(taken);
             ring_take(&reader, frame);
             ring_release(&reader);
             if (++taken == 20 + round * 7 && !killed) {
@@ -269,7 +285,7 @@ static void *write_all(void *unused)
     struct ring writer = end_of_line();
     for (uint64_t i = 0; i < FRAMES; i++) {
         size_t length = length_of(i);
-        wait_for_room(&writer, frame_size(length));
+        wait_for_room(&writer, size_of(i, length));
         write_frame(&writer, i, length);
         ring_publish(&writer);
         doorbell_ring(&line->reader_bell, reader_descriptor);
@@ -296,7 +312,7 @@ static bool read_all(void)
     struct ring reader = end_of_line();
     for (uint64_t i = 0; i < FRAMES; i++) {
         const struct frame *frame = wait_for_frame(&reader);
-        if (!frame_is_right(frame, i) || frame->length != length_of(i))
+        if (!frame_is_right(frame, i) || frame_length(frame) != length_of(i))
             return false;
         ring_take(&reader, frame);
         ring_release(&reader);

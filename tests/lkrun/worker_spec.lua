@@ -234,3 +234,22 @@ describe("in a worker", function()
     assert.truthy(inv:collect { 1 }[1]:find "lkrun")
   end)
 end)
+
+describe("a hook that a task sets", function()
+  local function is_hooked(_, task)
+    local hooked = debug.gethook() ~= nil
+    debug.sethook(function() end, "", 1000)
+    if task % 3 == 0 then error "after it set a hook" end
+    return hooked
+  end
+
+  for _, workers in ipairs { "processes", "threads" } do
+    it("is gone before the next one, in " .. workers, function()
+      local inv <close> = lk.invoker(nil, is_hooked, { n_jobs = 2, workers = workers, on_error = "return" })
+      local results = inv:collect(tasks_to(100))
+      for task = 1, 100 do
+        if task % 3 ~= 0 then assert.is_false(results[task]) end
+      end
+    end)
+  end
+end)
