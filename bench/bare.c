@@ -7,8 +7,10 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -228,6 +230,45 @@ static int bare_spinners(lua_State *L)
     return 1;
 }
 
+/* A cache line, which the compiler adds up with what vector instructions there are. */
+typedef uint64_t line __attribute__((vector_size(64)));
+
+static struct {
+    line *lines;
+    size_t bytes;
+} shared;
+
+static void read_often(double unused, lua_Integer times)
+{
+    (void)unused;
+    const line *lines = shared.lines; /* four streams keep more reads on their way than one */
+    const size_t part = shared.bytes / sizeof *lines / 4;
+    line sums[2] = {{0}};
+    for (; times > 0; times--) {
+        for (size_t i = 0; i < part; i++) {
+            sums[0] += lines[i] + lines[i + 2 * part];
+            sums[1] += lines[i + part] + lines[i + 3 * part];
+        }
+        __asm__ volatile("" ::"r"(sums) : "memory"); /* or the sums are not needed */
+    }
+}
+
+/* readers(count, bytes, times): `count` plain processes that each read the same bytes so often */
+static int bare_readers(lua_State *L)
+{
+    int count = (int)luaL_checkinteger(L, 1);
+    shared.bytes = (size_t)luaL_checkinteger(L, 2);
+    shared.lines =
+        mmap(NULL, shared.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared.lines == MAP_FAILED)
+        return fail(L, "mmap");
+    memset(shared.lines, 1, shared.bytes);
+    double seconds = together(L, count, read_often, 0, luaL_checkinteger(L, 3));
+    munmap(shared.lines, shared.bytes);
+    lua_pushnumber(L, seconds);
+    return 1;
+}
+
 /* entries(folder) → how many there are, or nil */
 static int bare_entries(lua_State *L)
 {
@@ -245,11 +286,17 @@ static int bare_entries(lua_State *L)
 int luaopen_bare(lua_State *L);
 int luaopen_bare(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"sleep", bare_sleep},       {"die", bare_die},
-                                         {"spawn", bare_spawn},       {"fork", bare_fork},
-                                         {"pipes", bare_pipes},       {"copy", bare_copy},
-                                         {"sleepers", bare_sleepers}, {"spinners", bare_spinners},
-                                         {"entries", bare_entries},   {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"sleep", bare_sleep},
+                                         {"die", bare_die},
+                                         {"spawn", bare_spawn},
+                                         {"fork", bare_fork},
+                                         {"pipes", bare_pipes},
+                                         {"copy", bare_copy},
+                                         {"sleepers", bare_sleepers},
+                                         {"spinners", bare_spinners},
+                                         {"readers", bare_readers},
+                                         {"entries", bare_entries},
+                                         {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

@@ -1,10 +1,14 @@
 -- matvec: a 1000 by 1000 matrix times 2,000 vectors that are sent as tasks, results gathered: speed
--- over the same loop in one process. matvec.limit is what the two CPUs give when nothing is sent:
--- two tasks that make half of the products each and keep them.
+-- over the same loop in one process. What bounds it: matvec.limit is what the two CPUs give when nothing
+-- is sent, two tasks that make half of the products each and keep them; matvec.read.speedup is what they
+-- give when nothing is computed either, two plain processes that only read as many bytes as the matrix has,
+-- and matvec.read.gbs the rate at which one does.
 local lk = require "lkrun"
+local bare = require "bare"
 local measure = require "measure"
 
 local COUNT <const> = 2000
+local BYTES <const>, READS <const> = 8 * 1000 * 1000, 250
 local matrix = lk.tensor.randn { 1000, 1000 }
 local vectors = {}
 for i = 1, COUNT do vectors[i] = lk.tensor.randn { 1000 } end
@@ -31,6 +35,8 @@ end
 local gathered, reference
 local seconds = measure.rounds(7, {
   parallel = timed(function() gathered = inv:collect(vectors) end),
+  read_one = function() return bare.readers(1, BYTES, 2 * READS) end,
+  read_two = function() return bare.readers(2, BYTES, READS) end,
   limit = timed(function() whole:collect { 1, 2 } end),
   sequential = timed(function()
     reference = {}
@@ -44,5 +50,12 @@ for i = 1, COUNT, 97 do
 end
 measure.report("matvec.speedup", measure.ratio(seconds.sequential, seconds.parallel), ">= 1.8")
 measure.report("matvec.limit", measure.ratio(seconds.sequential, seconds.limit))
+measure.report("matvec.read.speedup", measure.ratio(seconds.read_one, seconds.read_two))
+measure.report("matvec.read.gbs", measure.each(seconds.read_one, seconds.read_one, function(time)
+  return 2 * READS * BYTES / time / 1e9
+end))
+measure.report("matvec.gbs", measure.each(seconds.sequential, seconds.sequential, function(time)
+  return COUNT * BYTES / time / 1e9
+end))
 measure.report("matvec.us", measure.scaled(seconds.parallel, 1e6 / COUNT))
 measure.report("matvec.sequential.us", measure.scaled(seconds.sequential, 1e6 / COUNT))

@@ -1,6 +1,23 @@
--- Bars on a logarithmic scale as SVG: one panel a column, one bar a pool; shorter is better.
+-- Bars on a logarithmic scale as SVG: one panel a column, one bar a row of the table. Colours follow the
+-- reader's, light or dark; the background is whatever is behind.
 local WIDTH <const>, LABELS <const>, VALUES <const> = 720, 130, 80
 local BAR <const>, GAP <const>, TITLE <const> = 16, 5, 30
+
+local STYLE <const> = [[
+<style>
+  text { fill: #1f2328 }
+  .none { fill: #6e7781 }
+  .grid { stroke: #d0d7de }
+  .ours { fill: #0969da }
+  .other { fill: #afb8c1 }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #e6edf3 }
+    .none { fill: #8d96a0 }
+    .grid { stroke: #3d444d }
+    .ours { fill: #4493f8 }
+    .other { fill: #656c76 }
+  }
+</style>]]
 
 local function log10(x) return math.log(x, 10) end
 
@@ -17,42 +34,50 @@ local function decades(names, rows, column)
   return low, high
 end
 
----@param names string[] pools, the first one is ours
----@param rows table<string, table<table, number[]>> rows[pool][column] = { median }
----@param columns table[] with a title
+-- Those whom the column is about.
+local function present(names, rows, column)
+  local list = {}
+  for _, name in ipairs(names) do
+    if rows[name][column] then list[#list + 1] = name end
+  end
+  return list
+end
+
+---@param names string[] of rows, the first one is ours
+---@param rows table<string, table<table, number[]>> rows[name][column] = { median }
+---@param columns table[] with a title, and whether more is better
 ---@return string svg
 return function(names, rows, columns)
-  local panel = TITLE + #names * (BAR + GAP) + GAP
-  local out = {}
+  local out, top = {}, 0
   local function add(format, ...) out[#out + 1] = format:format(...) end
-  local height = #columns * panel + 8
-  add('<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" ' ..
-    'font-family="sans-serif" font-size="12">', WIDTH, height, WIDTH, height)
-  add('<rect width="%d" height="%d" fill="white"/>', WIDTH, height)
-  for p, column in ipairs(columns) do
-    local top = (p - 1) * panel
-    local low, high = decades(names, rows, column)
+  for _, column in ipairs(columns) do
+    local shown = present(names, rows, column)
+    local panel = TITLE + #shown * (BAR + GAP) + GAP
+    local low, high = decades(shown, rows, column)
     local room = WIDTH - LABELS - VALUES
     local function x_of(value) return LABELS + (log10(value) - low) / (high - low) * room end
-    add('<text x="8" y="%d" font-weight="bold">%s (log scale, shorter is better)</text>', top + 20, column.title)
+    add('<text x="8" y="%d" font-weight="bold">%s (log scale, %s is better)</text>', top + 20, column.title,
+      column.more_is_better and "longer" or "shorter")
     for decade = low, high do
-      local x = x_of(10 ^ decade)
-      add('<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="#dddddd"/>', x, top + TITLE, x, top + panel - GAP)
+      local x = x_of(10.0 ^ decade)
+      add('<line class="grid" x1="%.1f" y1="%d" x2="%.1f" y2="%d"/>', x, top + TITLE, x, top + panel - GAP)
     end
-    for i, name in ipairs(names) do
+    for i, name in ipairs(shown) do
       local y = top + TITLE + (i - 1) * (BAR + GAP)
-      local cell = rows[name][column]
+      local value = rows[name][column][1]
       add('<text x="%d" y="%d" text-anchor="end">%s</text>', LABELS - 8, y + 12, name)
-      if cell and cell[1] > 0 then
-        local x = x_of(cell[1])
-        add('<rect x="%d" y="%d" width="%.1f" height="%d" fill="%s"/>', LABELS, y, x - LABELS, BAR,
-          i == 1 and "#2060a0" or "#a0a0a0")
-        add('<text x="%.1f" y="%d">%.3g</text>', x + 6, y + 12, cell[1])
+      if value > 0 then
+        local x = x_of(value)
+        add('<rect class="%s" x="%d" y="%d" width="%.1f" height="%d"/>', name == names[1] and "ours" or "other",
+          LABELS, y, x - LABELS, BAR)
+        add('<text x="%.1f" y="%d">%.3g</text>', x + 6, y + 12, value)
       else
-        add('<text x="%d" y="%d" fill="#808080">no result</text>', LABELS + 6, y + 12)
+        add('<text class="none" x="%d" y="%d">none</text>', LABELS + 6, y + 12)
       end
     end
+    top = top + panel
   end
-  add "</svg>"
-  return table.concat(out, "\n") .. "\n"
+  local head = ('<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" ' ..
+    'font-family="sans-serif" font-size="12">\n'):format(WIDTH, top + 8, WIDTH, top + 8)
+  return head .. STYLE .. "\n" .. table.concat(out, "\n") .. "\n</svg>\n"
 end

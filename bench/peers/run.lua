@@ -1,38 +1,39 @@
--- What other pools need for the same work, beside lkrun: lkrun bench/peers/run.lua PYTHON.
--- Prints a table of medians of PEER_RUNS (5) runs; with PICTURE=FILE.svg draws it, too.
+-- What others need for the same work, beside lkrun: lkrun bench/peers/run.lua PYTHON. Prints one table of
+-- medians of PEER_RUNS (5) runs; with PICTURE=FILE.svg draws it, too.
+--
+-- A figure is a file in bench/peers/figures, which returns a table:
+--   order    where its columns stand
+--   peers    the names of the others
+--   command  function(python, peer): a shell command that prints key=value
+--   columns  each with a title, the key of the others' value (field) and what that is times (scale), the
+--            figure of bench/run.lua that is lkrun's own or what it said, and whether it is drawn
 package.path = "bench/?.lua;bench/peers/?.lua;" .. package.path
 local measure = require "measure"
 
 local python, lkrun = assert(arg[1], "which Python?"), arg[-1]
 local runs = measure.option("PEER_RUNS", 5)
-local peers = { "multiprocessing", "futures", "joblib", "loky", "ray" }
 local SECONDS <const> = 120 -- a run may take
-
--- Tasks a run: what each gets through in a second or so.
-local null_tasks = { futures = 5000, multiprocessing = 20000, joblib = 20000, loky = 5000, ray = 2000 }
-
--- A column: its title, the case of pools.py and the field there, lkrun's figure, and a scale.
-local columns = {
-  { title = "first result, ms", case = "first", field = "first", figure = "first.ms", scale = 1e3 },
-  { title = "null task, µs", case = "null", field = "null", figure = "null.us", scale = 1e6 },
-  { title = "matvec, speed-up", case = "matvec", field = "speedup", figure = "matvec.speedup", more_is_better = true },
-  { title = "1 GiB model: first, ms", case = "big", field = "first", figure = "big.first.ms", scale = 1e3 },
-  { title = "memory over it, MiB", case = "big", field = "over_mib", figure = "big.memory.mib" },
-  { title = "delivered of 1,000 after a crash", case = "crash", field = "delivered", figure = "crash.delivered",
-    more_is_better = true },
-  { title = "end or error after, ms", case = "crash", field = "seconds", figure = "crash.ms", scale = 1e3 },
-}
 
 local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
+local function load_figures()
+  local figures = {}
+  local pipe <close> = io.popen "ls bench/peers/figures/*.lua"
+  for file in pipe:lines() do
+    local figure = dofile(file)
+    figure.name = file:match "([^/]+)%.lua$"
+    figures[#figures + 1] = figure
+  end
+  table.sort(figures, function(a, b) return a.order < b.order end)
+  return figures
+end
+
 -- The fields of one run; none if it failed or took too long. Output goes to a file: what a pool leaves
 -- behind would keep a pipe open.
-local function run_peer(peer, case)
-  local count = ({ null = null_tasks[peer], matvec = 2000, crash = 1000 })[case] or 1
+local function run_once(figure, peer)
   local output = os.tmpname()
-  local command = ("timeout -k 5 %d %s bench/peers/pools.py %s %s %d >%s 2>/dev/null </dev/null"):format(SECONDS,
-    quoted(python), peer, case, count, output)
-  local ok, how, status = os.execute(command)
+  local ok, how, status = os.execute(("timeout -k 5 %d %s >%s 2>/dev/null </dev/null"):format(SECONDS,
+    figure.command(quoted(python), peer), output))
   local fields = {}
   for line in io.lines(output) do
     if line:find "^[%w_]+=" then
@@ -41,79 +42,94 @@ local function run_peer(peer, case)
   end
   os.remove(output)
   if not ok and not next(fields) then
-    io.stderr:write(("bench-peers: %s %s: %s %d\n"):format(peer, case, how, status))
+    io.stderr:write(("bench-peers: %s %s: %s %d\n"):format(peer, figure.name, how, status))
   end
   return fields
 end
 
-local function lkrun_figures()
-  local figures = {}
-  local pipe <close> = io.popen(("%s bench/run.lua first null matvec big crash </dev/null"):format(quoted(lkrun)))
-  for line in pipe:lines() do
-    local name, value = line:match "^(%S-)=(%S+)"
-    if name then figures[name] = tonumber(value) end
-  end
-  return figures
+-- { median, low, high } of numbers, { text } of what is none.
+local function summary(values)
+  if type(values[1]) ~= "number" then return { values[#values] } end
+  local quantile = measure.quantile
+  return { quantile(values, 0.5), quantile(values, 0.25), quantile(values, 0.75) }
 end
 
--- rows[peer][column] = { median, low, high }
-local rows = {}
-local saw = {}
-for _, peer in ipairs(peers) do
+local function measure_peer(figure, peer, row)
   local samples = {}
-  for _, case in ipairs { "first", "null", "matvec", "big", "crash" } do
-    for _ = 1, runs do
-      local fields = run_peer(peer, case)
-      for _, column in ipairs(columns) do
-        local value = column.case == case and fields[column.field]
-        if value then
-          samples[column] = samples[column] or {}
-          table.insert(samples[column], value * (column.scale or 1))
-        end
+  for _ = 1, runs do
+    local fields = run_once(figure, peer)
+    for _, column in ipairs(figure.columns) do
+      local value = fields[column.field]
+      if value then
+        samples[column] = samples[column] or {}
+        table.insert(samples[column], type(value) == "number" and value * (column.scale or 1) or value)
       end
-      saw[peer] = fields.saw or saw[peer]
     end
   end
-  rows[peer] = {}
-  for column, values in pairs(samples) do
-    local quantile = measure.quantile
-    rows[peer][column] = { quantile(values, 0.5), quantile(values, 0.25), quantile(values, 0.75) }
-  end
+  for column, values in pairs(samples) do row[column] = summary(values) end
 end
-local figures = lkrun_figures()
-rows.lkrun = {}
-for _, column in ipairs(columns) do
-  rows.lkrun[column] = figures[column.figure] and { figures[column.figure] }
+
+-- lkrun's own, from the benchmark: name → { median, low, high }.
+local function measure_lkrun(columns)
+  local families, seen, found = {}, {}, {}
+  for _, column in ipairs(columns) do
+    local family = column.figure and column.figure:match "^[^.]+"
+    if family and not seen[family] then
+      families[#families + 1], seen[family] = family, true
+    end
+  end
+  local pipe <close> =
+    io.popen(("%s bench/run.lua %s </dev/null"):format(quoted(lkrun), table.concat(families, " ")))
+  for line in pipe:lines() do
+    local name, value, low, high = line:match "^(%S-)=(%S+) low=(%S+) high=(%S+)"
+    if name then found[name] = { tonumber(value), tonumber(low), tonumber(high) } end
+  end
+  local row = {}
+  for _, column in ipairs(columns) do row[column] = found[column.figure] or column.said and { column.said } end
+  return row
 end
 
 local function show(value)
-  if not value then return "–" end
+  if type(value) ~= "number" then return tostring(value) end
   local digits = math.abs(value) >= 100 and "%.0f" or math.abs(value) >= 10 and "%.1f" or "%.2f"
   return (digits:format(value))
 end
 
-local names = { "lkrun", table.unpack(peers) }
+local function show_cell(cell)
+  if not cell then return "–" end
+  if runs == 1 or not cell[2] or cell[2] == cell[3] then return show(cell[1]) end
+  return ("%s (%s to %s)"):format(show(cell[1]), show(cell[2]), show(cell[3]))
+end
+
+local columns, names, rows = {}, { "lkrun" }, {}
+for _, figure in ipairs(load_figures()) do
+  for _, column in ipairs(figure.columns) do columns[#columns + 1] = column end
+  for _, peer in ipairs(figure.peers) do
+    if not rows[peer] then
+      names[#names + 1], rows[peer] = peer, {}
+    end
+    measure_peer(figure, peer, rows[peer])
+  end
+end
+rows.lkrun = measure_lkrun(columns)
+
 io.write "| |"
 for _, column in ipairs(columns) do io.write(" ", column.title, " |") end
 io.write("\n|---|", ("---|"):rep(#columns), "\n")
 for _, name in ipairs(names) do
   io.write("| ", name, " |")
-  for _, column in ipairs(columns) do
-    local cell = rows[name][column]
-    io.write(" ", show(cell and cell[1]))
-    if cell and cell[2] and runs > 1 then io.write((" (%s to %s)"):format(show(cell[2]), show(cell[3]))) end
-    io.write " |"
-  end
+  for _, column in ipairs(columns) do io.write(" ", show_cell(rows[name][column]), " |") end
   io.write "\n"
 end
-io.write(("\nMedians of %d runs of each (lkrun: see make bench), quartiles in brackets. "):format(runs))
-io.write "After a crash the caller saw: "
-local seen = {}
-for _, peer in ipairs(peers) do seen[#seen + 1] = ("%s %s"):format(peer, saw[peer] or "nothing") end
-print(table.concat(seen, ", ") .. ".")
+print(("\nMedians of %d runs of each (of lkrun: see make bench)%s."):format(runs,
+  runs > 1 and ", quartiles in brackets" or ""))
 
 local picture = os.getenv "PICTURE"
 if picture and picture ~= "" then
+  local drawn = {}
+  for _, column in ipairs(columns) do
+    if column.drawn then drawn[#drawn + 1] = column end
+  end
   local file <close> = assert(io.open(picture, "w"))
-  file:write(require("picture")(names, rows, { columns[1], columns[2], columns[4] }))
+  file:write(require("picture")(names, rows, drawn))
 end

@@ -1,0 +1,9 @@
+-- From nothing to the first result of a null operation.
+local pools = require "pools"
+
+return {
+  order = 1,
+  peers = pools.names,
+  command = pools.command "first",
+  columns = { { title = "first result, ms", field = "first", scale = 1e3, figure = "first.ms", drawn = true } },
+}

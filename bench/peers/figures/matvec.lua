@@ -1,0 +1,9 @@
+-- A 1000 by 1000 matrix times 2,000 vectors that are sent as tasks: speed over the same loop in one process.
+local pools = require "pools"
+
+return {
+  order = 3,
+  peers = pools.names,
+  command = pools.command("matvec", 2000),
+  columns = { { title = "matvec, speed-up", field = "speedup", figure = "matvec.speedup" } },
+}
