@@ -25,6 +25,19 @@ function memory.pss()
   return sum / 1024
 end
 
+local function own_of(pid)
+  local text, sum = read(("/proc/%s/smaps_rollup"):format(pid)), 0
+  for _, kind in ipairs { "Pss_Anon", "Pss_Shmem" } do sum = sum + tonumber(text:match(kind .. ":%s+(%d+)") or 0) end
+  return sum
+end
+
+--- The same without files: whose share in those that other programs map depends on the others.
+function memory.own()
+  local sum = own_of "self"
+  for _, pid in ipairs(memory.children()) do sum = sum + own_of(pid) end
+  return sum / 1024
+end
+
 --- Open descriptors of this process and its children.
 function memory.descriptors()
   local sum = bare.entries "/proc/self/fd"
