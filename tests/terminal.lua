@@ -1,5 +1,8 @@
 -- Programs on a real terminal: a tmux server of their own, one window, its screen as text.
+local lk = require "lkrun"
 local program = require "tests.program"
+
+local PATIENCE = 60 -- seconds; a sanitizer on a loaded machine needs some
 
 local terminal = {}
 terminal.__index = terminal
@@ -74,11 +77,12 @@ function terminal:expect(condition, escapes)
     holds = function(screen) return screen:find(condition, 1, true) end
   end
   local screen
-  for _ = 1, 600 do
+  local until_then = lk.clock() + PATIENCE
+  repeat
     screen = self:screen(escapes)
     if holds(screen) then return screen end
     os.execute "sleep 0.05"
-  end
+  until lk.clock() > until_then
   error("the screen never showed " .. tostring(condition) .. " but:\n" .. screen, 2)
 end
 
