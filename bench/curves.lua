@@ -42,7 +42,8 @@ return function(rows, over, columns)
     add('<polyline points="%s" fill="none" stroke="#2060a0" stroke-width="1.5"/>', table.concat(points, " "))
   end
   for part = 0, 4 do
-    add('<text x="%.1f" y="%d" text-anchor="middle">%s</text>', LEFT + part / 4 * (WIDTH - LEFT - RIGHT) - 10 * part // 4,
+    local x = LEFT + part / 4 * (WIDTH - LEFT - RIGHT) - 10 * part // 4
+    add('<text x="%.1f" y="%d" text-anchor="middle">%s</text>', x,
       height - 10, part == 0 and "0" or ("%.3g"):format(part / 4 * last) .. (part == 4 and " " .. over or ""))
   end
   add "</svg>"

@@ -61,15 +61,33 @@ static void take_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static void on_host_gone(int signal_number)
+{
+    (void)signal_number;
+    kill(0, SIGKILL); /* the group, and so this process too */
+}
+
+/* Ends with the host. What a forked worker started is ended by the template then; a spawned one has
+ * no template, and ends its group itself. */
+static void end_with_host(const struct pool *pool)
+{
+    int end = SIGKILL;
+    if (pool->options.kind == WORKERS_SPAWN) {
+        end = SIGRTMAX - 1;
+        signal(end, on_host_gone);
+    }
+    /* It follows the death of the thread that forked; it may be dead already. */
+    prctl(PR_SET_PDEATHSIG, end);
+    if (getppid() != pool->owner)
+        _exit(0);
+}
+
 _Noreturn void worker_main(struct pool *pool, lua_State *L, int place)
 {
     struct worker *worker = &pool->workers[place];
-    /* The signal follows the death of the thread that forked; it may be dead already. */
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != pool->owner)
-        _exit(0);
     setpgid(0,
             0); /* out of reach of the terminal's Ctrl-C; killed with its children as one group */
+    end_with_host(pool);
     take_signals();
     mapping_enter_worker();
     take_streams(worker);

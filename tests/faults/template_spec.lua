@@ -117,16 +117,18 @@ describe("the host", function()
     end
   end
 
-  it("killed takes all its processes along", clean(function()
-    local script <close> = setup.file(stuck .. "last:get()")
-    local pipe = io.popen("exec " .. program.quote(program.executable) .. " " .. script.path)
-    local pids = {}
-    for pid in pipe:read "l":gmatch "%d+" do pids[#pids + 1] = math.tointeger(pid) end
-    assert.equal(6, #pids) -- itself, its template, three workers, the program of one of them
-    fault.kill(pids[1], "KILL")
-    assert_all_end(pids)
-    pipe:close()
-  end))
+  for kind, option in pairs { forked = "n_jobs = 3", spawned = "n_jobs = 3, workers = 'spawn'" } do
+    it("killed takes all its processes along, workers " .. kind, clean(function()
+      local script <close> = setup.file(stuck:gsub("n_jobs = 3", option) .. "last:get()")
+      local pipe = io.popen("exec " .. program.quote(program.executable) .. " " .. script.path)
+      local pids = {}
+      for pid in pipe:read "l":gmatch "%d+" do pids[#pids + 1] = math.tointeger(pid) end
+      assert.equal(6, #pids) -- itself, its template or 0, three workers, the program of one of them
+      fault.kill(pids[1], "KILL")
+      assert_all_end(pids)
+      pipe:close()
+    end))
+  end
 
   it("killed by itself takes all its processes along", clean(function()
     assert_all_end(run "fault.kill(fault.pid(), 'KILL')")
