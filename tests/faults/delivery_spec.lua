@@ -102,7 +102,7 @@ describe("workers killed at random, without retries", function()
         end)
         assert.equal(KILLS, kills)
         assert.equal(failed, inv:stats().crashes)
-assert.is_true(failed > 0 and failed <= kills)
+        assert.is_true(failed > 0 and failed <= kills)
       end))
   end
 end)

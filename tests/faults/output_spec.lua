@@ -9,22 +9,22 @@ local function shell(code, line)
 end
 
 describe("a worker that prints", function()
-  local MIB = 64
+  local MIB = os.getenv "LKRUN_SOAK" and 1024 or 64
 
-  it("64 MiB in whole lines loses none of it", clean(function()
+  it(MIB .. " MiB in whole lines loses none of it", clean(function()
     local result = shell(([[
       local line = ("x"):rep(1023)
       for i in lk.map({}, function(_, n)
         for k = 1, %d * 1024 // 4 do print(line) end
         return n
-      end, { 1, 2, 3, 4 }, { n_jobs = 2 }) do end]]):format(MIB), "$LKRUN SCRIPT | sort | uniq -c")
+      end, { 1, 2, 3, 4 }, { n_jobs = 2 }) do end]]):format(MIB), "$LKRUN SCRIPT | uniq -c")
     assert.equal("", result.err)
     local count, rest = result.out:match "^ *(%d+) (x+)\n$"
     assert.equal(MIB * 1024, math.tointeger(count))
     assert.equal(1023, #rest)
   end))
 
-  it("64 MiB without the end of a line loses none of it", clean(function()
+  it(MIB .. " MiB without the end of a line loses none of it", clean(function()
     local result = shell(([[
       local piece = ("x"):rep(1024)
       for i in lk.map({}, function(_, n)
