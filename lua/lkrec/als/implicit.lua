@@ -36,14 +36,15 @@ local INITIAL_SPREAD = 0.01 -- of the factors before training
 ---@field regularization? number # λ, above 0; default 5
 ---@field solver? "cholesky"|"cg" # exact, or conjugate gradients; default "cholesky"
 ---@field steps? integer # of conjugate gradients for a row; default 3
----@field seed? integer # of the initial factors; default 1
+---@field initial? lkrun.Tensor # [items, factors]: what the items' factors begin with; default: random
+---@field seed? integer # of the random ones; default 1
 ---@field n_jobs? integer # worker threads; default: lk.config().threads
 ---@field progress? lkrun.Progress|boolean # counts rows, epochs × (users + items); true: a bar of its own
 
 local defaults = {
   factors = 32, epochs = 10, weight = 5, regularization = 5, solver = "cholesky", steps = 3, seed = 1,
 }
-local optional = { n_jobs = true, progress = true }
+local optional = { initial = true, n_jobs = true, progress = true }
 
 local function with_defaults(options)
   local result = {}
@@ -220,7 +221,7 @@ function implicit.train(matrix, options)
     end
   end
   local user_tasks, item_tasks = tasks_for("users", users), tasks_for("items", items)
-  run(tasks_for("items", items, true))
+  if options.initial then of_items:copy(options.initial) else run(tasks_for("items", items, true)) end
   for _ = 1, options.epochs do
     lk.linalg.syrk(of_items, gram):add(ridge)
     run(user_tasks, progress)
