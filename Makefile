@@ -2,7 +2,7 @@
 #
 #   make example [RATINGS=FILE]   installs what is missing, builds, and runs the main job
 #   make check                    installs what the tests need too, builds, and runs every test
-#   make lint | bench | soak | fuzz | docs | install PREFIX=/usr/local DESTDIR=
+#   make lint | bench | compare-lenskit | soak | fuzz | docs | install PREFIX=/usr/local DESTDIR=
 #
 # CC=clang, SAN=address,undefined, OPT=-O0 and the like rebuild what they change; V=1 shows the commands.
 # NO_INSTALL=1 never installs a package.
@@ -30,7 +30,7 @@ FUZZ_PACKAGES := clang libclang-rt-dev
 
 # Installed while this file is read, so that what comes below sees them; never under make -n.
 install_for_example := $(filter example,$(MAKECMDGOALS))
-install_for_check   := $(filter check check-docs docs bench bench-peers fuzz,$(MAKECMDGOALS))
+install_for_check   := $(filter check check-docs docs bench bench-peers compare-lenskit fuzz,$(MAKECMDGOALS))
 install_for_lint    := $(filter lint,$(MAKECMDGOALS))
 needed := $(sort $(if $(install_for_example)$(install_for_check),$(PACKAGES)) \
                  $(if $(install_for_check),$(TEST_PACKAGES)) $(if $(install_for_lint),$(LINT_PACKAGES)) \
@@ -203,6 +203,15 @@ $(B)/peers/installed: bench/peers/requirements.txt
 	$(B)/peers/bin/pip --quiet --disable-pip-version-check install -r bench/peers/requirements.txt
 	@touch $@
 
+# The models of lkrec beside LensKit's: RATINGS=FILE, else MovieLens where it lies, else generated ones.
+compare-lenskit: all $(B)/venv-lenskit/installed
+	@$(B)/lkrun tests/interop/lenskit/compare.lua $(B)/venv-lenskit/bin/python $(RATINGS)
+
+$(B)/venv-lenskit/installed: tests/interop/lenskit/requirements.txt
+	/usr/bin/python3 -m venv $(B)/venv-lenskit
+	$(B)/venv-lenskit/bin/pip --quiet --disable-pip-version-check install -r tests/interop/lenskit/requirements.txt
+	@touch $@
+
 LUA_DIR = $(DESTDIR)$(PREFIX)/lib/lua/5.4
 DOC_DIR = $(DESTDIR)$(PREFIX)/share/doc/lkrun
 # Annotations, for editors: the modules that run are inside the executable and core.so.
@@ -225,5 +234,5 @@ clean:
 	rm -rf $(B)
 
 FORCE:
-.PHONY: all example check check-docs check-fresh docs lint fuzz bench bench-peers install soak clean FORCE
+.PHONY: all example check check-docs check-fresh docs lint fuzz bench bench-peers compare-lenskit install soak clean FORCE
 -include $(OBJECTS:.o=.d) $(C_TESTS:=.d)

@@ -15,6 +15,7 @@
 --- Worker threads write rows of the shared factor matrices, and no two tasks write the same row.
 local lk = require "lkrun"
 local bias = require "lkrec.bias"
+local check_initial = require "lkrec.als.initial"
 local options_of = require "lkrec.options"
 
 ---@class lkrec.als.explicit
@@ -104,18 +105,6 @@ local function tasks_for(side, count, random)
   return tasks
 end
 
-local function check_initial(initial, items, factors)
-  local function refuse(what)
-    error(("lkrun: lkrec.als.explicit.train: initial is %s; expected a tensor of [%d, %d]")
-      :format(what, items, factors), 0)
-  end
-  if not lk.tensor.is(initial) then refuse("a " .. type(initial)) end
-  local shape = initial:size()
-  if #shape ~= 2 or shape[1] ~= items or shape[2] ~= factors then
-    refuse(("one of [%s]"):format(table.concat(shape, ", ")))
-  end
-end
-
 --- Trains a model on all CPUs, in worker threads. The result depends on the matrix and the
 --- options, and not on n_jobs.
 ---@param matrix lkrun.Sparse # [users, items]: the ratings
@@ -125,7 +114,7 @@ end
 function explicit.train(matrix, options)
   options = check(options)
   local users, items, factors = matrix:size(1), matrix:size(2), options.factors
-  if options.initial then check_initial(options.initial, items, factors) end
+  if options.initial then check_initial("lkrec.als.explicit.train", options.initial, items, factors) end
   local biases = bias.train(matrix, { user_damping = options.user_damping, item_damping = options.item_damping })
   local residuals = bias.residuals(biases, matrix)
   local of_users = lk.tensor.zeros({ users, factors }, "f32")

@@ -17,6 +17,7 @@
 --- row becomes depends on its entries, the other side's factors and, with conjugate gradients, its
 --- own last value: not on the number of workers.
 local lk = require "lkrun"
+local check_initial = require "lkrec.als.initial"
 
 ---@class lkrec.als.implicit
 local implicit = {}
@@ -192,6 +193,7 @@ end
 function implicit.train(matrix, options)
   options = with_defaults(options or {})
   local users, items, factors = matrix:size(1), matrix:size(2), options.factors
+  if options.initial then check_initial("lkrec.als.implicit.train", options.initial, items, factors) end
   local function zeros(...) return lk.tensor.zeros({ ... }, "f32") end
   local of_users, of_items = zeros(users, factors), zeros(items, factors)
   local gram, ridge = zeros(factors, factors), zeros(factors, factors)

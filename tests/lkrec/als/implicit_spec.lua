@@ -137,6 +137,18 @@ describe("lkrec.als.implicit.train", function()
     assert.is_true(before:equal(matrix:values()))
   end)
 
+  it("begins with the factors that it is given", function()
+    local options = { factors = 2, epochs = 1, weight = 3, regularization = 0.5, n_jobs = 1 }
+    local first = implicit.train(matrix, options)
+    -- Going on from an epoch is what two epochs are.
+    options.initial = first.item_factors
+    local second = implicit.train(matrix, options)
+    options.initial, options.epochs = nil, 2
+    assert.is_true(implicit.train(matrix, options).item_factors:equal(second.item_factors))
+    assert.has_error(function() implicit.train(matrix, { factors = 3, initial = first.item_factors }) end,
+      "lkrun: lkrec.als.implicit.train: initial is a tensor of [20, 2]; expected a tensor of [20, 3]")
+  end)
+
   it("takes a matrix without any entry", function()
     local empty = lk.sparse.csr({}, {}, {}, { 3, 2 })
     local model = implicit.train(empty, { factors = 2, epochs = 1, n_jobs = 1 })
