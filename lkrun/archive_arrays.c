@@ -18,7 +18,7 @@
 #define TEXT_FREE   ((int64_t)16 << 20)
 
 /* Where the tables are on the stack of archive_arrays_load. */
-enum { RESULT, SEEN };
+enum { RESULT, SEEN, READER };
 
 static int raise_entry(lua_State *L, const struct archive_arrays *job,
                        const struct archive_reader *reader, const char *problem)
@@ -130,5 +130,8 @@ void archive_arrays_load(lua_State *L, const struct archive_arrays *job)
             raise_error(L, WHERE, "%s: there is no entry '%.200s.npy'", job->path, job->wanted);
         lua_pop(L, 1);
     }
-    lua_settop(L, tables + RESULT); /* closes the reader */
+    /* Closing moves the stack, which lua_settop does not survive in Lua 5.4.4. */
+    lua_settop(L, tables + READER);
+    lua_closeslot(L, tables + READER);
+    lua_settop(L, tables + RESULT);
 }

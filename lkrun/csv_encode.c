@@ -37,7 +37,8 @@ static char *reserve(lua_State *L, struct encoder *e, size_t bytes)
 
 static void put(lua_State *L, struct encoder *e, const char *bytes, size_t length)
 {
-    memcpy(reserve(L, e, length), bytes, length);
+    if (length)
+        memcpy(reserve(L, e, length), bytes, length);
     e->out.length += length;
 }
 
