@@ -88,7 +88,7 @@ $(B)/flags: FORCE
 	@[ "$$(cat $@ 2>/dev/null)" = '$(FLAGS)' ] || printf '%s\n' '$(FLAGS)' > $@
 
 # The loops over elements are twice as fast with the vector instructions that -O3 makes of them.
-$(B)/obj/tensor_%.o $(B)/obj/product.o $(B)/obj/sparse_product.o $(B)/obj/best.o: OPT = -O3 -g
+$(B)/obj/tensor_%.o $(B)/obj/product.o $(B)/obj/sparse_product.o $(B)/obj/best.o $(B)/obj/ridge.o: OPT = -O3 -g
 
 $(B)/obj/%.o: lkrun/%.c $(B)/flags
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<

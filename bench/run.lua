@@ -5,7 +5,7 @@ package.path = "bench/?.lua;" .. package.path
 package.cpath = "build/bench/?.so;" .. package.cpath
 
 local families = {
-  "start", "first", "null", "roundtrip", "matvec", "efficiency", "big", "load", "heap", "payload", "recommend",
+  "start", "first", "null", "roundtrip", "matvec", "efficiency", "big", "load", "heap", "payload", "recommend", "als",
   "crash", "soak", "scale",
 }
 

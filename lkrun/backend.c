@@ -19,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/single_threaded.h>
 
 #include "backend_open.h"
 #include "snakemake.h"
@@ -236,6 +235,7 @@ static const struct {
     CBLAS(scal),
     CBLAS(nrm2),
     CBLAS(syrk),
+    CBLAS(trsm),
     CBLAS(ger),
     LAPACK(potrf),
     LAPACK(potrs),
@@ -280,24 +280,18 @@ bool backend_is_loaded(void)
     return atomic_load_explicit(&loaded, memory_order_acquire);
 }
 
-/* Loads it if nobody has; false with what was wrong in `problem`. */
-static bool load_once(char *problem, size_t size)
-{
-    backend_enter();
-    pthread_mutex_lock(&mutex);
-    bool ready = backend_is_loaded() || load_library(problem, size);
-    if (ready)
-        atomic_store_explicit(&loaded, true, memory_order_release);
-    pthread_mutex_unlock(&mutex);
-    backend_leave();
-    return ready;
-}
-
 const struct backend *backend_load(lua_State *L)
 {
     if (!backend_is_loaded()) {
         char problem[256];
-        if (!load_once(problem, sizeof problem))
+        backend_enter();
+        pthread_mutex_lock(&mutex);
+        bool ready = backend_is_loaded() || load_library(problem, sizeof problem);
+        if (ready)
+            atomic_store_explicit(&loaded, true, memory_order_release);
+        pthread_mutex_unlock(&mutex);
+        backend_leave();
+        if (!ready)
             raise_error(
                 L, "backend",
                 "OpenBLAS could not be loaded (%s); install the Debian package libopenblas0",
@@ -307,13 +301,6 @@ const struct backend *backend_load(lua_State *L)
         apply_threads();
     }
     return &backend;
-}
-
-void backend_before_threads(void)
-{
-    char problem[256];
-    if (!backend_is_loaded() && __libc_single_threaded && load_once(problem, sizeof problem))
-        apply_threads();
 }
 
 /* ---- lkrun.core.backend ---- */

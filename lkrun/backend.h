@@ -9,6 +9,8 @@
 enum cblas_order { CBLAS_ROW_MAJOR = 101, CBLAS_COL_MAJOR = 102 };
 enum cblas_transpose { CBLAS_NO_TRANS = 111, CBLAS_TRANS = 112 };
 enum cblas_uplo { CBLAS_UPPER = 121, CBLAS_LOWER = 122 };
+enum cblas_diagonal { CBLAS_NON_UNIT = 131, CBLAS_UNIT = 132 };
+enum cblas_side { CBLAS_LEFT = 141, CBLAS_RIGHT = 142 };
 
 /* CBLAS by its own names without `cblas_`; LAPACK by its own without the trailing underscore,
  * column major, with the length of each string argument (1) at the end, as Fortran passes it.
@@ -37,6 +39,12 @@ struct backend {
                   double alpha, const double *a, int lda, double beta, double *c, int ldc);
     void (*ssyrk)(enum cblas_order, enum cblas_uplo, enum cblas_transpose, int n, int k,
                   float alpha, const float *a, int lda, float beta, float *c, int ldc);
+    void (*dtrsm)(enum cblas_order, enum cblas_side, enum cblas_uplo, enum cblas_transpose,
+                  enum cblas_diagonal, int m, int n, double alpha, const double *a, int lda,
+                  double *b, int ldb);
+    void (*strsm)(enum cblas_order, enum cblas_side, enum cblas_uplo, enum cblas_transpose,
+                  enum cblas_diagonal, int m, int n, float alpha, const float *a, int lda, float *b,
+                  int ldb);
     void (*dger)(enum cblas_order, int m, int n, double alpha, const double *x, int incx,
                  const double *y, int incy, double *a, int lda);
     void (*sger)(enum cblas_order, int m, int n, float alpha, const float *x, int incx,
@@ -65,9 +73,6 @@ struct backend {
  * found. Cheap once loaded: a file that needs it says backend_load(L)->dgemm(…) each time. */
 const struct backend *backend_load(lua_State *L);
 bool backend_is_loaded(void);
-/* Before a program's first thread starts: loads the library, if there is one, while it can still be
- * told which kernels to take; with others, results would have other bits than without threads. */
-void backend_before_threads(void);
 
 /* Threads the backend uses from now on, now if it is loaded, else when it is; -1 leaves it alone,
  * and so does the user's own OPENBLAS_NUM_THREADS, OMP_NUM_THREADS. */

@@ -198,3 +198,53 @@ int linalg_potrs(lua_State *L)
     lua_settop(L, 2);
     return 1;
 }
+
+/* Where BLAS reads the factor in the other order it sees the transpose, an upper triangle. */
+static void solve_triangle(lua_State *L, const struct blas_matrix *lower, bool transposed,
+                           const struct blas_matrix *b, enum dtype dtype)
+{
+    const struct backend *blas = backend_load(L);
+    enum cblas_order order = b->row_major ? CBLAS_ROW_MAJOR : CBLAS_COL_MAJOR;
+    bool same_order = lower->row_major == b->row_major;
+    enum cblas_uplo triangle_is = same_order ? CBLAS_LOWER : CBLAS_UPPER;
+    enum cblas_transpose is = same_order == transposed ? CBLAS_TRANS : CBLAS_NO_TRANS;
+    backend_enter();
+    if (dtype == DTYPE_F64)
+        blas->dtrsm(order, CBLAS_LEFT, triangle_is, is, CBLAS_NON_UNIT, b->rows, b->columns, 1,
+                    lower->data, lower->ld, b->data, b->ld);
+    else
+        blas->strsm(order, CBLAS_LEFT, triangle_is, is, CBLAS_NON_UNIT, b->rows, b->columns, 1,
+                    lower->data, lower->ld, b->data, b->ld);
+    backend_leave();
+}
+
+/* x with l x = b, or with l^T x = b. With `overwrite`, x is b. */
+int linalg_trsm(lua_State *L)
+{
+    const char *where = "lk.linalg.trsm";
+    const struct tensor *lower = square_argument(L, 1, where), *b = tensor_argument(L, 2, where);
+    check_sides(L, lower, b, where);
+    bool transposed = lua_toboolean(L, 3), overwrite = lua_toboolean(L, 4);
+    lua_settop(L, 2);
+    if (overwrite) {
+        check_target(L, b, where);
+        if (shares_memory(lower, b))
+            raise_error(L, where, "the factor and the right side share their memory");
+    } else {
+        b = tensor_clone(L, b);
+        lua_replace(L, 2);
+    }
+    if (b->count) {
+        struct blas_matrix factor_matrix = to_blas_matrix(L, lower, where);
+        int64_t size[] = {b->size[0], b->dim == 2 ? b->size[1] : 1};
+        int64_t stride[] = {b->stride[0], b->dim == 2 ? b->stride[1] : 1};
+        const struct tensor *sides =
+            tensor_view(L, b->storage, b->dtype, b->offset, 2, size, stride);
+        struct blas_matrix x = to_blas_matrix(L, sides, where);
+        solve_triangle(L, &factor_matrix, transposed, &x, b->dtype);
+        if (x.data != tensor_data(b))
+            tensor_assign(L, sides, tensor_argument(L, -1, where), where);
+    }
+    lua_settop(L, 2);
+    return 1;
+}

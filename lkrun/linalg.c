@@ -218,7 +218,9 @@ static const luaL_Reg functions[] = {
     {"cholesky", linalg_cholesky},
     {"cholesky_solve", linalg_cholesky_solve},
     {"potrs", linalg_potrs},
+    {"trsm", linalg_trsm},
     {"mips", linalg_mips},
+    {"ridge", linalg_ridge},
     {NULL, NULL},
 };
 

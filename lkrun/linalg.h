@@ -9,6 +9,8 @@
 int linalg_cholesky(lua_State *L);
 int linalg_cholesky_solve(lua_State *L);
 int linalg_potrs(lua_State *L);
+int linalg_trsm(lua_State *L);
 int linalg_mips(lua_State *L);
+int linalg_ridge(lua_State *L);
 
 #endif

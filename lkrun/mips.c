@@ -245,33 +245,7 @@ static void make_room(lua_State *L, struct search *search, int64_t most)
             .entries = (struct best_entry *)(void *)parts[5] + q * best_room(most), .most = most};
 }
 
-static const char *const option_names[] = {"rows", "among", "exclude", "values", "indices"};
-enum { ROWS = 5, AMONG, EXCLUDE, VALUES, INDICES, FIRST_OPTION = ROWS };
-
-/* Puts the options, of the table at index 4, at the indices above. */
-static void read_options(lua_State *L)
-{
-    lua_settop(L, 4);
-    if (lua_isnil(L, 4)) {
-        lua_settop(L, INDICES);
-        return;
-    }
-    if (!lua_istable(L, 4))
-        raise_error(L, WHERE, "the options are %s; a table is expected", type_text(L, 4));
-    int count = (int)(sizeof option_names / sizeof *option_names);
-    for (int i = 0; i < count; i++)
-        lua_getfield(L, 4, option_names[i]);
-    for (lua_pushnil(L); lua_next(L, 4); lua_pop(L, 1)) {
-        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
-        bool known = false;
-        for (int i = 0; i < count; i++)
-            known = known || strcmp(name, option_names[i]) == 0;
-        if (!known)
-            raise_error(L, WHERE,
-                        "unknown option '%.40s'; there are rows, among, exclude, values, indices",
-                        name);
-    }
-}
+enum { ROWS = 5, AMONG, EXCLUDE, VALUES, INDICES };
 
 static void check_matrices(lua_State *L, const struct tensor *queries, const struct tensor *vectors)
 {
@@ -333,7 +307,9 @@ int linalg_mips(lua_State *L)
     struct search search = {.queries = tensor_argument(L, 1, WHERE)};
     const struct tensor *vectors = tensor_argument(L, 2, WHERE);
     int64_t k = integer_argument(L, 3, WHERE, "k");
-    read_options(L);
+    static const char *const names[] = {"rows", "among", "exclude", "values", "indices"};
+    lua_settop(L, 4);
+    options_argument(L, 4, names, sizeof names / sizeof *names, WHERE);
     check_matrices(L, search.queries, vectors);
     if (k < 0)
         raise_error(L, WHERE, "k is %lld; 0 or more is expected", (long long)k);

@@ -11,7 +11,6 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "backend.h"
 #include "carry.h"
 #include "region.h"
 #include "signals.h"
@@ -60,7 +59,6 @@ static bool make_threads(struct pool *pool, lua_State *L)
     sem_init(&threads->ready, 0, 0);
     threads->path = package_field(L, "path");
     threads->cpath = package_field(L, "cpath");
-    backend_before_threads();
     for (int place = 0; place < jobs; place++) {
         struct worker_thread *thread = &threads->workers[place];
         *thread = (struct worker_thread){.pool = pool,

@@ -37,6 +37,28 @@ linalg.cholesky_solve = core.cholesky_solve
 ---@type fun(l: lkrun.Tensor, b: lkrun.Tensor, overwrite?: boolean): lkrun.Tensor l [n, n], b and result [n] or [n, k]
 linalg.potrs = core.potrs
 
+--- x with l x = b, or with l^T x = b where `transposed`, for a lower triangle l; what is above its
+--- diagonal is not read. With `overwrite`, x takes the place of b. BLAS trsm.
+--- Shapes: l [n, n], b and result [n] or [n, k].
+---@type fun(l: lkrun.Tensor, b: lkrun.Tensor, transposed?: boolean, overwrite?: boolean): lkrun.Tensor
+linalg.trsm = core.trsm
+
+---@class lkrun.Ridge # the options of `ridge`
+---@field weights? lkrun.Tensor [nnz], 0 or more: one for each target, in their order; default: all 1
+---@field rows? integer[] {first, last}: the rows to solve; default: all
+---@field out? lkrun.Tensor [rows, k]: where the solutions are to be written
+
+--- Ridge regression for each row of a sparse matrix: row r of the result is the x with
+--- (lambda I + Σ w_i y_i y_i^T) x = Σ t_i y_i, where the sums go over the row's entries: t_i is the
+--- value of entry i, w_i its weight, and y_i the row of y that its column names. It minimizes
+--- lambda |x|² + Σ w_i (t_i / w_i - y_i x)². A row without entries gives zeros. Rows with fewer than k
+--- entries are solved by a matrix of that size instead of [k, k] (the Woodbury identity). Each row is
+--- computed alone: it has the same bits whichever others are solved with it.
+--- Raises when shapes or dtypes do not agree, for a negative weight, for a lambda that is not above 0.
+--- Shapes: y [n, k], targets [m, n], f64 or f32; lambda a number or [m]; result [rows, k].
+---@type fun(y: lkrun.Tensor, targets: lkrun.Sparse, lambda: number|lkrun.Tensor, options?: lkrun.Ridge): lkrun.Tensor
+linalg.ridge = core.ridge
+
 ---@class lkrun.MipsOptions
 ---@field rows? lkrun.Indices which queries: rows of a; default: all
 ---@field among? lkrun.Indices which vectors: rows of b, ascending; default: all

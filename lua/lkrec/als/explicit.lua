@@ -52,24 +52,6 @@ local check = options_of("lkrec.als.explicit.train", {
   progress = { any = true },
 })
 
--- What a worker solves in: a square matrix, and a view of its diagonal, which is every (factors + 1)th
--- element of the memory.
-local function workspace(factors)
-  local memory = lk.tensor.zeros({ factors * (factors + 1) }, "f32")
-  return {
-    matrix = memory:narrow(1, 1, factors * factors):view(factors, factors),
-    diagonal = memory:view(factors, factors + 1):select(2, 1),
-  }
-end
-
--- The factors of a row, written into x; `factors` are those of its entries.
-local function solve(work, x, factors, values, regularization)
-  lk.linalg.syrk(factors, work.matrix)
-  work.diagonal:add(regularization * #values)
-  x:addmv(factors:t(), values, 1, 0)
-  lk.linalg.cholesky_solve(work.matrix, x, true)
-end
-
 -- Vectors of unit length in random directions.
 local function draw(rows)
   for row = 1, rows:size(1) do
@@ -79,22 +61,18 @@ local function draw(rows)
 end
 
 -- The operation. A task is a range of rows of one side, to be solved, or drawn at random to begin.
-local function operation()
-  local work -- each worker makes its own
-  return function(shared, task)
-    local side = shared[task.side]
-    if task.draw then return draw(side.own:narrow(1, task.first, task.last - task.first + 1)) end
-    work = work or workspace(side.own:size(2))
-    for row = task.first, task.last do
-      local columns, values = side.residuals:row(row)
-      local x = side.own:select(1, row)
-      if #columns == 0 then
-        x:zero()
-      else
-        solve(work, x, side.other:index(columns), values, shared.regularization)
-      end
-    end
-  end
+local function solve_rows(sides, task)
+  local side = sides[task.side]
+  local rows = side.own:narrow(1, task.first, task.last - task.first + 1)
+  if task.draw then return draw(rows) end
+  lk.linalg.ridge(side.other, side.residuals, side.lambdas, { rows = { task.first, task.last }, out = rows })
+end
+
+-- λ times the number of its entries for each row; where there are none it does not matter.
+local function lambdas_of(residuals, regularization)
+  local lambdas = lk.tensor.zeros({ residuals:size(1) }, "f32")
+  for row, columns in residuals:rows() do lambdas[row] = regularization * #columns end
+  return lambdas
 end
 
 local function tasks_for(side, count, random)
@@ -119,16 +97,18 @@ function explicit.train(matrix, options)
   local residuals = bias.residuals(biases, matrix)
   local of_users = lk.tensor.zeros({ users, factors }, "f32")
   local of_items = lk.tensor.zeros({ items, factors }, "f32")
-  local shared = {
-    regularization = options.regularization,
-    users = { residuals = residuals, own = of_users, other = of_items },
-    items = { residuals = residuals:t(), own = of_items, other = of_users },
+  local function side(own_residuals, own, other)
+    local lambdas = lambdas_of(own_residuals, options.regularization)
+    return { residuals = own_residuals, lambdas = lambdas, own = own, other = other }
+  end
+  local sides = {
+    users = side(residuals, of_users, of_items), items = side(residuals:t(), of_items, of_users),
   }
   local bar <close> = options.progress == true and lk.invoke_progress {
     label = "ALS", total = options.epochs * (users + items), unit = "rows",
   } or nil
   local progress = bar or options.progress or nil
-  local invoker <close> = lk.invoker(shared, operation(), {
+  local invoker <close> = lk.invoker(sides, solve_rows, {
     n_jobs = options.n_jobs, workers = "threads", seed = options.seed, writable = { of_users, of_items },
   })
   local function run(tasks, shown)

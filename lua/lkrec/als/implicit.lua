@@ -74,35 +74,52 @@ local function with_defaults(options)
   return result
 end
 
+-- ---- Exactly ----
+
+-- A solver has two functions: `prepare` is called once before the rows of a side are solved, `solve`
+-- by the workers, for a range of rows; `room` is a table of each worker's own.
+---@type table<string, {prepare: fun(side: table), solve: fun(side: table, first: integer, last: integer, room: table)}>
+local solvers = { cholesky = {}, cg = {} }
+
+-- With L Lᵀ = YᵀY + λI, and the rows of Y turned into z = L⁻¹ y, the equation becomes
+-- (I + Σ w_i z_i z_iᵀ) Lᵀx = Σ (1 + w_i) z_i: a ridge regression of its own for each row.
+function solvers.cholesky.prepare(side)
+  side.root:copy(lk.linalg.cholesky(side.gram))
+  lk.linalg.trsm(side.root, side.turned:copy(side.other):t(), false, true)
+end
+
+function solvers.cholesky.solve(side, first, last)
+  local rows = side.own:narrow(1, first, last - first + 1)
+  lk.linalg.ridge(side.turned, side.targets, 1, {
+    weights = side.weights:values(), rows = { first, last }, out = rows,
+  })
+  lk.linalg.trsm(side.root, rows:t(), true, true)
+end
+
+-- ---- By conjugate gradients ----
+
 -- What a worker computes in, kept from row to row: at this size, making tensors would cost more than
 -- the arithmetic.
 local function workspace(factors)
   local work = {
-    matrix = lk.tensor.zeros({ factors, factors }, "f32"),
     residual = lk.tensor.zeros({ factors }, "f32"),
     direction = lk.tensor.zeros({ factors }, "f32"),
     image = lk.tensor.zeros({ factors }, "f32"),
   }
-  local rows, weighted, entries
+  local rows, entries
   local room, by_count = 0, {}
 
   -- Room for a row with `count` entries: the other side's factors of these entries and their
-  -- transpose, the same times their weights, a vector, and the vector repeated in each column.
+  -- transpose, and a vector.
   function work.of(count)
     if count > room then
       room, by_count = 2 * count, {}
-      rows = lk.tensor.zeros({ room, factors }, "f32")
-      weighted = lk.tensor.zeros({ room, factors }, "f32")
-      entries = lk.tensor.zeros({ room }, "f32")
+      rows, entries = lk.tensor.zeros({ room, factors }, "f32"), lk.tensor.zeros({ room }, "f32")
     end
     local views = by_count[count]
     if not views then
-      views = {
-        rows = rows:narrow(1, 1, count), weighted = weighted:narrow(1, 1, count),
-        entries = entries:narrow(1, 1, count),
-      }
+      views = { rows = rows:narrow(1, 1, count), entries = entries:narrow(1, 1, count) }
       views.columns = views.rows:t()
-      views.spread = views.entries:view(count, 1):expand(count, factors)
       by_count[count] = views
     end
     return views
@@ -110,20 +127,8 @@ local function workspace(factors)
   return work
 end
 
--- A solver writes the factors of a row into x, given those of its entries in `views` and the weights
--- of the entries.
----@type table<string, fun(work: table, views: table, x: lkrun.Tensor, weights: lkrun.Tensor, side: table)>
-local solvers = {}
-
-function solvers.cholesky(work, views, x, weights, side)
-  views.entries:copy(weights)
-  views.weighted:copy(views.rows):mul(views.spread)
-  work.matrix:copy(side.gram):addmm(views.columns, views.weighted)
-  x:addmv(views.columns, views.entries:add(1), 1, 0)
-  lk.linalg.cholesky_solve(work.matrix, x, true)
-end
-
-function solvers.cg(work, views, x, weights, side)
+-- Improves the factors x of a row, whose entries have these weights and, in `views`, factors.
+local function step_along(work, views, x, weights, side)
   local rows, columns, entries, gram = views.rows, views.columns, views.entries, side.gram
   local residual, direction, image = work.residual, work.direction, work.image
   -- b - A x, the entries' part of both in one product: 1 + w - w (y x).
@@ -144,6 +149,26 @@ function solvers.cg(work, views, x, weights, side)
   end
 end
 
+function solvers.cg.prepare() end
+
+function solvers.cg.solve(side, first, last, room)
+  room.work = room.work or workspace(side.own:size(2))
+  local work = room.work
+  for row = first, last do
+    local x = side.own:select(1, row)
+    local entries, weights = side.weights:row(row)
+    if #entries == 0 then
+      x:zero()
+    else
+      local views = work.of(#entries)
+      side.other:index(entries, views.rows)
+      step_along(work, views, x, weights, side)
+    end
+  end
+end
+
+-- ---- Training ----
+
 local function draw_rows(factors, first, last)
   factors:narrow(1, first, last - first + 1)
     :copy(lk.tensor.randn({ last - first + 1, factors:size(2) }, "f32"):mul(INITIAL_SPREAD))
@@ -151,22 +176,11 @@ end
 
 -- The operation. A task is a range of rows of one side, to be solved, or drawn at random to begin.
 local function operation()
-  local work -- each worker makes its own
+  local room = {}
   return function(shared, task)
     local side = shared[task.side]
     if task.draw then return draw_rows(side.own, task.first, task.last) end
-    work = work or workspace(side.own:size(2))
-    for row = task.first, task.last do
-      local x = side.own:select(1, row)
-      local entries, weights = side.weights:row(row)
-      if #entries == 0 then
-        x:zero()
-      else
-        local views = work.of(#entries)
-        side.other:index(entries, views.rows)
-        side.solve(work, views, x, weights, side)
-      end
-    end
+    side.solver.solve(side, task.first, task.last, room)
   end
 end
 
@@ -178,10 +192,30 @@ local function tasks_for(side, count, draw)
   return tasks
 end
 
--- The matrix times `weight`, in f32.
-local function as_weights(matrix, weight)
+-- The matrix times `weight` plus `one`, in f32.
+local function scaled(matrix, weight, one)
   local rows, columns, values = matrix:triplets()
-  return lk.sparse.csr(rows, columns, values:to "f32":mul(weight), { matrix:size(1), matrix:size(2) })
+  return lk.sparse.csr(rows, columns, values:to "f32":mul(weight):add(one), { matrix:size(1), matrix:size(2) })
+end
+
+-- What the workers share, for each side: the entries of its rows, its factors and those of the other
+-- side, and what a solver prepares of these.
+local function sides_of(matrix, options)
+  local factors = options.factors
+  local function zeros(...) return lk.tensor.zeros({ ... }, "f32") end
+  local of_users, of_items = zeros(matrix:size(1), factors), zeros(matrix:size(2), factors)
+  local weights, targets = scaled(matrix, options.weight, 0), scaled(matrix, options.weight, 1)
+  local gram, root = zeros(factors, factors), zeros(factors, factors)
+  local function side(own_weights, own_targets, own, other)
+    return {
+      weights = own_weights, targets = own_targets, own = own, other = other, gram = gram, root = root,
+      turned = zeros(other:size(1), factors), solver = solvers[options.solver], steps = options.steps,
+    }
+  end
+  return {
+    users = side(weights, targets, of_users, of_items),
+    items = side(weights:t(), targets:t(), of_items, of_users),
+  }
 end
 
 --- Trains a model on all CPUs, in worker threads. The result depends on the matrix and the
@@ -192,29 +226,20 @@ end
 -- Raises for an unknown option or one out of range.
 function implicit.train(matrix, options)
   options = with_defaults(options or {})
-  local users, items, factors = matrix:size(1), matrix:size(2), options.factors
-  if options.initial then check_initial("lkrec.als.implicit.train", options.initial, items, factors) end
-  local function zeros(...) return lk.tensor.zeros({ ... }, "f32") end
-  local of_users, of_items = zeros(users, factors), zeros(items, factors)
-  local gram, ridge = zeros(factors, factors), zeros(factors, factors)
-  for k = 1, factors do ridge:set(k, k, options.regularization) end
-  local by_item = as_weights(matrix, options.weight):t()
-
-  local function side(weights, own, other)
-    return {
-      weights = weights, own = own, other = other, gram = gram,
-      solve = solvers[options.solver], steps = options.steps,
-    }
-  end
-  local shared = {
-    users = side(by_item:t(), of_users, of_items), items = side(by_item, of_items, of_users),
-  }
+  local users, items = matrix:size(1), matrix:size(2)
+  if options.initial then check_initial("lkrec.als.implicit.train", options.initial, items, options.factors) end
+  local sides = sides_of(matrix, options)
+  local ridge = lk.tensor.zeros({ options.factors, options.factors }, "f32")
+  for k = 1, options.factors do ridge:set(k, k, options.regularization) end
   local bar <close> = options.progress == true and lk.invoke_progress {
     label = "ALS", total = options.epochs * (users + items), unit = "rows",
   } or nil
   local progress = bar or options.progress or nil
-  local invoker <close> = lk.invoker(shared, operation(), {
-    n_jobs = options.n_jobs, workers = "threads", seed = options.seed, writable = { of_users, of_items, gram },
+  local invoker <close> = lk.invoker(sides, operation(), {
+    n_jobs = options.n_jobs, workers = "threads", seed = options.seed,
+    writable = {
+      sides.users.own, sides.items.own, sides.users.gram, sides.users.root, sides.users.turned, sides.items.turned,
+    },
   })
 
   local function run(tasks, shown)
@@ -222,15 +247,18 @@ function implicit.train(matrix, options)
       if shown then shown:update(tasks[i].last - tasks[i].first + 1) end
     end
   end
-  local user_tasks, item_tasks = tasks_for("users", users), tasks_for("items", items)
-  if options.initial then of_items:copy(options.initial) else run(tasks_for("items", items, true)) end
-  for _ = 1, options.epochs do
-    lk.linalg.syrk(of_items, gram):add(ridge)
-    run(user_tasks, progress)
-    lk.linalg.syrk(of_users, gram):add(ridge)
-    run(item_tasks, progress)
+  local function solve(side, tasks)
+    lk.linalg.syrk(side.other, side.gram):add(ridge)
+    side.solver.prepare(side)
+    run(tasks, progress)
   end
-  return { kind = KIND, user_factors = of_users, item_factors = of_items }
+  local user_tasks, item_tasks = tasks_for("users", users), tasks_for("items", items)
+  if options.initial then sides.items.own:copy(options.initial) else run(tasks_for("items", items, true)) end
+  for _ = 1, options.epochs do
+    solve(sides.users, user_tasks)
+    solve(sides.items, item_tasks)
+  end
+  return { kind = KIND, user_factors = sides.users.own, item_factors = sides.items.own }
 end
 
 --- How many users and items the model knows.
