@@ -254,56 +254,31 @@ end
 ---@return lkrec.Ratings train
 ---@return lkrec.Ratings test
 -- Raises for an unknown method, a fraction outside (0, 1), a count below 1, "last" without times.
-function data.split(ratings, options)
-  options = options or {}
-  local method, fraction, count = options.method or "random", options.fraction, options.count
-  local function refuse(what) error("lkrun: lkrec.data.split: " .. what, 0) end
-  if method ~= "random" and method ~= "last" then
-    refuse(("method is '%s'; expected 'random' or 'last'"):format(method))
-  elseif method == "last" and not ratings.times then
-    refuse "the ratings have no times; expected them for method 'last'"
-  elseif fraction and count then
-    refuse "both fraction and count are given; expected one of them"
-  elseif fraction and not (fraction > 0 and fraction < 1) then
-    refuse(("fraction is %s; expected a number between 0 and 1"):format(fraction))
-  elseif count and (math.type(count) ~= "integer" or count < 1) then
-    refuse(("count is %s; expected an integer of at least 1"):format(count))
-  end
-  fraction = fraction or 0.2
+function data.split(ratings, options) return require("lkrec.split").by_user(ratings, options) end
 
-  local function empty()
-    return {
-      users = {}, items = {}, values = {}, times = ratings.times and {},
-      user_ids = ratings.user_ids, item_ids = ratings.item_ids,
-    }
-  end
-  local train, test = empty(), empty()
-  for user, first, last in data.each_user(ratings) do
-    local total = last - first + 1
-    local order = {}
-    for i = 1, total do order[i] = first + i - 1 end
-    if method == "random" then
-      lk.random.stream(options.seed or 1, 1, user):shuffle(order)
-    else
-      local times = ratings.times
-      table.sort(order, function(a, b)
-        if times[a] ~= times[b] then return times[a] > times[b] end
-        return a > b
-      end)
-    end
-    local is_test = {}
-    for i = 1, math.min(count or math.floor(total * fraction + 0.5), total - 1) do
-      is_test[order[i]] = true
-    end
-    for i = first, last do
-      local part = is_test[i] and test or train
-      local n = #part.users + 1
-      part.users[n], part.items[n], part.values[n] = user, ratings.items[i], ratings.values[i]
-      if part.times then part.times[n] = ratings.times[i] end
-    end
-  end
-  return train, test
-end
+--- Splits the ratings at a moment: those before it are there to train on, the others to test with. As
+--- many users and items of the test as came later are unknown to the training part.
+---@param ratings lkrec.Ratings
+---@param options {time?: number, fraction?: number} # the moment; or the part that comes last, at least
+---@return lkrec.Ratings train
+---@return lkrec.Ratings test
+-- Raises without times, and for anything but one of both options, or a fraction outside (0, 1).
+function data.split_time(ratings, options) return require("lkrec.split").by_time(ratings, options) end
+
+---@class lkrec.FoldOptions: lkrec.SplitOptions
+---@field by? "ratings"|"users" # what is divided; default "ratings"
+
+--- Divides the ratings, or the users, at random into k parts of equal size, and iterates over them: each
+--- is once the test, while the others are there to train on. By users, those of the test keep some of
+--- their ratings to train on, as `split` chooses them with the same options.
+--- M. Stone: Cross-validatory choice and assessment of statistical predictions. Journal of the Royal
+--- Statistical Society B 36(2), 1974.
+---@param ratings lkrec.Ratings
+---@param k integer # at least 2
+---@param options? lkrec.FoldOptions
+---@return fun(): integer?, lkrec.Ratings?, lkrec.Ratings? # fold from 1 to k, train, test
+-- Raises for fewer than k ratings, or users, and as `split` does.
+function data.folds(ratings, k, options) return require("lkrec.split").folds(ratings, k, options) end
 
 --- The ratings as a sparse matrix.
 ---@param ratings lkrec.Ratings

@@ -189,3 +189,100 @@ describe("lkrec.data.split", function()
     refused({ method = "last" }, "the ratings have no times")
   end)
 end)
+
+-- The pairs of some parts, each once, as a set; raises for one that comes twice.
+local function pairs_of(...)
+  local seen = {}
+  for _, part in ipairs { ... } do
+    for i, user in ipairs(part.users) do
+      local pair = user .. " " .. part.items[i]
+      assert.is_nil(seen[pair])
+      seen[pair] = part.values[i]
+    end
+  end
+  return seen
+end
+
+describe("lkrec.data.split_time", function()
+  local ratings = data.from({ 1, 1, 2, 2, 3 }, { 1, 2, 1, 3, 1 }, { 1, 2, 3, 4, 5 }, { 10, 30, 20, 30, 5 },
+    { 1, 2, 3 }, { 1, 2, 3 })
+
+  it("tests with what came at a moment or later", function()
+    local train, test = data.split_time(ratings, { time = 20 })
+    assert.same({ { 1, 3 }, { 1, 1 }, { 10, 5 } }, { train.users, train.items, train.times })
+    assert.same({ { 1, 2, 2 }, { 2, 1, 3 } }, { test.users, test.items })
+    assert.same(ratings.item_ids, test.item_ids)
+    assert.equal(0, #data.split_time(ratings, { time = 5 }).users)
+  end)
+
+  it("tests with the part that came last, and does not tear a moment apart", function()
+    for fraction, count in pairs { [0.01] = 2, [0.2] = 2, [0.4] = 2, [0.6] = 3, [0.8] = 4, [0.99] = 5 } do
+      local train, test = data.split_time(ratings, { fraction = fraction })
+      assert.equal(count, #test.users)
+      assert.same(pairs_of(ratings), pairs_of(train, test))
+    end
+  end)
+
+  it("refuses what it cannot do", function()
+    local function refused(expected, ...)
+      assert.matches("lkrun: lkrec.data.split_time: " .. expected, message(data.split_time, ...))
+    end
+    refused("time is nil and fraction is nil; expected one of them", ratings, {})
+    refused("time is 3 and fraction is 0.5; expected one of them", ratings, { time = 3, fraction = 0.5 })
+    refused("fraction is 1; expected a number between 0 and 1", ratings, { fraction = 1 })
+    refused("the ratings have no times", { users = {} }, { time = 3 })
+  end)
+end)
+
+describe("lkrec.data.folds", function()
+  it("tests with every rating once, in parts of equal size", function()
+    local ratings = users_with { 3, 20, 9 }
+    local tests = {}
+    for fold, train, test in data.folds(ratings, 5) do
+      tests[fold] = test
+      assert.same(pairs_of(ratings), pairs_of(train, test))
+      assert.is_true(#test.users == 6 or #test.users == 7)
+    end
+    assert.equal(5, #tests)
+    assert.same(pairs_of(ratings), pairs_of(table.unpack(tests)))
+  end)
+
+  it("tests with every user once, and leaves them some ratings to train on", function()
+    local ratings = users_with { 1, 2, 3, 7, 8, 40, 10 }
+    local tested = {}
+    for _, train, test in data.folds(ratings, 3, { by = "users", count = 2 }) do
+      assert.same(pairs_of(ratings), pairs_of(train, test))
+      local counts = count_by_user(train, 7)
+      for user, first, last in data.each_user(test) do
+        assert.is_nil(tested[user])
+        tested[user] = last - first + 1
+        assert.is_true(counts[user] > 0)
+      end
+    end
+    assert.same({ nil, 1, 2, 2, 2, 2, 2 }, tested)
+    local _, split_test = data.split(ratings, { count = 2 })
+    local parts = {}
+    for fold, _, test in data.folds(ratings, 3, { by = "users", count = 2 }) do parts[fold] = test end
+    assert.same(pairs_of(split_test), pairs_of(table.unpack(parts))) -- the same choice of each user's ratings
+  end)
+
+  it("depends on the seed", function()
+    local ratings = users_with { 30, 30 }
+    local function first(options) return (select(3, data.folds(ratings, 3, options)())) end
+    assert.same(first { seed = 4 }, first { seed = 4 })
+    assert.not_same(first { seed = 4 }.items, first { seed = 5 }.items)
+  end)
+
+  it("refuses what it cannot do", function()
+    local ratings = users_with { 3, 2 }
+    local function refused(expected, ...)
+      assert.matches("lkrun: lkrec.data.folds: " .. expected, message(data.folds, ratings, ...))
+    end
+    refused("6 folds; expected an integer from 2 to the number of ratings, 5", 6)
+    refused("1 folds", 1)
+    refused("nil folds", nil)
+    refused("3 folds; expected an integer from 2 to the number of users, 2", 3, { by = "users" })
+    refused("by is 'items'; expected 'ratings' or 'users'", 2, { by = "items" })
+    refused("method is 'first'", 2, { method = "first" })
+  end)
+end)

@@ -1,0 +1,136 @@
+--- Splits of ratings for evaluation. Parts keep all ids, and so the same indices, and the order of the
+--- ratings. See lkrec.data.
+local lk = require "lkrun"
+local data = require "lkrec.data"
+
+local split = {}
+
+-- What the random streams of a seed are for.
+local OF_USER, OF_RATINGS, OF_USERS = 1, 2, 3
+
+local function refuse(where, ...) error(("lkrun: lkrec.data.%s: "):format(where) .. string.format(...), 0) end
+
+-- The ratings that are not in the test, and those that are.
+local function divide(ratings, is_test)
+  local function empty()
+    return {
+      users = {}, items = {}, values = {}, times = ratings.times and {},
+      user_ids = ratings.user_ids, item_ids = ratings.item_ids,
+    }
+  end
+  local train, test = empty(), empty()
+  for i = 1, #ratings.users do
+    local part = is_test[i] and test or train
+    local n = #part.users + 1
+    part.users[n], part.items[n], part.values[n] = ratings.users[i], ratings.items[i], ratings.values[i]
+    if part.times then part.times[n] = ratings.times[i] end
+  end
+  return train, test
+end
+
+local function check(ratings, options, where)
+  local method, fraction, count = options.method or "random", options.fraction, options.count
+  if method ~= "random" and method ~= "last" then
+    refuse(where, "method is '%s'; expected 'random' or 'last'", method)
+  elseif method == "last" and not ratings.times then
+    refuse(where, "the ratings have no times; expected them for method 'last'")
+  elseif fraction and count then
+    refuse(where, "both fraction and count are given; expected one of them")
+  elseif fraction and not (fraction > 0 and fraction < 1) then
+    refuse(where, "fraction is %s; expected a number between 0 and 1", fraction)
+  elseif count and (math.type(count) ~= "integer" or count < 1) then
+    refuse(where, "count is %s; expected an integer of at least 1", count)
+  end
+end
+
+-- Marks those of a user's ratings, which stand from first to last, that become the test.
+local function hold_out(ratings, options, user, first, last, is_test)
+  local total = last - first + 1
+  local order = {}
+  for i = 1, total do order[i] = first + i - 1 end
+  if options.method == "last" then
+    local times = ratings.times
+    table.sort(order, function(a, b)
+      if times[a] ~= times[b] then return times[a] > times[b] end
+      return a > b
+    end)
+  else
+    lk.random.stream(options.seed or 1, OF_USER, user):shuffle(order)
+  end
+  local wanted = options.count or math.floor(total * (options.fraction or 0.2) + 0.5)
+  for i = 1, math.min(wanted, total - 1) do is_test[order[i]] = true end
+end
+
+---@param ratings lkrec.Ratings
+---@param options? lkrec.SplitOptions
+function split.by_user(ratings, options)
+  options = options or {}
+  check(ratings, options, "split")
+  local is_test = {}
+  for user, first, last in data.each_user(ratings) do
+    hold_out(ratings, options, user, first, last, is_test)
+  end
+  return divide(ratings, is_test)
+end
+
+---@param ratings lkrec.Ratings
+---@param options {time?: number, fraction?: number}
+function split.by_time(ratings, options)
+  local time, fraction = options.time, options.fraction
+  if not ratings.times then
+    refuse("split_time", "the ratings have no times; expected them")
+  elseif (time == nil) == (fraction == nil) then
+    refuse("split_time", "time is %s and fraction is %s; expected one of them", time, fraction)
+  elseif fraction and not (fraction > 0 and fraction < 1) then
+    refuse("split_time", "fraction is %s; expected a number between 0 and 1", fraction)
+  end
+  if fraction and #ratings.times > 0 then -- ratings of one moment stay together
+    local ordered = lk.tensor.from(ratings.times):sort()
+    time = ordered[#ordered - math.max(math.floor(#ordered * fraction + 0.5), 1) + 1]
+  end
+  local is_test = {}
+  for i, given in ipairs(ratings.times) do is_test[i] = given >= time end
+  return divide(ratings, is_test)
+end
+
+-- The fold of each of 1 … count, at random: sizes differ by one at most.
+local function deal(count, k, stream)
+  local order, fold_of = {}, {}
+  for i = 1, count do order[i] = i end
+  stream:shuffle(order)
+  for place, i in ipairs(order) do fold_of[i] = (place - 1) % k + 1 end
+  return fold_of
+end
+
+---@param ratings lkrec.Ratings
+---@param k integer
+---@param options? lkrec.FoldOptions
+function split.folds(ratings, k, options)
+  options = options or {}
+  check(ratings, options, "folds")
+  local by, seed = options.by or "ratings", options.seed or 1
+  if by ~= "ratings" and by ~= "users" then refuse("folds", "by is '%s'; expected 'ratings' or 'users'", by) end
+  local users = {}
+  for user, first, last in data.each_user(ratings) do users[#users + 1] = { user, first, last } end
+  local count = by == "users" and #users or #ratings.users
+  if math.type(k) ~= "integer" or k < 2 or k > count then
+    refuse("folds", "%s folds; expected an integer from 2 to the number of %s, %d", k, by, count)
+  end
+  local fold_of = deal(count, k, lk.random.stream(seed, by == "users" and OF_USERS or OF_RATINGS))
+  local fold = 0
+  return function()
+    fold = fold + 1
+    if fold > k then return nil end
+    local is_test = {}
+    for i = 1, count do
+      if fold_of[i] == fold and by == "ratings" then
+        is_test[i] = true
+      elseif fold_of[i] == fold then
+        hold_out(ratings, options, users[i][1], users[i][2], users[i][3], is_test)
+      end
+    end
+    return fold, divide(ratings, is_test)
+  end
+end
+
+return split
