@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "backend.h"
 #include "log.h"
@@ -29,6 +30,7 @@ static const struct {
 static const char *const source_names[] = {"default", "grant", "variable", "parameter", "worker"};
 
 static struct config current;
+static char **prepared; /* the environment of workers that are forked next; owned */
 static _Thread_local const struct config *of_thread; /* in a worker that is a thread: its own */
 static struct config_grant grant;
 static struct config_grant told; /* by config_set_grant */
@@ -260,17 +262,51 @@ void config_enter_thread(const struct config *worker)
     of_thread = worker;
 }
 
+/* Whether this entry of an environment is one of the four variables. */
+static bool is_knob(const char *entry)
+{
+    for (int knob = 0; knob < KNOB_COUNT; knob++) {
+        size_t length = strlen(knobs[knob].variable);
+        if (strncmp(entry, knobs[knob].variable, length) == 0 && entry[length] == '=')
+            return true;
+    }
+    return false;
+}
+
+bool config_prepare_worker(const struct config *worker)
+{
+    enum { TEXT = 40 };
+    size_t count = 0, kept = 0;
+    while (environ && environ[count])
+        count++;
+    size_t pointers = (count + KNOB_COUNT + 1) * sizeof *environ;
+    char **made = malloc(pointers + (size_t)KNOB_COUNT * TEXT);
+    if (!made)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!is_knob(environ[i]))
+            made[kept++] = environ[i];
+    char *text = (char *)made + pointers;
+    for (int knob = 0; knob < KNOB_COUNT; knob++, text += TEXT) {
+        snprintf(text, TEXT, "%s=%d", knobs[knob].variable, worker->value[knob]);
+        made[kept++] = text;
+    }
+    made[kept] = NULL;
+    free(prepared);
+    prepared = made;
+    return true;
+}
+
 void config_enter_worker(const struct config *worker)
 {
     mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     backend_enter_worker();
     current = *worker;
-    for (int knob = 0; knob < KNOB_COUNT; knob++) {
-        char text[16];
+    for (int knob = 0; knob < KNOB_COUNT; knob++)
         current.source[knob] = FROM_WORKER;
-        snprintf(text, sizeof text, "%d", current.value[knob]);
-        setenv(knobs[knob].variable, text, 1);
-    }
+    if (prepared || config_prepare_worker(worker))
+        environ = prepared;
+    prepared = NULL; /* from here on the C library's; workers of this process get their own */
     backend_set_threads(current.value[KNOB_BACKEND_THREADS]);
     atomic_store(&initialized, true);
 }

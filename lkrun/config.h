@@ -48,6 +48,9 @@ struct config config_for_worker(const struct config *parent);
  * `config`; raises for an unknown name or a bad value. `where`: the public function's name. */
 void config_override(lua_State *L, int index, const char *where, struct config *config);
 
+/* Before workers are forked: makes their environment, because to change it in each of them would
+ * cost it as much as all else it does before its first task. False: no memory. */
+bool config_prepare_worker(const struct config *worker);
 /* In a new worker, before any task: makes `worker` the configuration (processes, threads,
  * backend_threads, child_threads), sets the four variables and the backend's threads to it.
  * Calls backend_enter_worker. */

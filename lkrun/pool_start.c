@@ -55,6 +55,11 @@ bool pool_start(struct pool *pool, lua_State *L)
         pool_unmake(pool);
         return false;
     }
+    if (!config_prepare_worker(&pool->options.worker)) {
+        pool_fail(pool, "memory");
+        pool_unmake(pool);
+        return false;
+    }
     collector_hold(L);
     pool->next = all_pools;
     fflush(NULL);
