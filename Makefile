@@ -225,7 +225,7 @@ install: all
 	ln -sf lkrun/core.so $(LUA_DIR)/lkrun.so
 	ln -sf lkrun/core.so $(LUA_DIR)/lkrec.so
 	install -m 644 LICENSE README.md CHANGELOG.md $(DOC_DIR)
-	install -m 644 $(wildcard docs/*.md) $(DOC_DIR)/docs
+	install -m 644 $(wildcard docs/*.md docs/*.svg) $(DOC_DIR)/docs
 	install -m 644 $(wildcard examples/*) $(DOC_DIR)/examples
 	for file in $(RULES); do install -D -m 644 $$file $(SHARE_DIR)/$$file || exit; done
 	for module in $(MODULES); do install -D -m 644 $$module $(SHARE_DIR)/$$module || exit; done

@@ -8,6 +8,6 @@ return {
   columns = {
     { title = "delivered of 1,000 after a crash", field = "delivered", figure = "crash.delivered" },
     { title = "end or error after, ms", field = "seconds", scale = 1e3, figure = "crash.ms" },
-    { title = "the caller saw", field = "saw", said = "all, and which task failed" },
+    { title = "the caller saw", field = "saw", said = "which task failed, and all others" },
   },
 }
