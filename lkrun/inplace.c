@@ -3,6 +3,7 @@
 #include "pool.h"
 
 #include "mapping.h"
+#include "pool_trace.h"
 #include "random.h"
 #include "tensor.h"
 
@@ -39,6 +40,7 @@ bool inplace_run(lua_State *L, struct pool *pool, uint64_t ordinal, struct outco
         lua_pushlightuserdata(L, &task);
         lua_getiuservalue(L, pool_index, POOL_FUNC);
         lua_getiuservalue(L, pool_index, POOL_MODEL);
+        uint64_t begun = pool->trace ? clock_nanoseconds() : 0;
         write_epoch++;
         int status = lua_pcall(L, 3, 0, pool_index + 2);
         if (status != LUA_OK)
@@ -46,6 +48,8 @@ bool inplace_run(lua_State *L, struct pool *pool, uint64_t ordinal, struct outco
         write_epoch--;
         random_use(outer);
         outcome->kind = status == LUA_OK ? RESULT_VALUES : RESULT_ERROR;
+        if (pool->trace)
+            pool_trace_own(pool, begun, outcome->index, outcome->kind == RESULT_ERROR);
         outcome->bytes = out->data;
         outcome->length = out->length;
         pool->done++;

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "pool_trace.h"
 #include "region.h"
 
 #define MAX_PULLED ((uint64_t)1 << 17)
@@ -299,6 +300,8 @@ void pool_cancel_map(struct pool *pool)
     struct map *map = pool->map;
     if (!map)
         return;
+    if (pool->trace)
+        pool_trace_map(pool, false);
     pool->map = NULL;
     map->pool = NULL;
     if (pool->started) {

@@ -13,6 +13,7 @@
  *   pool_fault.c   a worker died: who is to blame, what is run again
  *   pool_limits.c  time and memory of tasks
  *   pool_output.c  what workers print
+ *   pool_trace.c   its timeline, where one is wanted
  *   pool_map.c     one map: the iterator that delivers results to Lua
  *   pool_map_open.c its beginning and end
  *   pool_pull.c    … and the tasks that it pulls from Lua
@@ -119,6 +120,7 @@ struct outcome {
 };
 
 struct pool;
+struct pool_trace;
 
 /* One map over a pool. */
 struct map {
@@ -184,6 +186,7 @@ struct pool {
     struct segment *placing;   /* segments of the task that is being encoded */
     struct segment **fetching; /* segments of the result that is being decoded */
     struct progress *progress;
+    struct pool_trace *trace; /* its timeline, see pool_trace.h; NULL: none is wanted */
     bool seed_logged;
     struct buffer carried;   /* func and model, for workers that are no forks */
     struct threads *threads; /* see pool_threads.c */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "pool_trace.h"
 #include "progress.h"
 
 /* Workers in a row that may die in one place before they are ready for a task. */
@@ -124,6 +125,14 @@ static void requeue(struct pool *pool, struct worker *worker, struct flight *fli
     flight_discard(flight);
 }
 
+static void note_death(struct pool *pool, const struct worker *worker, int status,
+                       const struct flight *flight, bool again)
+{
+    char end[160];
+    describe_end(status, end, sizeof end);
+    pool_trace_death(pool, worker, end, flight, again);
+}
+
 /* The task it died in: tried again, or reported. */
 static void judge_task(struct pool *pool, struct worker *worker, struct flight *flight, int status)
 {
@@ -134,9 +143,12 @@ static void judge_task(struct pool *pool, struct worker *worker, struct flight *
         pool->crashes++;
         flight->attempts++;
     }
+    bool again = innocent || flight->attempts <= (uint32_t)pool->options.retries;
+    if (pool->trace)
+        note_death(pool, worker, status, flight, again && !flight->is_dropped);
     if (flight->is_dropped) {
         flight_discard(flight);
-    } else if (innocent || flight->attempts <= (uint32_t)pool->options.retries) {
+    } else if (again) {
         pool->retried++;
         requeue(pool, worker, flight);
     } else {
@@ -175,6 +187,8 @@ static void judge(struct pool *pool, struct worker *worker, int status)
     requeue_all(pool, worker);
     if (in_a_task)
         judge_task(pool, worker, &blamed, status);
+    else if (pool->trace)
+        note_death(pool, worker, status, NULL, false);
 }
 
 void pool_lose(struct pool *pool, struct worker *worker)

@@ -2,12 +2,15 @@
  * lua/lkrun/invoker.lua, which also turns tasks into a generator; here they are taken over. */
 #include "pool.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <lauxlib.h>
 
 #include "bind.h"
+#include "log.h"
+#include "pool_trace.h"
 #include "progress.h"
 #include "random.h"
 #include "region.h"
@@ -96,6 +99,38 @@ static void mark_writable(lua_State *L, int index, bool threads)
     }
 }
 
+/* Where the program makes the invoker. */
+static const char *caller_of(lua_State *L, char *text, size_t size)
+{
+    lua_Debug activation;
+    *text = '\0';
+    for (int level = 1; !*text && lua_getstack(L, level, &activation); level++) {
+        lua_getinfo(L, "Sl", &activation);
+        if (activation.currentline > 0 && strncmp(activation.short_src, "lua/lkrun/", 10) != 0)
+            snprintf(text, size, "%s:%d", activation.short_src, activation.currentline);
+    }
+    return text;
+}
+
+/* The option, or the variable, which is the program's and not a task's. A file named by the
+ * variable that can't be written is told and done without. */
+static bool open_timeline(lua_State *L, struct pool *pool, int options)
+{
+    static bool told;
+    char where[160];
+    lua_getfield(L, options, "trace");
+    const char *path = lua_tostring(L, -1), *variable = write_epoch ? NULL : getenv("LK_TRACE");
+    bool optional = !path;
+    if (!path && variable && *variable)
+        path = variable;
+    bool done = !path || pool_trace_open(pool, path, caller_of(L, where, sizeof where));
+    if (!done && optional && !told)
+        log_message(LOG_LEVEL_WARN, "LK_TRACE: %s; the program goes on without", pool->reason);
+    told = told || (!done && optional);
+    lua_pop(L, 1);
+    return done || optional;
+}
+
 /* new(func, model, options, make_error, progress) → invoker */
 static int pool_new(lua_State *L)
 {
@@ -126,6 +161,10 @@ static int pool_new(lua_State *L)
         progress_check_environment(L);
     if (lua_toboolean(L, 5))
         progress_install(L);
+    if (!open_timeline(L, pool, 3)) {
+        pool->closed = true;
+        return raise_error(L, "lk.invoker", "trace: %s", pool->reason);
+    }
     if (lua_getfield(L, 3, "writable") == LUA_TTABLE)
         mark_writable(L, lua_gettop(L), options.kind == WORKERS_THREADS);
     lua_pop(L, 1);
@@ -136,6 +175,8 @@ static int pool_new(lua_State *L)
         lua_setiuservalue(L, -2, POOL_MODEL);
     } else if (!pool_start(pool, L)) {
         pool->closed = true;
+        if (pool->trace)
+            pool_trace_close(pool);
         signal_raise_if_pending(L);
         return raise_error(L, "lk.invoker", "%s", pool->reason);
     }
@@ -211,6 +252,8 @@ void pool_end(lua_State *L, struct pool *pool, int index)
         progress_free(pool->progress);
     pool->progress = NULL;
     pool_stop(pool, L);
+    if (pool->trace)
+        pool_trace_close(pool);
     buffer_free(&pool->carried);
     for (int value = POOL_FUNC; value <= POOL_MODEL; value++) {
         lua_pushnil(L);

@@ -13,6 +13,7 @@
 #include <lauxlib.h>
 
 #include "pool_scalar.h"
+#include "pool_trace.h"
 #include "progress.h"
 #include "signals.h"
 #include "tensor.h"
@@ -100,6 +101,16 @@ static int pull_batch(lua_State *L, struct map *map, struct worker *worker, uint
     return lua_pcallk(L, 5, 1, 0, 1, continue_step);
 }
 
+/* The same, noted in the timeline. */
+static int pull_noted(lua_State *L, struct map *map, struct worker *worker, uint32_t count)
+{
+    uint64_t begun = clock_nanoseconds(), before = map->pulled;
+    int status = pull_batch(L, map, worker, count);
+    if (map->pool)
+        pool_trace_dispatch(map->pool, begun, worker, map->pulled - before);
+    return status;
+}
+
 static void end_pull(lua_State *L, struct map *map, int status)
 {
     map->pulling = false;
@@ -175,7 +186,9 @@ static int continue_step(lua_State *L, int status, lua_KContext context)
             pool_look_around(pool);
             while (map->pool && pool_may_pull(pool) && (noted || !pool_has_plenty(pool)) &&
                    (worker = pool_hungry(pool, &count))) {
-                end_pull(L, map, pull_batch(L, map, worker, count));
+                end_pull(L, map,
+                         pool->trace ? pull_noted(L, map, worker, count)
+                                     : pull_batch(L, map, worker, count));
                 noted = false;
                 if (clock_coarse() != pool->tick)
                     break; /* a slow generator: results first */
@@ -216,12 +229,8 @@ static bool look_at_clock(struct pool *pool)
     return now == pool->tick;
 }
 
-int map_step(lua_State *L)
+static inline int step(lua_State *L, struct pool *pool, struct map *map)
 {
-    struct map *map = lua_touserdata(L, lua_upvalueindex(STEP_MAP));
-    struct pool *pool = map->pool;
-    if (!pool)
-        return 0;
     if (pool->in_place) {
         lua_settop(L, 0);
         return continue_step(L, LUA_OK, 0);
@@ -238,6 +247,21 @@ int map_step(lua_State *L)
     int count = continue_step(L, LUA_OK, 0);
     pool->left = clock_coarse();
     pool->until_clock = pool->clock_interval;
+    return count;
+}
+
+int map_step(lua_State *L)
+{
+    struct map *map = lua_touserdata(L, lua_upvalueindex(STEP_MAP));
+    struct pool *pool = map->pool;
+    if (!pool)
+        return 0;
+    if (!pool->trace)
+        return step(L, pool, map);
+    pool_trace_enter(pool);
+    int count = step(L, pool, map);
+    if (map->pool)
+        pool_trace_leave(pool);
     return count;
 }
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include <lauxlib.h>
 
+#include "pool_trace.h"
 #include "progress.h"
 
 #define MAP_CLASS "lkrun.map"
@@ -60,6 +61,8 @@ int map_open(lua_State *L, struct pool *pool, int64_t length, bool numbered)
     pool->maps++;
     pool->until_look = 0;
     pool->left = 0;
+    if (pool->trace)
+        pool_trace_map(pool, true);
     if (!pool->in_place)
         atomic_store_explicit(&pool->shared->ordinal, pool->maps, memory_order_relaxed);
     lua_getiuservalue(L, 1, POOL_PROGRESS);

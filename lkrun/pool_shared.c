@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "jobserver.h"
+#include "pool_trace.h"
 #include "region.h"
 
 /* Task tensors that a worker fetched since its last collection, above which one is due: their
@@ -87,7 +88,9 @@ bool pool_make_shared(struct pool *pool)
         worker->output_fd[0] = worker->output_fd[1] = worker->output_end[0] =
             worker->output_end[1] = -1;
     }
+    size_t lanes;
     pool->shared_size = sizeof *pool->shared + (size_t)jobs * sizeof(struct worker_shared);
+    pool->shared_size += pool_trace_room(pool, &lanes);
     if (spawned) {
         pool->shared_fd = memfd_create("lkrun-pool", MFD_CLOEXEC);
         if (pool->shared_fd < 0 || !file_resize(pool->shared_fd, pool->shared_size))
@@ -99,6 +102,7 @@ bool pool_make_shared(struct pool *pool)
         pool->shared = NULL;
         return pool_fail(pool, "mmap");
     }
+    pool->shared->lanes = lanes;
     pool->ring_memory = ring_memory_map(jobs * 2, RING_SIZE, spawned ? &pool->ring_fd : NULL);
     if (!pool->ring_memory)
         return pool_fail(pool, "memfd_create");
@@ -120,6 +124,8 @@ bool pool_make_shared(struct pool *pool)
 void pool_unmake(struct pool *pool)
 {
     pool_give_tokens(pool);
+    if (pool->trace && pool->shared)
+        pool_trace_collect(pool);
     for (int i = 0; pool->workers && i < pool->options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
         const int descriptors[] = {worker->pidfd,         worker->bell_fd,

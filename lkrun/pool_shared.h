@@ -70,6 +70,7 @@ struct worker_shared {
 struct pool_shared {
     struct doorbell bell;                          /* the host's */
     _Alignas(CACHE_LINE) _Atomic uint64_t ordinal; /* of the map that runs, for random streams */
+    size_t lanes; /* bytes from here to the workers' lanes of a timeline; 0: there is none */
     struct worker_shared workers[];
 };
 

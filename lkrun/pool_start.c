@@ -18,6 +18,7 @@
 #include "backend.h"
 #include "bind.h"
 #include "collector.h"
+#include "pool_trace.h"
 #include "region.h"
 #include "signals.h"
 
@@ -98,6 +99,8 @@ void pool_learn_pids(struct pool *pool)
             worker->starting = false;
             worker->pid = pid;
             worker->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+            if (pool->trace)
+                pool_trace_started(pool, worker);
         } else if (error) {
             errno = error;
             pool_fail(pool, "fork");

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "pool_trace.h"
 #include "progress.h"
 #include "region.h"
 #include "signals.h"
@@ -182,6 +183,8 @@ void pool_look_around(struct pool *pool)
     balance(pool, now);
     pool_feed_backlog(pool);
     show_progress(pool);
+    if (pool->trace)
+        pool_trace_collect(pool);
     pool->until_look = smallest / 4 > 256 ? 256 : smallest / 4 + 1;
 }
 
@@ -259,7 +262,7 @@ static uint32_t tasks_out(const struct pool *pool)
     return count;
 }
 
-void pool_wait(struct pool *pool, int timeout)
+static void wait_for_news(struct pool *pool, int timeout)
 {
     bool short_tasks = pool->mean > 0 && pool->mean < SHORT_TASK;
     uint32_t quiet = short_tasks ? (uint32_t)(QUIET_TIME / pool->mean) : 1;
@@ -303,4 +306,12 @@ void pool_wait(struct pool *pool, int timeout)
     }
     if (died)
         pool_check_deaths(pool);
+}
+
+void pool_wait(struct pool *pool, int timeout)
+{
+    uint64_t begun = pool->trace ? clock_nanoseconds() : 0;
+    wait_for_news(pool, timeout);
+    if (pool->trace)
+        pool_trace_wait(pool, begun);
 }

@@ -245,3 +245,27 @@ void terminal_enter_worker(void)
     mid_line = false;
     restored = not_before = 0;
 }
+
+/* --- for Lua: the shape of standard output --- */
+
+static int columns(lua_State *L)
+{
+    int width, rows;
+    terminal_size(STDOUT_FILENO, &width, &rows);
+    lua_pushinteger(L, width);
+    return 1;
+}
+
+static int is_utf8(lua_State *L)
+{
+    lua_pushboolean(L, terminal_is_utf8());
+    return 1;
+}
+
+int luaopen_lkrun_core_terminal(lua_State *L);
+int luaopen_lkrun_core_terminal(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"columns", columns}, {"is_utf8", is_utf8}, {NULL, NULL}};
+    luaL_newlib(L, functions);
+    return 1;
+}

@@ -18,6 +18,7 @@
 #include "collector.h"
 #include "log.h"
 #include "mapping.h"
+#include "pool_trace.h"
 #include "region.h"
 #include "signals.h"
 #include "terminal_stdio.h"
@@ -232,11 +233,15 @@ static void be_idle(struct worker_site *site)
     struct worker_shared *shared = site->shared;
     uint64_t since = atomic_load_explicit(&shared->busy_since, memory_order_relaxed);
     uint64_t busy = atomic_load_explicit(&shared->busy, memory_order_relaxed);
+    uint64_t begun = clock_nanoseconds();
     atomic_store_explicit(&shared->busy_since, 0, memory_order_relaxed);
-    atomic_store_explicit(&shared->busy, busy + clock_nanoseconds() - since, memory_order_relaxed);
+    atomic_store_explicit(&shared->busy, busy + begun - since, memory_order_relaxed);
     announce(site);
     wait_for(site, has_work);
-    atomic_store_explicit(&shared->busy_since, clock_nanoseconds(), memory_order_relaxed);
+    uint64_t ended = clock_nanoseconds();
+    atomic_store_explicit(&shared->busy_since, ended, memory_order_relaxed);
+    if (site->lane)
+        lane_idle(site->lane, begun, ended);
 }
 
 /* Whether the process is to be replaced. What a task left to the collector does not count. */
@@ -289,10 +294,12 @@ static void begin_task(struct worker_site *site)
     random_defer(&site->stream, site->pool->options.seed, task->ordinal, task->index);
     if (site->is_limited)
         limits_begin_task(site);
+    if (site->lane)
+        lane_begin(site->lane, task->index, task->ordinal);
 }
 
 /* The task has run: what is between its end and its result. Gives the flags of that. */
-static uint8_t settle_task(struct worker_site *site, lua_State *L)
+static uint8_t settle_task(struct worker_site *site, lua_State *L, bool failed)
 {
     if (site->is_limited)
         limits_end_task(site, L);
@@ -302,6 +309,8 @@ static uint8_t settle_task(struct worker_site *site, lua_State *L)
     }
     if (site->forked) /* a process that a task forked ends where the task does */
         worker_leave(EXIT_SUCCESS);
+    if (site->lane)
+        lane_end(site->lane, failed);
     if (lua_gethook(L) && !signal_pending() && !collector_is_due(L))
         lua_sethook(L, NULL, 0, 0); /* debug.sethook in a task is for that task */
     return (uint8_t)((has_printed(site, false) ? RESULT_PRINTED : 0) |
@@ -342,7 +351,7 @@ static void run_task(struct worker_site *site, lua_State *L)
     if (!scalar)
         task_encode(L, &site->task);
     task_check(L, &site->task);
-    uint8_t flags = settle_task(site, L);
+    uint8_t flags = settle_task(site, L, false);
     if (scalar)
         post_scalar(site, L, flags);
     else
@@ -354,7 +363,7 @@ static void run_task(struct worker_site *site, lua_State *L)
 static void fail_task(struct worker_site *site, lua_State *L, int status)
 {
     task_fail(L, status, &site->task);
-    uint8_t flags = settle_task(site, L);
+    uint8_t flags = settle_task(site, L, true);
     if (site->task.out_of_memory)
         limits_report_memory(site, L, &site->task);
     site->task.out_of_memory = false;
@@ -414,6 +423,7 @@ struct worker_site *worker_open_site(struct pool *pool, int place)
                              .resolve = region_resolve_inherited};
     site->task.port = &site->port;
     site->task.out = &site->out;
+    site->lane = pool_lane(pool, place);
     ring_attach(&site->tasks, &worker->shared->tasks, pool->ring_memory, place * 2, RING_SIZE);
     ring_attach(&site->results, &worker->shared->results, pool->ring_memory, place * 2 + 1,
                 RING_SIZE);

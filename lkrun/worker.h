@@ -8,11 +8,13 @@
 #include "pool.h"
 #include "random.h"
 #include "tensor.h"
+#include "trace.h"
 
 struct worker_site {
     struct pool *pool;
     struct worker_shared *shared;
     struct ring tasks, results;
+    struct trace_lane *lane; /* NULL: no timeline */
     struct codec_port port;
     void *(*resolve)(uint64_t handle, size_t bytes); /* region handles of the host */
     FILE *streams[2]; /* of a thread: its standard output and error; NULL: the process's own */

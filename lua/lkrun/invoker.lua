@@ -43,6 +43,7 @@ local Invoker = core.class.__index
 ---@field writable? lkrun.Tensor[] tensors that workers may write; all others are read-only there
 ---@field seed? integer root seed of the tasks' random streams; nil: drawn once from the system
 ---@field workers? "processes"|"threads"|"spawn" forked processes, threads, or new processes
+---@field trace? string the file for a timeline of this invoker, see docs/trace.md; nil: what LK_TRACE says
 ---@field worker? table configuration inside workers: threads, backend_threads, child_threads
 
 local function fail(where, ...)
@@ -105,6 +106,10 @@ local checks = {
   seed = integer_from(math.mininteger, math.maxinteger, "expected an integer"),
   workers = one_of("processes", "threads", "spawn"),
   worker = is_table,
+  trace = function(value)
+    if type(value) == "string" and value ~= "" then return value end
+    return nil, "expected the path of a file"
+  end,
   progress = function(value)
     if type(value) == "boolean" or type(value) == "userdata" then return value end
     return nil, "expected true, or a display from lk.invoke_progress"

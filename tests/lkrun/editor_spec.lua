@@ -271,6 +271,7 @@ describe("the terminal after the prompt", function()
     paste(t, "text of a paste\n")
     expect_end(t, "\n0\ntext of a paste\ntext of a paste")
     t:keys "C-c"
+    expect_end(t, "%^C\n\n>")
   end
 
   it("is in order after Ctrl-D, a crash, and SIGTERM", function()

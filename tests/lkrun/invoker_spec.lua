@@ -23,7 +23,7 @@ describe("lk.invoker", function()
     refused("func is a table; expected a function of model and task", nil, {})
     refused("options are a number; expected a table", nil, double, 4)
     refused("unknown option 'jobs'; there are memory_limit, n_jobs, on_error, ordered, progress, retries, seed, "
-      .. "timeout, worker, workers, writable", nil, double, { jobs = 4 })
+      .. "timeout, trace, worker, workers, writable", nil, double, { jobs = 4 })
     local integers = "expected an integer from 1 to 4096"
     for _, value in ipairs { 0, -1, 4097, 1.5, math.huge } do
       refused(("n_jobs is %s; %s"):format(value, integers), nil, double, { n_jobs = value })
