@@ -191,7 +191,7 @@ $(B)/bench/bare.so: bench/bare.c $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -fvisibility=default -shared $(ALL_LDFLAGS) -o $@ $<
 
-bench: all $(B)/bench/bare.so
+bench: all $(B)/bench/bare.so $(SNAKEMAKE)/installed
 	@$(B)/lkrun bench/run.lua $(FIGURES)
 
 # PEER_RUNS=1 is quicker; PICTURE=FILE.svg draws the table.
