@@ -1,0 +1,211 @@
+--- The steps of an experiment, each from files to files: what the rules of a workflow call.
+---
+--- Between split and evaluate, `lkrun map` recommends, with what `steps.operation` gives as its operation.
+local lk = require "lkrun"
+local batch = require "lkrec.batch"
+local csv = require "lkrec.csv"
+local data = require "lkrec.data"
+local metrics = require "lkrec.metrics"
+
+---@class lkrec.steps
+local steps = {}
+
+-- Models that are trained on what the ratings say; the others on who has what.
+local trained_on_values = {
+  ["als.explicit"] = true, bias = true, ["knn.item"] = true, ["knn.user"] = true,
+}
+
+local function fail(where, ...) error(("lkrun: lkrec.steps.%s: %s"):format(where, string.format(...)), 0) end
+
+local function check(where, options, known, expected)
+  for name, value in pairs(options) do
+    if not known[name] then fail(where, "unknown option '%s'", name) end
+    if type(value) ~= known[name] then
+      fail(where, "%s is a %s; a %s is expected", name, type(value), known[name])
+    end
+  end
+  for _, name in ipairs(expected) do
+    if options[name] == nil then fail(where, "%s is not there; a %s is expected", name, known[name]) end
+  end
+end
+
+---@class lkrec.SplitOptions
+---@field output string # where the data go, .lkz
+---@field tasks? string # where the tasks of `lkrun map` go, .csv: ranges of users
+---@field block? integer # users a task; default 50
+---@field ratings? string # what lkrec.data.load reads; default: generated ratings
+---@field generate? table # options of lkrec.data.generate
+---@field columns? table # of lkrec.data.load
+---@field method? string # of lkrec.data.split, and so the following
+---@field fraction? number
+---@field count? integer
+---@field seed? integer # of the split, and of generated ratings that have none of their own
+
+--- Loads or generates ratings and splits them; writes both parts, and who is to get recommendations.
+---@param options lkrec.SplitOptions
+-- Raises for options and ratings that can't be used.
+function steps.split(options)
+  check("split", options, {
+    output = "string", tasks = "string", block = "number", ratings = "string", generate = "table",
+    columns = "table", method = "string", fraction = "number", count = "number", seed = "number",
+  }, { "output" })
+  local generate = options.generate or {}
+  generate.seed = generate.seed or options.seed
+  local ratings = options.ratings and data.load(options.ratings, { columns = options.columns })
+    or data.generate(generate)
+  local train, test = data.split(ratings, {
+    method = options.method, fraction = options.fraction, count = options.count, seed = options.seed,
+  })
+  if #test.users == 0 then fail("split", "no user has two ratings or more; there is nothing to test with") end
+  lk.save(options.output, {
+    train = data.matrix(train, { values = true }), test = data.matrix(test, { values = true }),
+    user_ids = ratings.user_ids, item_ids = ratings.item_ids,
+  })
+  if options.tasks then
+    local block, last = options.block or 50, 0
+    csv.write(options.tasks, { "first", "last" }, function()
+      local first = last + 1
+      last = math.min(last + block, #ratings.user_ids)
+      return first <= #ratings.user_ids and { first, last } or nil
+    end)
+  end
+  lk.log.get("split"):info("%d users, %d items, %d ratings to train on, %d to test with",
+    #ratings.user_ids, #ratings.item_ids, #train.users, #test.users)
+end
+
+local function with_ones(matrix)
+  local users, items = matrix:triplets()
+  return lk.sparse.csr(users, items, lk.tensor.ones({ matrix.nnz }, "f32"), matrix:size())
+end
+
+---@class lkrec.TrainOptions
+---@field data string # what steps.split wrote
+---@field output string # where the model goes, .lkz
+---@field model string # the module, without `lkrec.`: "popularity", "als.implicit"
+---@field options? table # of its `train`
+
+--- Trains a model, and writes it with what recommending needs.
+---@param options lkrec.TrainOptions
+-- Raises for a model that is not there, and options and data that can't be used.
+function steps.train(options)
+  check("train", options, { data = "string", output = "string", model = "string", options = "table" },
+    { "data", "output", "model" })
+  local found, module = pcall(require, "lkrec." .. options.model)
+  if not found then
+    if not tostring(module):find("module 'lkrec." .. options.model .. "' not found", 1, true) then error(module, 0) end
+    fail("train", "there is no model '%s'; a module of lkrec with a function train is expected", options.model)
+  end
+  local split = lk.load(options.data)
+  local matrix = trained_on_values[options.model] and split.train or with_ones(split.train)
+  local start = lk.clock()
+  local model = module.train(matrix, options.options)
+  lk.log.get("train"):info("%s in %.2f s", options.model, lk.clock() - start)
+  lk.save(options.output, {
+    model = model, known = split.train, user_ids = split.user_ids, item_ids = split.item_ids,
+  })
+end
+
+--- The operation for `lkrun map --model MODEL.lkz`: each task is a range of users, {first =, last =}, and
+--- gives the rows user, rank, item, score of the best items that they don't have.
+---@param options? {n?: integer} # items a user; default 10
+---@return {setup: function, run: function, columns: string[]}
+function steps.operation(options)
+  local n = options and options.n or 10
+  return {
+    columns = { "user", "rank", "item", "score" },
+    setup = function(trained)
+      if type(trained) ~= "table" or not trained.model then
+        fail("operation", "the model is no model that steps.train wrote; --model MODEL.lkz is expected")
+      end
+      return trained
+    end,
+    run = function(trained, task)
+      local users = { first = math.tointeger(task.first), last = math.tointeger(task.last) }
+      if not (users.first and users.last) then
+        fail("operation", "the task is no range of users; the columns first and last are expected")
+      end
+      local rows = {}
+      local recommendations = batch.recommend(trained.model, users, { n = n, exclude = trained.known, n_jobs = 1 })
+      for user, rank, item, score in batch.each(recommendations) do
+        rows[#rows + 1] = {
+          user = trained.user_ids[user], rank = rank, item = trained.item_ids[item], score = score,
+        }
+      end
+      return rows
+    end,
+  }
+end
+
+-- Index by id, the id as a file has it.
+local function numbering(ids)
+  local index = {}
+  for i, id in ipairs(ids) do index[tostring(id)] = i end
+  return index
+end
+
+-- The recommendations of a file as lkrec.batch gives them, n places for each user.
+local function read_recommendations(path, split, n)
+  local user_of, item_of = numbering(split.user_ids), numbering(split.item_ids)
+  local users, row_of, items
+  local records = csv.rows(path)
+  local _, header = records()
+  local column = {}
+  for at, name in ipairs(header or {}) do column[name] = at end
+  if not (column.user and column.rank and column.item) then
+    fail("evaluate", "%s has no columns user, rank and item", path)
+  end
+  users, row_of, items = {}, {}, {}
+  for line, record in records do
+    local user, item = user_of[record[column.user]], item_of[record[column.item]]
+    local rank = math.tointeger(tonumber(record[column.rank]))
+    if not (user and item and rank and rank >= 1) then
+      fail("evaluate", "%s:%d: user, rank and item of this experiment are expected", path, line)
+    end
+    if not row_of[user] then
+      users[#users + 1], row_of[user] = user, {}
+    end
+    if rank <= n then row_of[user][rank] = item end
+  end
+  for i, user in ipairs(users) do
+    items[i] = {}
+    for rank = 1, n do items[i][rank] = row_of[user][rank] or 0 end
+  end
+  return { users = users, items = lk.tensor.from(items, "i64") }
+end
+
+---@class lkrec.EvaluateOptions
+---@field data string # what steps.split wrote
+---@field recommendations string # a CSV file with the columns user, rank and item
+---@field output string # where the means go, .json: metric → mean
+---@field n? integer # places that count; default 10
+
+--- Measures recommendations by the test part of the ratings.
+---@param options lkrec.EvaluateOptions
+-- Raises for files that can't be used.
+function steps.evaluate(options)
+  check("evaluate", options, { data = "string", recommendations = "string", output = "string", n = "number" },
+    { "data", "recommendations", "output" })
+  local n = options.n or 10
+  local split = lk.load(options.data)
+  local recommendations = read_recommendations(options.recommendations, split, n)
+  local users, items, values = split.test:triplets()
+  local evaluation = metrics.evaluate(recommendations,
+    { users = users:totable(), items = items:totable(), values = values:totable() }, n)
+  local file <close> = assert(io.open(options.output, "w"))
+  assert(file:write(lk.json.encode(evaluation.means, { indent = 2 }), "\n"))
+  lk.log.get("evaluate"):info("%d users, nDCG %.4f", #evaluation.users, evaluation.means.ndcg)
+end
+
+--- Runs a step from a shell: lkrun -e 'require("lkrec.steps").run(...)' train '{"data": "split.lkz", …}'
+---@param name string # split, train or evaluate
+---@param options string # a JSON object: the step's options
+-- Raises for an unknown name, what is no JSON object, and as the step.
+function steps.run(name, options)
+  local known = { split = steps.split, train = steps.train, evaluate = steps.evaluate }
+  if not known[name] then fail("run", "'%s' is no step; split, train or evaluate is expected", tostring(name)) end
+  local value = lk.json.decode(options or "{}")
+  if type(value) ~= "table" then fail("run", "'%s' is no JSON object", options) end
+  known[name](value)
+end
+
+return steps
