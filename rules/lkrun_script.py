@@ -157,9 +157,7 @@ def fields_by_line(fields):
 class LuaScript(snakemake_script.ScriptBase):
     def get_preamble(self):
         resources = {
-            name: value
-            for name, value in self.resources.items()
-            if name not in ("_cores", "_nodes")
+            name: value for name, value in self.resources.items() if name not in ("_cores", "_nodes")
         }
         lists = {
             "input": lua_namedlist(self.input._plainstrings(), "input"),
@@ -254,14 +252,12 @@ def script(*arguments, **named):
     cache = SourceCache(job.pop("sourcecache_path"), job.pop("runtime_sourcecache_path"))
     path = job.pop("path")
     job["input_"] = job.pop("input")
-    job["path"], job["source"], _, job["is_local"], job["cache_path"] = (
-        snakemake_script.get_source(
-            str(path) if isinstance(path, PurePath) else path,
-            cache,
-            job["basedir"],
-            job["wildcards"],
-            job["params"],
-        )
+    job["path"], job["source"], _, job["is_local"], job["cache_path"] = snakemake_script.get_source(
+        str(path) if isinstance(path, PurePath) else path,
+        cache,
+        job["basedir"],
+        job["wildcards"],
+        job["params"],
     )
     try:
         LuaScript(**job).evaluate()
