@@ -188,9 +188,7 @@ function steps.evaluate(options)
   local n = options.n or 10
   local split = lk.load(options.data)
   local recommendations = read_recommendations(options.recommendations, split, n)
-  local users, items, values = split.test:triplets()
-  local evaluation = metrics.evaluate(recommendations,
-    { users = users:totable(), items = items:totable(), values = values:totable() }, n)
+  local evaluation = metrics.evaluate(recommendations, split.test, { k = n })
   local file <close> = assert(io.open(options.output, "w"))
   assert(file:write(lk.json.encode(evaluation.means, { indent = 2 }), "\n"))
   lk.log.get("evaluate"):info("%d users, nDCG %.4f", #evaluation.users, evaluation.means.ndcg)

@@ -58,7 +58,7 @@ end
 
 --- The same; raises with what it wrote where it fails.
 function workflow:succeed(arguments)
-  local result = self:snakemake(arguments)
+  local result = self:snakemake("--show-failed-logs " .. arguments)
   if result.how ~= "exit" or result.status ~= 0 then
     error(("snakemake %s ended with %s %d:\n%s"):format(arguments, result.how, result.status, result.out), 2)
   end

@@ -33,11 +33,10 @@ add('<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0
   WIDTH, HEIGHT, WIDTH, HEIGHT)
 add('<title>Metrics of each model</title>\n<rect width="%d" height="%d" fill="white"/>', WIDTH, HEIGHT)
 
-local ticks = 5
-for i = 0, ticks do
-  local value = top * i / ticks
+for tenth = 0, math.floor(top * 10 + 0.5) do
+  local value = tenth / 10
   add('<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" stroke="#ddd"/>', LEFT, WIDTH - RIGHT, y_of(value), y_of(value))
-  text(LEFT - 6, y_of(value) + 4, "end", ("%.2f"):format(value))
+  text(LEFT - 6, y_of(value) + 4, "end", ("%.1f"):format(value))
 end
 
 local group = (WIDTH - LEFT - RIGHT) / #metrics.names
