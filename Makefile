@@ -157,6 +157,12 @@ SOAK = 50
 soak: all $(FAULTS)
 	@$(TEST_ENV) sh tests/soak $(SOAK)
 
+# A real Slurm, on root's machine alone. What it needs is installed by this target only.
+SLURM_PACKAGES := slurmctld slurmd slurm-client munge lua-busted python3-venv
+check-slurm: all $(SNAKEMAKE)/installed
+	@NO_INSTALL=$(NO_INSTALL) sh lkrun/packages $(SLURM_PACKAGES)
+	@$(TEST_ENV) tests/slurm/cluster $(B)/lkrun tests/run.lua tests/slurm/jobs.lua
+
 check-docs docs: all
 	@$(TEST_ENV) $(B)/lkrun tests/docs.lua README.md $(sort $(wildcard docs/*.md))
 
@@ -234,5 +240,9 @@ clean:
 	rm -rf $(B)
 
 FORCE:
+<<<<<<< HEAD
 .PHONY: all example check check-docs check-fresh docs lint fuzz bench bench-peers compare-lenskit install soak clean FORCE
+=======
+.PHONY: all example check check-slurm check-docs check-fresh docs lint fuzz bench bench-peers install soak clean FORCE
+>>>>>>> 4f135c1 (Slurm: the tests)
 -include $(OBJECTS:.o=.d) $(C_TESTS:=.d)

@@ -31,11 +31,12 @@ describe("The manual's page", function()
       local printed, ran
       for _, block in ipairs(blocks_of(page)) do
         local where = ("%s:%d"):format(page, block.line)
+        local text = block.text:gsub(INSTALLED, workflow.rules)
         if block.file then
-          folder:write(block.file, (block.text:gsub(INSTALLED, workflow.rules)))
+          folder:write(block.file, text)
         elseif block.kind == "sh" then
           -- Snakemake itself writes to standard error.
-          local result = folder:shell("set -e\n" .. block.text)
+          local result = folder:shell("set -e\n" .. text)
           assert(result.status == 0, ("%s ended with %d:\n%s%s"):format(where, result.status, result.out, result.err))
           printed, ran = result.out, true
         elseif block.kind == "text" then

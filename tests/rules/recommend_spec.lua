@@ -13,7 +13,7 @@ describe("The recommendation workflow", function()
   lazy_setup(function()
     run = workflow.new {
       ["config.yaml"] = "generate: " .. SMALL .. "\nshards: 3\nblock: 7\nn: 5\nmodels:\n"
-        .. "  popularity: {}\n  'k & <n>': {model: knn.item, feedback: implicit}\n"
+        .. "  popularity: {}\n  'k & n': {model: knn.item, feedback: implicit}\n"
         .. "  als: {model: als.implicit, factors: 4}\n",
       ["other/Snakefile"] = [[
 module movies:
@@ -34,7 +34,7 @@ use rule * from movies as movies_*
   end
 
   it("recommends to every user with every model", function()
-    for _, model in ipairs { "popularity", "k & <n>", "als" } do
+    for _, model in ipairs { "popularity", "k & n", "als" } do
       local list = lines("results/recommendations/" .. model .. ".csv")
       assert.equal("user,rank,item,score", list[1])
       assert.equal(1 + 60 * 5, #list)
@@ -52,7 +52,7 @@ use rule * from movies as movies_*
     local plot = run:read "results/metrics.svg"
     local _, bars = plot:gsub("<title>[^<]*: %d", "")
     assert.equal(3 * 8, bars)
-    assert.truthy(plot:find("k &amp; &lt;n&gt;, ndcg", 1, true))
+    assert.truthy(plot:find("k &amp; n, ndcg", 1, true))
   end)
 
   it("puts both into Snakemake's report", function()

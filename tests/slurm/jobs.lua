@@ -1,0 +1,137 @@
+-- Jobs of a real Slurm, by Snakemake and without it. make check-slurm runs this, inside tests/slurm/cluster.
+local lk = require "lkrun"
+local workflow = require "tests.snakemake.workflow"
+
+local SNAKEFILE = workflow.rules .. "/recommend/Snakefile"
+-- Slurm without accounts or accounting, looked at often.
+local SLURM = "--executor slurm --jobs 8 --slurm-no-account --slurm-status-command squeue "
+  .. "--slurm-init-seconds-before-status-checks 1 --seconds-between-status-checks 1 "
+  .. "--default-resources slurm_partition=main mem_mb=300 runtime=10 "
+
+-- Each task says that it ran; task 4 of the first attempt does not end by itself.
+local OPERATION = [[
+local lk = require "lkrun"
+local arguments = ...
+local function append(path, line)
+  local file <close> = assert(io.open(path, "a"))
+  file:write(line, "\n")
+end
+return {
+  columns = { "task", "random" },
+  run = function(_, task)
+    append(arguments.name .. ".ran", task.task)
+    if task.task == 4 and not io.open(arguments.name .. ".again") then
+      append(arguments.name .. ".again", "")
+      local ballast = {}
+      while true do
+        if arguments.grow then ballast[#ballast + 1] = ("x"):rep(1 << 24) end
+        local pipe <close> = io.popen "sleep 0.05"
+        pipe:read "a"
+      end
+    end
+    return { task = task.task, random = lk.random() }
+  end,
+}
+]]
+
+local PATIENCE <const> = 600 -- seconds; a minute's limit is enforced some time after the minute
+
+-- Waits until a condition holds, without taking a CPU from the jobs.
+local function await(condition, what)
+  local start = lk.clock()
+  repeat
+    local value = condition()
+    if value then return value end
+    os.execute "sleep 0.2"
+  until lk.clock() - start > PATIENCE
+  error("waited in vain for " .. what, 2)
+end
+
+describe("Under Slurm,", function()
+  local folder
+  before_each(function() folder = workflow.new {} end)
+  after_each(function() folder:remove() end)
+
+  it("a job takes its CPUs for its grant", function()
+    local program = "lkrun -e 'local lk = require \"lkrun\" print(lk.proc_count(), "
+      .. "require(\"lkrun.core.config\").sources().granted_by)'"
+    assert.equal("2\tSLURM_CPUS_PER_TASK\n", folder:shell("srun --quiet -c 2 " .. program).out)
+    assert.equal("1\tSLURM_CPUS_PER_TASK\n", folder:shell("srun --quiet -c 1 " .. program).out)
+    local above = folder:shell("LK_NUM_PROCS=2 srun --quiet -c 1 " .. program)
+    assert.equal("1\tSLURM_CPUS_PER_TASK\n", above.out)
+    assert.truthy(above.err:find("above the 1 CPUs granted by SLURM_CPUS_PER_TASK", 1, true))
+  end)
+
+  it("the recommendation workflow gives what it gives here, its shards in job arrays", function()
+    folder:write("config.yaml", "generate: {users: 60, items: 120, ratings: 1500}\nshards: 3\nblock: 7\nn: 5\n"
+      .. "threads: 1\nmodels:\n  popularity: {}\n  als: {model: als.implicit, factors: 4}\n")
+    local common = "--snakefile " .. SNAKEFILE .. " --configfile config.yaml "
+    folder:succeed(common .. "--cores 2")
+    local names = { "metrics.csv", "recommendations/als.csv", "recommendations/popularity.csv" }
+    local here = {}
+    for i, name in ipairs(names) do here[i] = folder:read("results/" .. name) end
+    folder:shell "rm -r results .snakemake"
+    local output = folder:succeed(common .. SLURM .. "--slurm-array-jobs=all")
+    for i, name in ipairs(names) do assert.equal(here[i], folder:read("results/" .. name)) end
+    assert.truthy(output:find("Submitted array job with Snakemake IDs [%d,]+ and SLURM job ID %d+"))
+  end)
+
+  describe("jobs that are killed", function()
+    local output, file
+    -- One run for all: the time limit alone takes more than a minute.
+    lazy_setup(function()
+      file = workflow.new {
+        ["operation.lua"] = OPERATION,
+        ["tasks.csv"] = "task\n1\n2\n3\n4\n5\n6\n",
+        Snakefile = [[
+MINUTES = {"late": 1}
+
+rule all:
+    input: expand("{name}.csv", name=["cancelled", "large", "late"])
+
+rule map:
+    input: "operation.lua", "tasks.csv"
+    output: "{name}.csv"
+    log: "{name}.log"
+    params: arguments=lambda wildcards: '{"name": "%s", "grow": %s}' % (
+        wildcards.name, "true" if wildcards.name == "large" else "false")
+    resources: runtime=lambda wildcards: MINUTES.get(wildcards.name, 10), mem_mb=200
+    retries: 1
+    shell:
+        "lkrun map operation.lua --tasks tasks.csv --types task:i64 --op-args {params.arguments:q} --seed 7"
+        " --resume --output {output:q} 2>>{log:q}"
+]],
+      }
+      local command = file:command("snakemake --nocolor " .. SLURM .. "--keep-going >run.log 2>&1; echo $? >status")
+      assert(os.execute("(" .. command .. ") &"))
+      await(function() return file:read "cancelled.again" end, "task 4 of the job to cancel")
+      local queue = file:shell "squeue --noheader --format '%i %o %k'".out
+      local job = queue:match "(%d+)[^\n]*name=cancelled" or queue:match "(%d+)[^\n]*rule_map_wildcards_cancelled"
+      assert(job, queue)
+      file:shell("scancel " .. job)
+      await(function() return file:read "status" end, "the jobs to end")
+      output = file:read "run.log"
+      assert.equal("0\n", file:read "status", output)
+      assert(file:shell [[
+        lkrun map operation.lua --tasks tasks.csv --types task:i64 --op-args '{"name": "whole"}' --seed 7 \
+          --output whole.csv]].status == 0)
+    end)
+    lazy_teardown(function() file:remove() end)
+
+    for name, what in pairs {
+      cancelled = "by scancel", large = "for their memory", late = "at the one-minute limit",
+    } do
+      it(what .. " are tried again and go on where they were", function()
+        assert.equal(file:read "whole.csv", file:read(name .. ".csv"))
+        local runs = {}
+        for task in file:read(name .. ".ran"):gmatch "%d+" do
+          runs[tonumber(task)] = (runs[tonumber(task)] or 0) + 1
+        end
+        assert.same({ 1, 1, 1, 2, 1, 1 }, runs)
+        assert.truthy(file:read(name .. ".log"):find "map: [^\n]*: 3 results are there already")
+        assert.is_nil(file:read(name .. ".csv.lkrun-journal"))
+      end)
+    end
+  end)
+
+end)
