@@ -240,9 +240,5 @@ clean:
 	rm -rf $(B)
 
 FORCE:
-<<<<<<< HEAD
-.PHONY: all example check check-docs check-fresh docs lint fuzz bench bench-peers compare-lenskit install soak clean FORCE
-=======
-.PHONY: all example check check-slurm check-docs check-fresh docs lint fuzz bench bench-peers install soak clean FORCE
->>>>>>> 4f135c1 (Slurm: the tests)
+.PHONY: all example check check-slurm check-docs check-fresh docs lint fuzz bench bench-peers compare-lenskit install soak clean FORCE
 -include $(OBJECTS:.o=.d) $(C_TESTS:=.d)
