@@ -163,7 +163,7 @@ check-slurm: all $(SNAKEMAKE)/installed
 	@NO_INSTALL=$(NO_INSTALL) sh lkrun/packages $(SLURM_PACKAGES)
 	@$(TEST_ENV) tests/slurm/cluster $(B)/lkrun tests/run.lua tests/slurm/jobs.lua
 
-check-docs docs: all
+check-docs docs: all $(VENV)/installed
 	@$(TEST_ENV) $(B)/lkrun tests/docs.lua README.md $(sort $(wildcard docs/*.md))
 
 check-fresh:

@@ -36,7 +36,7 @@ bool scipy_read_format(const char *bytes, size_t length, char format[4])
 
 const char *scipy_csr_format(size_t *length)
 {
-    static char bytes[HEADER_BYTES + 3];
+    static _Thread_local char bytes[HEADER_BYTES + 3];
     size_t dictionary = HEADER_BYTES - 10;
     memset(bytes, ' ', HEADER_BYTES);
     memcpy(bytes, PREAMBLE, 8); /* its 0 is the minor version */

@@ -1,5 +1,6 @@
 -- Bundles: any model in an archive, and back.
 local lk = require "lkrun"
+local program = require "tests.program"
 local tensor = lk.tensor
 
 describe("a bundle", function()
@@ -136,6 +137,27 @@ describe("a bundle", function()
       assert.equal(read(one), read(other))
       local _, third = again(lk.load(one), extension)
       assert.equal(read(one), read(third))
+    end
+  end)
+
+  it("gives the same bytes in another process, at another time, in another place", function()
+    local code = [[
+      local lk = require "lkrun"
+      local model, shared = {}, {}
+      for i = 1, 50 do model["key" .. i] = lk.tensor.ones { i } end
+      if not arg[1]:find "npz$" then
+        for i = 1, 200 do model[i / 3] = { i, shared, ["é" .. i] = 1 } end
+      end
+      lk.save(arg[1], model)
+    ]]
+    for _, extension in ipairs { "lkz", "tar.gz", "npz" } do
+      local one, other = new_path(extension), new_path(extension)
+      for path, env in pairs { [one] = { TZ = "Asia/Tokyo", LC_ALL = "C" }, [other] = { LC_ALL = "C.UTF-8" } } do
+        local result = program.run(code, { args = { path }, env = env, shell = path == one and "umask 077" or nil })
+        assert.equal(0, result.status, result.err)
+      end
+      assert.equal(read(one), read(other))
+      assert.equal("600", program.capture(("stat -c %%a '%s'"):format(one)))
     end
   end)
 

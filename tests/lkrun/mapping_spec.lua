@@ -171,6 +171,21 @@ describe("a mapped file", function()
     assert.equal("", result.out)
   end)
 
+  it("that is cut off is an error of the task in another host's workers too", function()
+    if (os.getenv "LKRUN_SAN" or "") ~= "" then return pending "a stock Lua lacks the sanitizer's runtime" end
+    local core = program.executable:match "^(.*)/lkrun$" .. "/lib/?.so"
+    saved "f64"
+    local result = program.shell(([[lua5.4 -e 'package.cpath = "%s"
+      local lk = require "lkrun"
+      local model = lk.load "%s"
+      local inv <close> = lk.invoker(model, function(m, row) return m:select(1, row):sum() end,
+        { n_jobs = 2, on_error = "return" })
+      os.execute "truncate -s 100000 %s"
+      local results = inv:collect { 1, 300 }
+      print(results[1], results.errors[2])']]):format(core, path, path))
+    assert.matches("^1000.0\t.*" .. pattern, result.out .. result.err)
+  end)
+
   it("leaves other bus errors what they are", function()
     local result = program.run "os.execute('kill -BUS $PPID') print 'still here'"
     assert.same({ "signal", 7 }, { result.how, result.status })
