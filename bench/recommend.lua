@@ -14,11 +14,10 @@ local model = {
   user_factors = lk.tensor.randn({ USERS, FACTORS }, "f32"),
   item_factors = lk.tensor.randn({ ITEMS, FACTORS }, "f32"),
 }
-local rows, columns = {}, {}
-for i = 1, USERS * SEEN do
-  rows[i], columns[i] = (i - 1) // SEEN + 1, lk.random(1, ITEMS)
-end
-local seen = lk.sparse.csr(rows, columns, lk.tensor.ones({ #rows }, "f32"), { USERS, ITEMS })
+-- Tensors, not tables: a fork copies the page tables of whatever the program holds.
+local rows = lk.tensor.arange(1, USERS, "i64"):view(USERS, 1):expand(USERS, SEEN):reshape(USERS * SEEN)
+local columns = lk.tensor.rand { USERS * SEEN }:mul(ITEMS):floor():add(1):to "i64"
+local seen = lk.sparse.csr(rows, columns, lk.tensor.ones({ USERS * SEEN }, "f32"), { USERS, ITEMS })
 local blocks = lk.WorkChunks(USERS, BLOCK, -(-USERS // BLOCK))
 
 local function recommend(exclude)
