@@ -116,7 +116,7 @@ describe("lkrun map --resume", function()
           file:write(line, "\n")
           if line == "t200" and os.getenv "WAIT" then
             -- killed once most of what was done is in the journal
-            repeat local journal <close> = io.open "out.txt.lkrun-journal" until journal:seek "end" > 512 + 190 * 32
+            repeat local journal <close> = io.open "out.txt.lkrun-journal" until journal:seek "end" > 1600 + 190 * 32
             os.execute("kill -9 " .. WAITING)
           end
           return line
@@ -198,6 +198,29 @@ describe("lkrun map --resume", function()
     end)
   end)
 
+  it("keeps what is in flight when a task fails", function()
+    write_tasks(2)
+    write("op.lua", [[return function(_, line)
+      if line == "t2" then
+        local ran <close> = io.open("ran", "a")
+        ran:write "x"
+        io.open("begun", "w"):close()
+        if os.getenv "FAIL" then repeat local failed = io.open "failed" until failed end
+      elseif os.getenv "FAIL" then
+        repeat local begun = io.open "begun" until begun
+        io.open("failed", "w"):close()
+        error("not yet", 0)
+      end
+      return line
+    end]])
+    local result = run("map op.lua --tasks tasks.txt --output out.txt --resume --jobs 2", "FAIL=1")
+    assert.equal(1, result.status)
+    assert.matches("task 1, tasks.txt:1 .*: not yet", result.err)
+    assert_done(run "map op.lua --tasks tasks.txt --output out.txt --resume")
+    assert.equal("x", read "ran")
+    assert.equal("t1\nt2\n", read "out.txt")
+  end)
+
   it("refuses a second run on a live journal, with the holder's host, process and Slurm job", function()
     write_tasks(4)
     write("op.lua", [[return function(_, line)
@@ -266,7 +289,8 @@ describe("lkrun map --resume", function()
       assert.is_nil(read "out.txt")
     end
     for at = 1, 3 do assert_full("out.txt.lkrun-journal", at) end
-    assert.equal(1, run(command, "FAIL=1").status)
+    assert.equal(1, run(command .. " --on-error skip", "FAIL=1").status)
+    os.remove(path "out.txt")
     assert_full("out.txt", 4) -- the journal's start, its holder, the last result; the output
     assert_done(run(command))
     assert.equal(read "whole.txt", read "out.txt")

@@ -95,20 +95,19 @@ local function add_to(output)
   end
 end
 
-local GRACE <const> = 0.5 -- seconds that tasks which run may still take after a signal
+local GRACE <const> = 0.5 -- seconds that tasks which run may still take then
 
 local function is_interruption(err) return type(err) == "string" and err:find "interrupted$" ~= nil end
 
--- With a journal, what is in flight when a signal comes is kept.
+-- With a journal, what is in flight when the run ends early is kept.
 local function wind_up(inv, step, kept)
   core.wind_up(inv, GRACE)
-  local good, err = pcall(function()
+  -- Why the run ends early may come once more.
+  pcall(function()
     for number, bytes, signature in step do
       if bytes ~= nil or signature == nil then kept:add(number, bytes, signature) end
     end
   end)
-  -- It comes once more at the end where it was the tasks' reading that it hit.
-  if not good and not is_interruption(err) then error(err, 0) end
 end
 
 -- Runs the tasks and hands each result to `keep`.
@@ -120,9 +119,9 @@ local function work(options, run_tasks, failed, inv, kept, keep)
     for number, bytes, more in step do settle(options, run_tasks, failed, number, bytes, more, keep) end
   end)
   if good then return end
+  if kept then wind_up(inv, step, kept) end
   if not is_interruption(err) then error(err, 0) end
   if not kept then fail(1, "map: interrupted") end
-  wind_up(inv, step, kept)
   kept:stop()
   fail(1, "map: interrupted; the results so far are in %s, for --resume", kept.path)
 end
