@@ -7,7 +7,7 @@ package.cpath = "build/bench/?.so;" .. package.cpath
 local families = {
   "start", "first", "null", "roundtrip", "matvec", "efficiency", "big", "load", "heap", "payload", "recommend", "als",
   "crash", "soak", "scale", "trace",
-  "snakemake",
+  "rows", "snakemake",
 }
 
 local function family_of(figure) return figure:match "^[^.]+" end

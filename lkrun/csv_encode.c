@@ -30,7 +30,7 @@ struct encoder {
 
 static char *reserve(lua_State *L, struct encoder *e, size_t bytes)
 {
-    if (!buffer_reserve(&e->out, bytes))
+    if (!buffer_reserve(&e->out, bytes + 1)) /* there is a buffer even for nothing */
         luaL_error(L, "not enough memory");
     return e->out.data + e->out.length;
 }

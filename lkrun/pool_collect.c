@@ -256,7 +256,7 @@ const struct frame *pool_drain(struct pool *pool, struct worker *worker, uint64_
 
 static bool next_ordered(struct pool *pool, struct map *map, struct outcome *outcome)
 {
-    uint64_t index = map->delivered + 1;
+    uint64_t index = map->delivered + 1 + map->shift;
     struct slot *slot = &map->slots[index & (map->capacity - 1)];
     if (slot->state == SLOT_AT_WORKER) {
         struct worker *worker = &pool->workers[slot->worker];

@@ -117,21 +117,22 @@ function rows.write(path, list, options)
   local output <close> = attempt(where, sink.open, path, kind, columns)
   local encode = sink.encoder(kind, columns)
   local number = 0
-  local function put(row)
-    local bytes, signature = encode(row)
-    if not bytes then return true end
-    return output:add(bytes, signature)
+  local function refuse(problem)
+    fail(where, "%s: row %d: %s", path, number, (problem:gsub("^lkrun: [%w_.]+: ", "")))
   end
   for row in each do
     number = number + 1
-    local good, done, problem = pcall(put, row)
-    if good and not done then fail(where, "%s: row %d: %s", path, number, problem) end
+    local good, bytes, signature = pcall(encode, row)
     if not good then
-      if type(done) ~= "string" or done:find "interrupted$" then error(done, 0) end
-      fail(where, "%s: row %d: %s", path, number, (done:gsub("^lkrun: [%w_.]+: ", "")))
+      if type(bytes) ~= "string" or bytes:find "interrupted$" then error(bytes, 0) end
+      refuse(bytes)
+    elseif bytes then
+      local done, problem, is_unfit = output:add(bytes, signature)
+      if is_unfit then refuse(problem) elseif not done then fail(where, "%s", problem) end
     end
   end
-  attempt(where, output.commit, output)
+  local done, problem = output:commit()
+  if not done then fail(where, "%s", problem) end
 end
 
 return rows

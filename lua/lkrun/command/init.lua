@@ -32,6 +32,14 @@ function command.attempt(name, status, call, ...)
   command.fail(status, "%s: %s", name, value:gsub("^lkrun: ", ""))
 end
 
+--- Ends the command in its name where a file can't be written: what a sink gave was nil, and why.
+---@param name string
+---@param done boolean?
+---@param problem string?
+function command.check(name, done, problem)
+  if not done then command.fail(1, "%s: %s", name, problem) end
+end
+
 -- A pure Lua library of the system, wherever LUA_PATH leads.
 local function argparse(name)
   local path = package.searchpath("argparse", package.path .. ";/usr/share/lua/5.4/?.lua")

@@ -22,6 +22,8 @@ local function choose_format(options)
   return kind
 end
 
+local function put(output, bytes, signature) command.check("merge", output:add(bytes, signature)) end
+
 local function open(path)
   local file, why = io.open(path, "rb")
   if file and file:read(0) == nil and file:seek "end" ~= 0 then file, why = nil, path .. ": it can't be read" end
@@ -36,7 +38,7 @@ local function copy(output, file, path)
     local bytes, why = file:read(PIECE)
     if why then fail(2, "merge: %s: %s", path, why) end
     if not bytes then return last end
-    output:add(bytes)
+    put(output, bytes)
     last = bytes:sub(-1)
   end
 end
@@ -45,7 +47,7 @@ local function merge_lines(output, shards)
   for _, path in ipairs(shards) do
     local file <close> = open(path)
     local last = copy(output, file, path)
-    if last and last ~= "\n" then output:add "\n" end
+    if last and last ~= "\n" then put(output, "\n") end
   end
 end
 
@@ -75,10 +77,10 @@ local function merge_csv(output, shards, kind)
     if own then
       if not header then
         header, first = own, path
-        output:add(header .. "\n")
+        put(output, header .. "\n")
       end
       local convert = converter(delimiter, path, own, header, first)
-      for _, record in reader:each(0) do output:add(convert and convert(record) or record .. "\n") end
+      for _, record in reader:each(0) do put(output, convert and convert(record) or record .. "\n") end
     end
   end
 end
@@ -106,7 +108,7 @@ local function merge_npy(output, shards)
       signature, first = own, first or path
       local most = math.max(1, PIECE * rows // (tensor:numel() * 8))
       for i = 1, rows, most do
-        output:add((encode(tensor:narrow(1, i, math.min(most, rows - i + 1)))), own)
+        put(output, (encode(tensor:narrow(1, i, math.min(most, rows - i + 1)))), own)
       end
     end
   end
@@ -121,7 +123,7 @@ local function run(options)
   local output <close> = command.attempt("merge", 2, sink.open, options.output, kind)
   local merge = format.delimiters[kind] and merge_csv or kind == "npy" and merge_npy or merge_lines
   command.attempt("merge", 2, merge, output, options.shards, kind)
-  command.attempt("merge", 1, output.commit, output)
+  command.check("merge", output:commit())
   return 0
 end
 

@@ -83,13 +83,12 @@ local function widen(self, bytes, signature)
   return table.concat(out)
 end
 
---- The bytes of rows as this file takes them. The first one's signature is the file's. Nil and the
---- reason where they don't fit.
+--- The bytes of rows of another signature as this file takes them. The first one's signature is the
+--- file's. Nil and the reason where they don't fit.
 ---@param bytes string
----@param signature string?
+---@param signature string
 ---@return string?, string?
 function Sink:fit(bytes, signature)
-  if not signature or signature == self.signature then return bytes end
   if not self.signature then
     self.signature = signature
     return (self.format == "npy" and core.npy_header(signature, 0) or signature) .. bytes
@@ -101,44 +100,43 @@ function Sink:fit(bytes, signature)
   return widen(self, bytes, signature)
 end
 
---- Adds what an encoder made of a result. Nil and the reason where it does not fit; raises where it
---- cannot be written.
+--- Adds what an encoder made of a result. Where that can't be: nil, why, and whether it is because
+--- the rows do not fit those before them; else the file can't be written.
 ---@param bytes string
 ---@param signature string?
----@return boolean?, string?
+---@return boolean?, string?, boolean?
 function Sink:add(bytes, signature)
-  local fitted, problem = self:fit(bytes, signature)
-  if not fitted then return nil, problem end
-  self.length = self.length + #fitted
-  self:write(fitted)
-  return true
-end
-
-function Sink:write(bytes)
-  local done, problem = self.output:write(bytes)
-  if not done then error(("%s: %s"):format(self.name, problem), 0) end
-end
-
--- The header of a .npy file, which has the number of rows in it.
-local function final_start(self)
-  if self.format ~= "npy" then return nil end
-  local signature = self.signature or "f64 "
-  local header = core.npy_header(signature, 0)
-  if not self.signature then
-    self:write(header)
-    return nil
+  if signature and signature ~= self.signature then
+    local fitted, problem = self:fit(bytes, signature)
+    if not fitted then return nil, problem, true end
+    bytes = fitted
   end
-  local sizes = { f64 = 8, f32 = 4, i64 = 8, i32 = 4, u8 = 1, bool = 1 }
-  local row = sizes[signature:match "^%w+"]
-  for size in signature:gmatch "%f[%d]%d+%f[,\0]" do row = row * tonumber(size) end
-  return core.npy_header(signature, (self.length - #header) // row)
+  self.length = self.length + #bytes
+  local done, problem = self.output:write(bytes)
+  if done then return true end
+  return nil, ("%s: %s"):format(self.name, problem), false
 end
 
---- The file is whole: onto the disk and into place. Raises where that fails.
+-- The header of a .npy file, which has the number of rows in it; nil where it is written already.
+local function final_start(self)
+  if self.format ~= "npy" or not self.signature then return nil end
+  local sizes = { f64 = 8, f32 = 4, i64 = 8, i32 = 4, u8 = 1, bool = 1 }
+  local row = sizes[self.signature:match "^%w+"]
+  for size in self.signature:gmatch "%f[%d]%d+%f[,\0]" do row = row * tonumber(size) end
+  local header = core.npy_header(self.signature, 0)
+  return core.npy_header(self.signature, (self.length - #header) // row)
+end
+
+--- The file is whole: onto the disk and into place. Nil and the reason where that can't be.
+---@return boolean?, string?
 function Sink:commit()
-  local start = final_start(self)
-  local done, problem = self.output:commit(start)
-  if not done then error(("%s: %s"):format(self.name, problem), 0) end
+  local done, problem = true, nil
+  if self.format == "npy" and not self.signature then -- no row says what rows would be
+    done, problem = self.output:write(core.npy_header("f64 ", 0))
+  end
+  if done then done, problem = self.output:commit(final_start(self)) end
+  if done then return true end
+  return nil, ("%s: %s"):format(self.name, problem)
 end
 
 --- Gives the file up, unless it is committed.
@@ -183,7 +181,7 @@ function sink.open(path, kind, columns)
   local delimiter = format.delimiters[kind]
   if delimiter and columns then
     self.signature = core.encoder(delimiter, columns)(columns)
-    self:write(self.signature)
+    self.output:write(self.signature)
   end
   return self
 end

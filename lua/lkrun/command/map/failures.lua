@@ -81,16 +81,16 @@ function Failures:add(number, err)
       self.tasks.source.name .. ":" .. self.lines[number], message)
     return
   end
-  command.attempt("map", 1, self.file.add, self.file, self.encode {
+  command.check("map", self.file:add(self.encode {
     task = number, line = self.lines[number], reason = err.reason, error = message,
     record = shown(self.pending[number]),
-  })
+  }))
 end
 
 --- All tasks have ended: the file into place. Gives the exit status.
 ---@return integer
 function Failures:commit()
-  if self.file then command.attempt("map", 1, self.file.commit, self.file) end
+  if self.file then command.check("map", self.file:commit()) end
   if self.count == 0 then return 0 end
   command.fail(1, "map: %d of %d tasks failed%s", self.count, self.done,
     self.path and "; they are in " .. self.path or "")

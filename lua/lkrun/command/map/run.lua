@@ -89,9 +89,10 @@ end
 
 local function add_to(output)
   return function(number, bytes, signature)
-    local done, problem = true, nil
-    if bytes then done, problem = command.attempt("map", 1, output.add, output, bytes, signature) end
-    if not done then fail(1, "map: the result of task %d: %s", number, problem) end
+    if not bytes then return end
+    local done, problem, is_unfit = output:add(bytes, signature)
+    if done then return end
+    fail(1, "map: %s%s", is_unfit and ("the result of task %d: "):format(number) or "", problem)
   end
 end
 
@@ -161,7 +162,7 @@ function run.run(options)
   if kept then
     for number, bytes, signature in kept:results(run_tasks.first, failed.numbers) do put(number, bytes, signature) end
   end
-  command.attempt("map", 1, output.commit, output)
+  command.check("map", output:commit())
   if kept and failed.count == 0 then kept:remove() end
   return failed:commit()
 end
