@@ -146,7 +146,7 @@ static int continue_pull(lua_State *L, int status, lua_KContext context)
         }
         if (!map->takes_nothing)
             lua_copy(L, first, PULL_CONTROL);
-        if (map->numbered)
+        if (map->numbered && !lua_isnil(L, first))
             map_number_task(L, map, first);
         if (pool_submit_scalar(pool, L, top, map->pulled + 1 + map->shift, worker)) {
             map->pulled++;
