@@ -441,6 +441,7 @@ enum reading editor_read(lua_State *L, const char *prompt, int complete_function
     watch_changes(&before);
     library->resize(edit); /* it may have changed its size meanwhile */
     editing_begin();
+    library->set(edit, EL_PREP_TERM, 1); /* before the prompt asks for keys */
     go_to_first_column();
     const char *text = library->gets(edit, &count);
     editing_end();

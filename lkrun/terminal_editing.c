@@ -55,7 +55,7 @@ void editing_resume(void)
     errno = saved;
 }
 
-/* Ends as it would have without us, or goes on to the handler that was there. */
+/* Ends as it would have without us. Where somebody else has a handler, it stays. */
 static void on_fatal(int signal_number)
 {
     editing_abandon();
@@ -72,7 +72,7 @@ void editing_begin(void)
         return;
     for (int i = 0; i < FATAL_COUNT; i++) {
         sigaction(fatal[i], NULL, &displaced[i]);
-        if (displaced[i].sa_handler != SIG_IGN)
+        if (displaced[i].sa_handler == SIG_DFL)
             sigaction(fatal[i], &action, NULL);
     }
     noted = false;
