@@ -192,6 +192,23 @@ describe("a bundle", function()
     assert.is_table(again(deep)[1][1])
   end)
 
+  it("leaves the old file and nothing else when the disk is full, as do other formats", function()
+    local place = folder .. "/full"
+    assert(os.execute(("mkdir '%s'"):format(place)))
+    for _, extension in ipairs { "lkz", "tar.gz", "npz", "safetensors" } do
+      local path = ("%s/x.%s"):format(place, extension)
+      lk.save(path, { t = tensor.ones { 3 } })
+      local before = read(path)
+      local result = program.run([[
+        local lk = require "lkrun"
+        print(pcall(lk.save, arg[1], { t = lk.tensor.randn { 6000 } }))
+      ]], { args = { path }, shell = "trap '' XFSZ; ulimit -f 8" })
+      assert.equal(("false\tlkrun: lk.save: %s: writing failed: File too large\n"):format(path), result.out)
+      assert.equal(before, read(path))
+    end
+    assert.equal("4", program.capture(("ls -A '%s' | wc -l"):format(place)))
+  end)
+
   it("knows its options", function()
     local path = new_path()
     lk.save(path, { 1 })
