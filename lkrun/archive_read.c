@@ -43,7 +43,8 @@ static bool read_entry(struct source *source, void *bytes, size_t length)
 
 /* ---- What an entry may be ---- */
 
-bool archive_name_is_harmless(const char *name)
+/* Whether no part of the name leads out of a folder. */
+static bool is_harmless(const char *name)
 {
     if (name[0] == '/' || name[0] == '\\' || name[0] == '\0')
         return false;
@@ -68,7 +69,7 @@ static bool take_name(struct archive_reader *reader, struct archive_entry *entry
     if (strlen(name) >= sizeof reader->name)
         return source_fail(&reader->file, "entry '%.40s...': its name is too long", name);
     strcpy(reader->name, name);
-    return archive_name_is_harmless(name) ||
+    return is_harmless(name) ||
            source_fail(&reader->file, "entry '%.200s': its name leads out of the archive", name);
 }
 

@@ -35,8 +35,6 @@ bool archive_reader_open(struct archive_reader *reader, const char *path, bool c
 bool archive_reader_begin(struct archive_reader *reader, bool in_place);
 /* 1: `entry` and `name` are the next one's; 0: there is none; -1: a problem of `file`. */
 int archive_reader_next(struct archive_reader *reader);
-/* Whether an entry may have this name: no part of it leads out of a folder. */
-bool archive_name_is_harmless(const char *name);
 /* Behind the last byte of an entry: false, with a problem of `entry`, where it is damaged. */
 bool archive_entry_end(struct archive_reader *reader);
 

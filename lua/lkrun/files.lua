@@ -60,20 +60,14 @@ local formats = {
   zip = bundle_format "zip",
 }
 
--- Compressions of tar, by libarchive's names; each has a short form such as .tgz.
-local compressions = { none = { "tar" } }
-for name, extensions in pairs {
-  gzip = { "gz" }, bzip2 = { "bz2" }, xz = { "xz" }, zstd = { "zst" }, lz4 = { "lz4" }, lzma = { "lzma" },
-  lzip = { "lz" },
-} do
-  for _, extension in ipairs(extensions) do
-    compressions[name] = { "tar." .. extension, "t" .. extension }
-  end
-end
-compressions.gzip[2] = "tgz"
-compressions.bzip2[2] = "tbz2"
-for name, extensions in pairs(compressions) do
-  for _, extension in ipairs(extensions) do formats[extension] = bundle_format(name) end
+-- Compressions of tar: the extension, and libarchive's name.
+local compressions = {
+  gz = "gzip", bz2 = "bzip2", xz = "xz", zst = "zstd", lz4 = "lz4", lzma = "lzma", lz = "lzip",
+}
+formats.tar = bundle_format "none"
+for extension, filter in pairs(compressions) do
+  formats["tar." .. extension] = bundle_format(filter)
+  formats["t" .. extension] = formats["tar." .. extension]
 end
 
 local function format_of(where, path)

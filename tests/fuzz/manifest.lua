@@ -23,8 +23,8 @@ return function(input)
     text = file:read "a"
   end
   local file <close> = assert(io.open(path, "wb"))
-  file:write(archives.zip { { name = "manifest.json", data = '{"format":"lkrun bundle","version":1,"model":' .. text .. "}" },
-    table.unpack(arrays) }):close()
+  local manifest = '{"format":"lkrun bundle","version":1,"model":' .. text .. "}"
+  file:write(archives.zip { { name = "manifest.json", data = manifest }, table.unpack(arrays) }):close()
   local ok, model = pcall(archive.load_bundle, path)
   os.remove(path)
   if files.check(path, ok, model) then files.round_trip(model, save, archive.load_bundle) end
