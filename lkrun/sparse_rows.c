@@ -132,9 +132,9 @@ static int in_place_order(const void *left, const void *right)
     return a->place < b->place ? -1 : 1;
 }
 
-/* Fills in what stays of a row: how many. Where some of `least` and above had to go, it is sorted,
- * the greatest first, else in the order of the row. Not-a-number never stays. */
-static int64_t choose(const struct sparse *sparse, int64_t row, double least, int64_t keep,
+/* Fills in the entries of a row of at least this value, in their order: how many. Not-a-number is
+ * not among them. */
+static int64_t choose(const struct sparse *sparse, int64_t row, double least,
                       struct candidate *chosen)
 {
     const int64_t *pointers = tensor_data(sparse->pointers);
@@ -145,10 +145,7 @@ static int64_t choose(const struct sparse *sparse, int64_t row, double least, in
         if (value >= least)
             chosen[count++] = (struct candidate){value, i};
     }
-    if (count <= keep)
-        return count;
-    qsort(chosen, (size_t)count, sizeof *chosen, greatest_first);
-    return keep;
+    return count;
 }
 
 /* Room for the longest row. Pushed. */
@@ -179,16 +176,22 @@ int sparse_prune(lua_State *L)
     int64_t *pointers = new_pointers(L, sparse->rows);
     int64_t *place = tensor_data(tensor_new(L, DTYPE_I64, 1, &entries, false));
     for (int64_t row = 0; row < sparse->rows; row++) {
-        int64_t count = choose(sparse, row, least, keep, chosen), at = pointers[row];
-        if (count > 1)
-            qsort(chosen, (size_t)count, sizeof *chosen, in_place_order);
+        int64_t count = choose(sparse, row, least, chosen), at = pointers[row];
+        if (count > keep) {
+            qsort(chosen, (size_t)count, sizeof *chosen, greatest_first);
+            qsort(chosen, (size_t)keep, sizeof *chosen, in_place_order);
+            count = keep;
+        }
         for (int64_t i = 0; i < count; i++)
             place[at + i] = chosen[i].place;
         pointers[row + 1] = at + count;
     }
     struct parts parts = new_entries(L, pointers, pointers[sparse->rows], sparse->values->dtype);
-    for (int64_t i = 0; i < pointers[sparse->rows]; i++)
-        copy_entries(&parts, i, sparse, place[i], 1);
+    for (int64_t i = 0, run; i < pointers[sparse->rows]; i += run) {
+        for (run = 1; i + run < pointers[sparse->rows] && place[i + run] == place[i] + run;)
+            run++;
+        copy_entries(&parts, i, sparse, place[i], run);
+    }
     lua_remove(L, -3); /* the places */
     sparse_push(L, sparse->rows, sparse->columns, -3, -2, -1);
     return 1;
@@ -212,9 +215,10 @@ int sparse_topk(lua_State *L)
     const int32_t *column_of = tensor_data(sparse->column_of);
     size_t element = dtype_sizes[values->dtype];
     for (int64_t row = 0; row < sparse->rows; row++) {
-        int64_t count = choose(sparse, row, -HUGE_VAL, k, chosen);
+        int64_t count = choose(sparse, row, -HUGE_VAL, chosen);
         if (count > 1)
             qsort(chosen, (size_t)count, sizeof *chosen, greatest_first);
+        count = count < k ? count : k;
         for (int64_t i = 0; i < count; i++) {
             columns[row * k + i] = column_of[chosen[i].place];
             memcpy(element_at(values, row * k + i), element_at(sparse->values, chosen[i].place),

@@ -16,17 +16,27 @@
 #include "tensor_class.h"
 #include "util.h"
 
-struct term {
-    double weight, product;
+/* An entry of a row of a. */
+struct entry {
+    double value;
     int64_t inner; /* j */
+};
+
+struct term {
+    double weight; /* its factor from b */
+    int64_t place; /* of its other factor in the row of a, where j ascends */
 };
 
 /* The terms found for one element. */
 struct slot {
-    double limit;      /* what a weight must exceed to matter: not-a-number until `best` is full */
-    struct term *best; /* by "right": room for min(k, count), a heap when full, the worst on top */
-    double product, weight; /* by "left": sums of the terms that count */
-    int64_t count, kept;
+    /* By "right": room for min(2 k, count) terms. When it is full, the k best move to its front,
+     * and `limit` is the least weight of theirs: what does not exceed it can be passed over.
+     * Before, it is not-a-number. */
+    struct term *best;
+    double limit;
+    int64_t kept;
+    double product, weight; /* sums of the terms that count */
+    int64_t count;          /* all terms */
 };
 
 /* What the functions below share. Scratch is in userdata on the stack, so errors leak nothing. */
@@ -39,23 +49,13 @@ struct job {
     struct slot *slots;
     int64_t slot_count;
     struct picks asked;          /* columns, in the order of the result */
-    struct term *order;          /* the entries of a row of a */
-    int room_slot;               /* the stack's place of the heaps */
+    struct entry *row;           /* the row of a in work */
+    int room_slot;               /* the stack's place of the slots' room */
     size_t room;                 /* terms in it */
     const struct tensor *out[2]; /* products, weights: [rows of a, columns asked for] */
 };
 
-static bool is_worse(const struct term *x, const struct term *y)
-{
-    return x->weight < y->weight || (x->weight == y->weight && x->inner > y->inner);
-}
-
-static int best_first(const void *left, const void *right)
-{
-    return is_worse(right, left) ? -1 : 1;
-}
-
-/* The entries of a row of a: their values as weights, and the rows of b that they stand for. */
+/* The entries of a row of a, and the rows of b that they stand for. */
 static int64_t load_row(struct job *job, int64_t row)
 {
     const int64_t *pointers = tensor_data(job->a->pointers);
@@ -63,48 +63,84 @@ static int64_t load_row(struct job *job, int64_t row)
     const struct tensor *values = job->a->values;
     int64_t count = 0;
     for (int64_t i = pointers[row]; i < pointers[row + 1]; i++)
-        job->order[count++] =
-            (struct term){scalar_to_double(values->dtype, element_at(values, i)), 0,
-                          sparse_column(job->L, job->a, column[i], job->where)};
+        job->row[count++] = (struct entry){scalar_to_double(values->dtype, element_at(values, i)),
+                                           sparse_column(job->L, job->a, column[i], job->where)};
     return count;
 }
 
-/* ---- A heap of the best terms, the worst on top ---- */
+/* ---- The best terms of an element ---- */
 
-static void sift_down(struct slot *slot, int64_t at, struct term term)
+/* Without a branch, which would be mispredicted every other time. */
+static inline bool is_better(struct term x, struct term y)
 {
-    for (;;) {
-        int64_t child = 2 * at + 1;
-        if (child + 1 < slot->kept && is_worse(&slot->best[child + 1], &slot->best[child]))
-            child++;
-        if (child >= slot->kept || !is_worse(&slot->best[child], &term))
-            break;
-        slot->best[at] = slot->best[child];
-        at = child;
-    }
-    slot->best[at] = term;
+    return (x.weight > y.weight) | ((x.weight == y.weight) & (x.place < y.place));
 }
 
-static void offer(struct slot *slot, int64_t k, struct term term)
+static inline void swap(struct term *x, struct term *y)
 {
-    if (slot->kept < k) {
-        slot->best[slot->kept++] = term;
-        if (slot->kept < k)
+    struct term kept = *x;
+    *x = *y;
+    *y = kept;
+}
+
+/* Moves the median of the first, the middle and the last term to the last place. */
+static void choose_pivot(struct term *terms, int64_t low, int64_t last)
+{
+    int64_t middle = low + (last - low) / 2;
+    if (is_better(terms[middle], terms[low]))
+        swap(&terms[middle], &terms[low]);
+    if (is_better(terms[last], terms[low]))
+        swap(&terms[last], &terms[low]);
+    if (is_better(terms[middle], terms[last]))
+        swap(&terms[middle], &terms[last]);
+}
+
+/* Moves the k best of `count` terms to the front, in any order (C. A. R. Hoare: Algorithm 65, Find.
+ * CACM 4(7), 1961; N. Lomuto's way to partition). */
+static void select_best(struct term *terms, int64_t count, int64_t k)
+{
+    for (int64_t low = 0, last = count - 1; low < last;) {
+        choose_pivot(terms, low, last);
+        int64_t better = low; /* those before it are better than the pivot, which is the last */
+        for (int64_t i = low; i < last; i++) {
+            bool moves = is_better(terms[i], terms[last]);
+            swap(&terms[i], &terms[better]);
+            better += moves;
+        }
+        swap(&terms[better], &terms[last]);
+        if (better == k || better == k - 1)
             return;
-        for (int64_t i = k / 2 - 1; i >= 0; i--)
-            sift_down(slot, i, slot->best[i]);
-    } else if (is_worse(&slot->best[0], &term)) {
-        sift_down(slot, 0, term);
+        if (better > k)
+            last = better - 1;
+        else
+            low = better + 1;
     }
-    slot->limit = slot->best[0].weight;
 }
 
-/* Gives each slot the room that its best terms need. */
-static void make_heaps(struct job *job)
+/* Leaves the k best of those that were kept. */
+static void settle(struct slot *slot, int64_t k)
+{
+    if (slot->kept <= k)
+        return;
+    select_best(slot->best, slot->kept, k);
+    slot->kept = k;
+    slot->limit = slot->best[0].weight;
+    for (int64_t i = 1; i < k; i++)
+        if (slot->best[i].weight < slot->limit)
+            slot->limit = slot->best[i].weight;
+}
+
+static inline int64_t room_of(const struct slot *slot, int64_t k)
+{
+    return slot->count / 2 < k ? slot->count : 2 * k;
+}
+
+/* Gives each slot the room that its terms need. */
+static void make_room(struct job *job)
 {
     size_t needed = 0;
     for (int64_t i = 0; i < job->slot_count; i++)
-        needed += (size_t)(job->slots[i].count < job->k ? job->slots[i].count : job->k);
+        needed += (size_t)room_of(&job->slots[i], job->k);
     if (needed > job->room) {
         lua_newuserdatauv(job->L, 2 * needed * sizeof(struct term), 0);
         lua_replace(job->L, job->room_slot);
@@ -113,14 +149,22 @@ static void make_heaps(struct job *job)
     struct term *next = lua_touserdata(job->L, job->room_slot);
     for (int64_t i = 0; i < job->slot_count; i++) {
         job->slots[i].best = next;
-        next += job->slots[i].count < job->k ? job->slots[i].count : job->k;
+        next += room_of(&job->slots[i], job->k);
     }
 }
 
 /* ---- One row ---- */
 
-/* By the weights in b every element has a heap; by those in a, its entries come from the greatest
- * to the least, and the first k that an element meets are its best. */
+static int greatest_first(const void *left, const void *right)
+{
+    const struct entry *a = left, *b = right;
+    if (a->value != b->value)
+        return a->value > b->value ? -1 : 1;
+    return a->inner < b->inner ? -1 : 1;
+}
+
+/* By the weights in b every element keeps its best terms; by those in a, the row's entries come
+ * from the greatest to the least, and the first k that an element meets are its best. */
 #define SUM_ROW(name, type)                                                                        \
     static void by_right_##name(struct job *job, int64_t count)                                    \
     {                                                                                              \
@@ -128,23 +172,25 @@ static void make_heaps(struct job *job)
         const int32_t *column = tensor_data(job->b->column_of);                                    \
         const type *value = tensor_data(job->b->values);                                           \
         for (int64_t i = 0; i < count; i++) {                                                      \
-            int64_t inner = job->order[i].inner;                                                   \
+            int64_t inner = job->row[i].inner;                                                     \
             for (int64_t j = pointers[inner]; j < pointers[inner + 1]; j++) {                      \
                 int32_t slot = job->slot_of[sparse_column(job->L, job->b, column[j], job->where)]; \
                 if (slot >= 0)                                                                     \
                     job->slots[slot].count++;                                                      \
             }                                                                                      \
         }                                                                                          \
-        make_heaps(job);                                                                           \
+        make_room(job);                                                                            \
         for (int64_t i = 0; i < count; i++) {                                                      \
-            int64_t inner = job->order[i].inner;                                                   \
-            double factor = job->order[i].weight;                                                  \
+            int64_t inner = job->row[i].inner;                                                     \
             for (int64_t j = pointers[inner]; j < pointers[inner + 1]; j++) {                      \
-                int32_t slot = job->slot_of[column[j] - 1];                                        \
+                int32_t at = job->slot_of[column[j] - 1];                                          \
                 double weight = value[j];                                                          \
-                if (slot >= 0 && !(weight <= job->slots[slot].limit))                              \
-                    offer(&job->slots[slot], job->k,                                               \
-                          (struct term){weight, factor * weight, inner});                          \
+                if (at < 0 || weight <= job->slots[at].limit)                                      \
+                    continue;                                                                      \
+                struct slot *slot = &job->slots[at];                                               \
+                slot->best[slot->kept++] = (struct term){weight, i};                               \
+                if (slot->kept / 2 >= job->k)                                                      \
+                    settle(slot, job->k);                                                          \
             }                                                                                      \
         }                                                                                          \
     }                                                                                              \
@@ -154,10 +200,10 @@ static void make_heaps(struct job *job)
         const int32_t *column = tensor_data(job->b->column_of);                                    \
         const type *value = tensor_data(job->b->values);                                           \
         if (count > 1)                                                                             \
-            qsort(job->order, (size_t)count, sizeof *job->order, best_first);                      \
+            qsort(job->row, (size_t)count, sizeof *job->row, greatest_first);                      \
         for (int64_t i = 0; i < count; i++) {                                                      \
-            int64_t inner = job->order[i].inner;                                                   \
-            double weight = job->order[i].weight;                                                  \
+            int64_t inner = job->row[i].inner;                                                     \
+            double weight = job->row[i].value;                                                     \
             for (int64_t j = pointers[inner]; j < pointers[inner + 1]; j++) {                      \
                 int32_t at = job->slot_of[sparse_column(job->L, job->b, column[j], job->where)];   \
                 struct slot *slot = &job->slots[at < 0 ? 0 : at];                                  \
@@ -183,8 +229,9 @@ static void write_row(struct job *job, int64_t row)
 {
     for (int64_t i = 0; i < job->slot_count; i++) {
         struct slot *slot = &job->slots[i];
+        settle(slot, job->k);
         for (int64_t t = 0; t < slot->kept; t++) {
-            slot->product += slot->best[t].product;
+            slot->product += job->row[slot->best[t].place].value * slot->best[t].weight;
             slot->weight += slot->best[t].weight;
         }
     }
@@ -264,7 +311,7 @@ int sparse_top_products(lua_State *L)
         raise_error(L, where, "%lld terms, at least %lld; at least 1 and 0 are expected",
                     (long long)job.k, (long long)job.least);
     make_slots(&job, 6);
-    job.order = lua_newuserdatauv(L, (size_t)job.a->columns * sizeof *job.order + 1, 0);
+    job.row = lua_newuserdatauv(L, (size_t)job.a->columns * sizeof *job.row + 1, 0);
     lua_pushnil(L);
     job.room_slot = lua_gettop(L);
     int64_t size[] = {job.a->rows, job.asked.count};
