@@ -25,7 +25,7 @@ describe("The manual's page", function()
   local reason = workflow.missing()
   if reason then return pending("runs block by block (" .. reason .. ")") end
 
-  for _, page in ipairs { "docs/snakemake.md", "docs/workflow.md" } do
+  for _, page in ipairs { "docs/snakemake.md", "docs/workflow.md", "docs/make.md" } do
     it(page .. " runs block by block", function()
       local folder <close> = setmetatable(workflow.new {}, { __close = workflow.remove, __index = workflow })
       local printed, ran
