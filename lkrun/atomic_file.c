@@ -1,4 +1,6 @@
-/* Invariant: while fd is 0 or more, the file `temporary` is ours and nobody else's. */
+/* Invariant: while fd is 0 or more, the file `temporary` is ours and nobody else's; or the file has
+ * no name at all, and `temporary` is empty, so that a process that is killed leaves nothing behind.
+ */
 #include "atomic_file.h"
 
 #include <errno.h>
@@ -55,6 +57,51 @@ static bool name_temporary(struct atomic_file *file)
     return length < (int)sizeof file->temporary || fail(file, "%s", strerror(ENAMETOOLONG));
 }
 
+/* The folder that a path leads into. */
+static void folder_of(const char *path, char folder[PATH_MAX])
+{
+    const char *slash = strrchr(path, '/');
+    int length = slash ? (int)(slash - path) + 1 : 1;
+    snprintf(folder, PATH_MAX, "%.*s", length, slash ? path : ".");
+}
+
+/* Some file systems have no files without names, and naming one goes by /proc. */
+static bool open_nameless(struct atomic_file *file)
+{
+    char folder[PATH_MAX];
+    folder_of(file->target, folder);
+    file->temporary[0] = '\0';
+    if (access("/proc/self/fd", X_OK) == 0)
+        file->fd = open(folder, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
+    return file->fd >= 0;
+}
+
+static bool open_named(struct atomic_file *file)
+{
+    do {
+        if (!name_temporary(file))
+            return false;
+        file->fd =
+            open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+    } while (file->fd < 0 && errno == EEXIST);
+    return file->fd >= 0 || fail(file, "no file can be made beside it: %s", strerror(errno));
+}
+
+/* Renaming alone replaces a file, so the file gets a name for that moment. */
+static bool give_name(struct atomic_file *file)
+{
+    char self[40];
+    snprintf(self, sizeof self, "/proc/self/fd/%d", file->fd);
+    while (name_temporary(file)) {
+        if (linkat(AT_FDCWD, self, AT_FDCWD, file->temporary, AT_SYMLINK_FOLLOW) == 0)
+            return true;
+        if (errno != EEXIST)
+            break;
+    }
+    file->temporary[0] = '\0';
+    return false;
+}
+
 static bool write_sink(struct sink *sink, const void *bytes, size_t length)
 {
     return atomic_file_write((struct atomic_file *)sink, bytes, length);
@@ -67,14 +114,8 @@ bool atomic_file_open(struct atomic_file *file, const char *path)
     file->fd = -1;
     if (!find_target(file, path, &mode))
         return false;
-    do {
-        if (!name_temporary(file))
-            return false;
-        file->fd =
-            open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-    } while (file->fd < 0 && errno == EEXIST);
-    if (file->fd < 0)
-        return fail(file, "no file can be made beside it: %s", strerror(errno));
+    if (!open_nameless(file) && !open_named(file))
+        return false;
     if (mode && fchmod(file->fd, mode) < 0) {
         fail(file, "its mode can't be kept: %s", strerror(errno));
         atomic_file_abandon(file);
@@ -103,9 +144,7 @@ bool atomic_file_write(struct atomic_file *file, const void *bytes, size_t lengt
 static void sync_folder(const char *path)
 {
     char folder[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    int length = slash ? (int)(slash - path) + 1 : 1;
-    snprintf(folder, sizeof folder, "%.*s", length, slash ? path : ".");
+    folder_of(path, folder);
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
         fsync(fd);
@@ -116,13 +155,14 @@ static void sync_folder(const char *path)
 bool atomic_file_commit(struct atomic_file *file)
 {
     bool done = fsync(file->fd) == 0 || errno == EINVAL || errno == ENOTSUP;
+    done = done && (file->temporary[0] || give_name(file));
     int error = errno;
     done = close(file->fd) == 0 && done; /* where a full network file system is noticed */
     if (!done)
         fail(file, "writing failed: %s", strerror(error));
     else if (rename(file->temporary, file->target) < 0)
         done = fail(file, "the new file can't take its place: %s", strerror(errno));
-    if (!done)
+    if (!done && file->temporary[0])
         unlink(file->temporary);
     file->fd = -1;
     if (done)
@@ -135,6 +175,7 @@ void atomic_file_abandon(struct atomic_file *file)
     if (file->fd < 0)
         return;
     close(file->fd);
-    unlink(file->temporary);
+    if (file->temporary[0])
+        unlink(file->temporary);
     file->fd = -1;
 }

@@ -11,9 +11,9 @@
 struct atomic_file {
     struct sink sink; /* its bytes go into the new file */
     int fd;
-    char target[PATH_MAX]; /* the file itself, where the path given was a link to it */
-    char temporary[PATH_MAX];
-    char problem[256]; /* filled in by the call that failed */
+    char target[PATH_MAX];    /* the file itself, where the path given was a link to it */
+    char temporary[PATH_MAX]; /* empty: the file has no name yet */
+    char problem[256];        /* filled in by the call that failed */
 };
 
 /* Opens a new file beside `path`, exclusively. False where it can't be, or where something else
