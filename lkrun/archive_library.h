@@ -12,6 +12,8 @@
     X(read_new)                                                                                    \
     X(read_free)                                                                                   \
     X(read_support_format_tar)                                                                     \
+    X(read_support_format_raw)                                                                     \
+    X(read_support_format_empty)                                                                   \
     X(read_support_format_zip_seekable)                                                            \
     X(read_support_filter_gzip)                                                                    \
     X(read_support_filter_bzip2)                                                                   \

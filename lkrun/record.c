@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "record_unpack.h"
 #include "signals.h"
 
 #define READ_AHEAD ((size_t)256 << 10)
@@ -38,7 +39,7 @@ bool record_open(struct record_reader *reader, const char *path, enum record_for
     if (fstat(reader->fd, &status) == 0 && S_ISDIR(status.st_mode))
         return fail(reader, "it is a directory; a file is expected");
     posix_fadvise(reader->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-    return true;
+    return !record_is_packed(path) || record_unpack_open(reader);
 }
 
 bool record_over(struct record_reader *reader, const char *bytes, size_t length, char delimiter)
@@ -55,6 +56,7 @@ bool record_over(struct record_reader *reader, const char *bytes, size_t length,
 
 void record_close(struct record_reader *reader)
 {
+    record_unpack_close(reader);
     if (reader->owns_fd && reader->fd >= 0)
         close(reader->fd);
     reader->fd = -1;
@@ -97,6 +99,12 @@ static bool fill(struct record_reader *reader)
     if (!make_room(reader))
         return false;
     ssize_t got;
+    if (reader->packed) {
+        got = record_unpack(reader, reader->data + reader->end, reader->room - reader->end);
+        reader->ended = got == 0;
+        reader->end += got > 0 ? (size_t)got : 0;
+        return got > 0;
+    }
     do {
         got = read(reader->fd, reader->data + reader->end, reader->room - reader->end);
         if (got < 0 && errno == EINTR && signal_pending()) {

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct archive;
+
 enum record_format {
     RECORD_LINES, /* every line */
     RECORD_JSON,  /* every line that is not blank */
@@ -18,6 +20,7 @@ enum record_format {
 struct record_reader {
     int fd; /* -1: closed */
     bool owns_fd;
+    struct archive *packed; /* NULL: the file is as it is */
     enum record_format format;
     char delimiter; /* of fields; 0: a tab where the first record has tabs and no comma, else ',' */
     int64_t fields; /* of every record; 0: as many as the first one has */

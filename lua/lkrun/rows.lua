@@ -17,12 +17,12 @@ local rows = {}
 local function fail(where, ...) error(("lkrun: %s: "):format(where) .. string.format(...), 0) end
 
 -- The format of a file, checked.
-local function format_of(where, path, options)
+local function format_of(where, path, options, of)
   if type(path) ~= "string" then fail(where, "the path is a %s; a string is expected", type(path)) end
   if options ~= nil and type(options) ~= "table" then
     fail(where, "options are a %s; a table is expected", type(options))
   end
-  local kind = options and options.format or format.of(path)
+  local kind = options and options.format or of(path)
   for _, name in ipairs(format.names) do
     if kind == name then return kind end
   end
@@ -70,7 +70,7 @@ end
 --- type, a line that is no JSON.
 function rows.read(path, options)
   local where <const> = "lk.rows.read"
-  local kind = format_of(where, path, options)
+  local kind = format_of(where, path, options, format.of_input)
   check_options(where, options, known.read)
   options = options or {}
   local opened = attempt(where, source.open, path, {
@@ -110,7 +110,7 @@ end
 --- be; what was there before is then unchanged. What the iterator raises passes through.
 function rows.write(path, list, options)
   local where <const> = "lk.rows.write"
-  local kind = format_of(where, path, options)
+  local kind = format_of(where, path, options, format.of)
   check_options(where, options, known.write)
   local columns = options and options.columns
   local each = each_of(where, list)

@@ -137,6 +137,29 @@ describe("lk.rows", function()
       assert.same({ wide, wide }, (read_all(bare)))
     end)
 
+    it("unpacks files whose names say that they are compressed", function()
+      for extension, program in pairs { gz = "gzip", xz = "xz", bz2 = "bzip2", zst = "zstd", lz4 = "lz4" } do
+        use("csv." .. extension)
+        local there = os.execute(("command -v %s >/dev/null && (printf 'a,b\\n'; seq -f '%%.0f,\"x' 100000 | "
+          .. "sed 's/$/\"/') | %s -c >%s"):format(program, program, named))
+        if there then
+          local count = 0
+          for line, row in lk.rows.read(named) do
+            count = count + 1
+            assert.truthy(line == count + 1 and row.a == tostring(count) and row.b == "x")
+          end
+          assert.equal(100000, count)
+          os.execute(("truncate -s -20 %s"):format(named))
+          assert.matches("^lkrun: lk.rows.read: " .. named:gsub("%p", "%%%0"), message(read_all))
+        end
+      end
+      use "txt.gz"
+      os.execute("printf '' | gzip -c >" .. named)
+      assert.same({}, (read_all()))
+      write "no gzip at all"
+      assert.same({ "no gzip at all" }, (read_all()))
+    end)
+
     it("names file and line of what is no CSV", function()
       local function refused(line, what)
         assert.equal(("lkrun: lk.rows.read: %s:%d: %s"):format(named, line, what), message(read_all))

@@ -94,15 +94,16 @@ local function choose_formats(options)
       fail(2, "%s: --format: '%s' is unknown; there are %s", NAME, name, table.concat(format.names, ", "))
     end
   end
-  local function choose(path, name, what)
-    local found = forced and name ~= "" and name or format.of(path, name ~= "" and name or nil)
+  local function choose(path, name, what, of)
+    local found = forced and name ~= "" and name or of(path, name ~= "" and name or nil)
     if not found then
       fail(2, "%s: --%s: the name of %s does not say its format; --format is expected, or .%s", NAME, what,
         path == "-" and "a stream" or path, table.concat(format.names, " ."))
     end
     return found
   end
-  return choose(options.tasks, input, "tasks"), choose(options.output, output, "output")
+  return choose(options.tasks, input, "tasks", format.of_input),
+    choose(options.output, output, "output", format.of)
 end
 
 local function check(options)
