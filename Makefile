@@ -25,6 +25,8 @@ PACKAGES := libc6-dev pkg-config liblua5.4-dev libjansson-dev libhwloc-dev libed
             $(if $(SAN),$(if $(findstring clang,$(CC)),libclang-rt-dev))
 TEST_PACKAGES := lua5.4 lua-busted locales libopenblas0-pthread libopenblas0-openmp procps tmux \
                  python3-venv python3-numpy
+DOCS_PACKAGES := lowdown
+DEB_PACKAGES  := debhelper dpkg-dev lintian
 LINT_PACKAGES := lua-check clang-format cppcheck
 FUZZ_PACKAGES := clang libclang-rt-dev
 
@@ -34,6 +36,8 @@ install_for_check   := $(filter check check-docs docs bench bench-peers compare-
 install_for_lint    := $(filter lint,$(MAKECMDGOALS))
 needed := $(sort $(if $(install_for_example)$(install_for_check),$(PACKAGES)) \
                  $(if $(install_for_check),$(TEST_PACKAGES)) $(if $(install_for_lint),$(LINT_PACKAGES)) \
+                 $(if $(filter docs deb check,$(MAKECMDGOALS)),$(DOCS_PACKAGES)) \
+                 $(if $(filter deb,$(MAKECMDGOALS)),$(PACKAGES) $(DEB_PACKAGES)) \
                  $(if $(filter fuzz,$(MAKECMDGOALS)),$(FUZZ_PACKAGES)))
 ifneq ($(needed),)
 ifeq ($(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),)
@@ -163,8 +167,13 @@ check-slurm: all $(SNAKEMAKE)/installed
 	@NO_INSTALL=$(NO_INSTALL) sh lkrun/packages $(SLURM_PACKAGES)
 	@$(TEST_ENV) tests/slurm/cluster $(B)/lkrun tests/run.lua tests/slurm/jobs.lua
 
-check-docs docs: all $(VENV)/installed
+check-docs: all $(VENV)/installed
 	@$(TEST_ENV) $(B)/lkrun tests/docs.lua README.md $(sort $(wildcard docs/*.md))
+
+# The manual as a site and as man pages: build/docs/html, build/docs/man.
+docs: all
+	@mkdir -p $(B)/docs
+	@$(B)/lkrun docs/site/build.lua $(B)/docs
 
 check-fresh:
 	sh tests/fresh
@@ -218,7 +227,9 @@ $(B)/venv-lenskit/installed: tests/interop/lenskit/requirements.txt
 	$(B)/venv-lenskit/bin/pip --quiet --disable-pip-version-check install -r tests/interop/lenskit/requirements.txt
 	@touch $@
 
-LUA_DIR = $(DESTDIR)$(PREFIX)/lib/lua/5.4
+LUA_LIBDIR = $(PREFIX)/lib/lua/5.4
+LUA_DIR = $(DESTDIR)$(LUA_LIBDIR)
+MAN_DIR = $(DESTDIR)$(PREFIX)/share/man
 DOC_DIR = $(DESTDIR)$(PREFIX)/share/doc/lkrun
 # Annotations, for editors: the modules that run are inside the executable and core.so.
 SHARE_DIR = $(DESTDIR)$(PREFIX)/share/lkrun
@@ -234,11 +245,37 @@ install: all
 	install -m 644 $(wildcard docs/*.md docs/*.svg) $(DOC_DIR)/docs
 	install -m 644 $(wildcard examples/*) $(DOC_DIR)/examples
 	for file in $(RULES); do install -D -m 644 $$file $(SHARE_DIR)/$$file || exit; done
+	if command -v lowdown >/dev/null; then \
+	    $(MAKE) --no-print-directory docs && \
+	    for page in $$(cd $(B)/docs/man && find . -type f); do \
+	        install -D -m 644 $(B)/docs/man/$$page $(MAN_DIR)/$$page || exit; done; \
+	else echo 'lkrun: no man pages: lowdown makes them, and is not there' >&2; fi
 	for module in $(MODULES); do install -D -m 644 $$module $(SHARE_DIR)/$$module || exit; done
+
+# The tree as one archive, the same bytes for the same commit.
+VERSION := $(shell sed -n 's/^\#define LKRUN_VERSION "\(.*\)"/\1/p' lkrun/util.h)
+dist:
+	@mkdir -p $(B)
+	git archive --format=tar.gz --prefix=lkrun-$(VERSION)/ -o $(B)/lkrun-$(VERSION).tar.gz HEAD
+	@echo $(B)/lkrun-$(VERSION).tar.gz
+
+# A Debian package of the committed tree, in build/deb; nothing in it needs root.
+deb: dist
+	rm -rf $(B)/deb
+	mkdir -p $(B)/deb
+	tar -xf $(B)/lkrun-$(VERSION).tar.gz -C $(B)/deb
+	cp -R packaging/debian $(B)/deb/lkrun-$(VERSION)/debian
+	cd $(B)/deb/lkrun-$(VERSION) && MAKEFLAGS= dpkg-buildpackage --build=binary --no-sign
+	lintian --fail-on error $(B)/deb/lkrun_$(VERSION)_*.deb
+	@ls $(B)/deb/*.deb
 
 clean:
 	rm -rf $(B)
 
 FORCE:
+<<<<<<< HEAD
 .PHONY: all example check check-slurm check-docs check-fresh docs lint fuzz bench bench-peers compare-lenskit install soak clean FORCE
+=======
+.PHONY: deb dist all example check check-docs check-fresh docs lint fuzz bench bench-peers compare-lenskit install soak clean FORCE
+>>>>>>> 220f51c (make docs: the manual as a site and as man pages; make deb, make dist)
 -include $(OBJECTS:.o=.d) $(C_TESTS:=.d)
