@@ -266,7 +266,7 @@ deb: dist
 	tar -xf $(B)/lkrun-$(VERSION).tar.gz -C $(B)/deb
 	cp -R packaging/debian $(B)/deb/lkrun-$(VERSION)/debian
 	cd $(B)/deb/lkrun-$(VERSION) && MAKEFLAGS= dpkg-buildpackage --build=binary --no-sign
-	lintian --fail-on error $(B)/deb/lkrun_$(VERSION)_*.deb
+	lintian --fail-on error $(B)/deb/lkrun_*.deb
 	@ls $(B)/deb/*.deb
 
 clean:
