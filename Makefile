@@ -273,9 +273,6 @@ clean:
 	rm -rf $(B)
 
 FORCE:
-<<<<<<< HEAD
-.PHONY: all example check check-slurm check-docs check-fresh docs lint fuzz bench bench-peers compare-lenskit install soak clean FORCE
-=======
-.PHONY: deb dist all example check check-docs check-fresh docs lint fuzz bench bench-peers compare-lenskit install soak clean FORCE
->>>>>>> 220f51c (make docs: the manual as a site and as man pages; make deb, make dist)
+.PHONY: all example check check-slurm check-docs check-fresh docs lint fuzz bench bench-peers compare-lenskit install \
+        dist deb soak clean FORCE
 -include $(OBJECTS:.o=.d) $(C_TESTS:=.d)
