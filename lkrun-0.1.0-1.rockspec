@@ -42,6 +42,7 @@ build = {
       ["lkrec.knn.user"] = "packaging/luarocks/module.lua",
       ["lkrec.metrics"] = "packaging/luarocks/module.lua",
       ["lkrec.popularity"] = "packaging/luarocks/module.lua",
+      ["lkrec.steps"] = "packaging/luarocks/module.lua",
     },
   },
   copy_directories = { "docs", "examples", "rules" },

@@ -84,7 +84,7 @@ local function relinked(html)
   return (html:gsub('href="([^":]-)([%w_-]+)%.md(#?[^"]*)"', function(before, page, anchor)
     if page == "README" then page = before == "../" and "index" or "manual" end
     return ('href="%s.html%s"'):format(page == "CHANGELOG" and "changelog" or page, anchor)
-  end))
+  end):gsub('(src[set]*=")docs/', "%1"))
 end
 
 local function pages()
@@ -124,6 +124,7 @@ local man_pages = {
     source = "docs/commandline.md" },
   { name = "lkrun-map", section = 1, about = "an operation over a file of tasks", source = "docs/map.md" },
   { name = "lkrun-doctor", section = 1, about = "what lkrun would use here, and why", source = "docs/doctor.md" },
+  { name = "lkrun-trace", section = 1, about = "the timeline of a pool, in short", source = "docs/trace.md" },
   { name = "lkrun", section = 3, about = "the Lua modules of lkrun" },
 }
 
@@ -136,7 +137,7 @@ local function build_man(target)
       .. "-m source=%s -m volume=lkrun"):format(page.name, page.section, date, quoted("lkrun " .. version)))
     output_of(("mkdir -p %s/man%d"):format(quoted(target), page.section))
     -- Neither groff nor mandoc knows the font C that lowdown asks for.
-    write(("%s/man%d/%s.%d"):format(target, page.section, page.name, page.section), (roff:gsub("\\fC", "\\fB")))
+    write(("%s/man%d/%s.%d"):format(target, page.section, page.name, page.section), (roff:gsub("\\fC", "\\fB"):gsub("\n%.SH\n", "\n.SH ")))
   end
 end
 
