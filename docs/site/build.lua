@@ -137,7 +137,8 @@ local function build_man(target)
       .. "-m source=%s -m volume=lkrun"):format(page.name, page.section, date, quoted("lkrun " .. version)))
     output_of(("mkdir -p %s/man%d"):format(quoted(target), page.section))
     -- Neither groff nor mandoc knows the font C that lowdown asks for.
-    write(("%s/man%d/%s.%d"):format(target, page.section, page.name, page.section), (roff:gsub("\\fC", "\\fB"):gsub("\n%.SH\n", "\n.SH ")))
+    local file <close> = assert(io.open(("%s/man%d/%s.%d"):format(target, page.section, page.name, page.section), "wb"))
+    file:write((roff:gsub("\\fC", "\\fB"):gsub("\n%.SH\n", "\n.SH ")))
   end
 end
 
