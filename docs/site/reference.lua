@@ -40,8 +40,8 @@ end
 -- Text that Markdown takes as it is: annotations have no markup but backticks and indented formulas.
 local function escaped(text)
   if text:find "^    " then return text end
-  local plain = text:gsub("^# ", ""):gsub("[<>*_|]", "\\%0")
-  return (plain:gsub("`[^`]*`", function(code) return (code:gsub("\\([<>*_|])", "%1")) end))
+  local plain = text:gsub("^# ", ""):gsub("[][<>*_|]", "\\%0")
+  return (plain:gsub("`[^`]*`", function(code) return (code:gsub("\\([][<>*_|])", "%1")) end))
 end
 
 local function described(name, kind, text)
