@@ -24,7 +24,8 @@ static void load_library(void)
     } entries[] = {FOR_ARCHIVE_FUNCTIONS(ENTRY)};
 #undef ENTRY
     utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", 0);
-    void *handle = dlopen(ARCHIVE_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    /* Lazily: of what it stands on, ICU among others, hardly anything is ever called. */
+    void *handle = dlopen(ARCHIVE_LIBRARY, RTLD_LAZY | RTLD_LOCAL);
     bool found = handle;
     for (size_t i = 0; found && i < sizeof entries / sizeof *entries; i++) {
         void *symbol = dlsym(handle, entries[i].symbol);

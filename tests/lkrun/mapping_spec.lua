@@ -186,6 +186,17 @@ describe("a mapped file", function()
     assert.matches("^1000.0\t.*" .. pattern, result.out .. result.err)
   end)
 
+  it("that can be mapped, but has no room as a copy, is named", function()
+    saved "f64"
+    local result = program.run([[
+      local lk = require "lkrun"
+      print(lk.load(arg[1]):sum())
+      print(pcall(lk.load, arg[1], { copy = true }))
+    ]], { args = { path }, env = { LK_REGION_SIZE = "1048576" } })
+    assert.matches("^300000.0\nfalse\tlkrun: lk.load: " .. path .. ": no room for its 2400000 bytes: the region is full",
+      result.out)
+  end)
+
   it("leaves other bus errors what they are", function()
     local result = program.run "os.execute('kill -BUS $PPID') print 'still here'"
     assert.same({ "signal", 7 }, { result.how, result.status })
