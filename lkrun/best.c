@@ -233,7 +233,7 @@ static void offer_singly(struct best *best, enum dtype dtype, const char *x, int
         }                                                                                          \
         return which;                                                                              \
     }                                                                                              \
-    INLINE int64_t name##_offer(struct best *best, const void *row, int64_t length, int64_t first) \
+    INLINE void name##_offer(struct best *best, const void *row, int64_t length, int64_t first)    \
     {                                                                                              \
         const type *x = row;                                                                       \
         type limit = (type)number(best->limit);                                                    \
@@ -249,23 +249,26 @@ static void offer_singly(struct best *best, enum dtype dtype, const char *x, int
                 limit = (type)number(best->limit);                                                 \
             }                                                                                      \
         }                                                                                          \
-        return done;                                                                               \
+        for (; done < length; done++)                                                              \
+            if (x[done] > limit) {                                                                 \
+                take(best, key_of(id, &x[done]), first + done);                                    \
+                limit = (type)number(best->limit);                                                 \
+            }                                                                                      \
     }
 OFFER_GROUPS(f64, double, int64_t, DTYPE_F64, float_of, 1, 2, 4, 8)
 OFFER_GROUPS(f32, float, int32_t, DTYPE_F32, float_of, 1, 2, 4, 8, 16, 32, 64, 128)
 
-/* They give how many of the numbers they have dealt with, the first ones. */
-typedef int64_t (*group_kernel)(struct best *best, const void *x, int64_t length, int64_t first);
+typedef void (*group_kernel)(struct best *best, const void *x, int64_t length, int64_t first);
 #define KERNELS(set, target)                                                                       \
-    target static int64_t f64_offer_##set(struct best *best, const void *x, int64_t length,        \
-                                          int64_t first)                                           \
+    target static void f64_offer_##set(struct best *best, const void *x, int64_t length,           \
+                                       int64_t first)                                              \
     {                                                                                              \
-        return f64_offer(best, x, length, first);                                                  \
+        f64_offer(best, x, length, first);                                                         \
     }                                                                                              \
-    target static int64_t f32_offer_##set(struct best *best, const void *x, int64_t length,        \
-                                          int64_t first)                                           \
+    target static void f32_offer_##set(struct best *best, const void *x, int64_t length,           \
+                                       int64_t first)                                              \
     {                                                                                              \
-        return f32_offer(best, x, length, first);                                                  \
+        f32_offer(best, x, length, first);                                                         \
     }
 KERNELS(plain, )
 #ifdef __x86_64__
@@ -298,6 +301,7 @@ void best_offer(struct best *best, enum dtype dtype, const void *x, int64_t leng
     /* No float is above not-a-number, but every one is better. */
     bool comparable = best->is_limited && best->limit != BEST_NAN;
     if (kernel && comparable && step == (int64_t)dtype_sizes[dtype])
-        done += kernel(best, at + done * step, length - done, first + done);
-    offer_singly(best, dtype, at + done * step, length - done, step, first + done);
+        kernel(best, at + done * step, length - done, first + done);
+    else
+        offer_singly(best, dtype, at + done * step, length - done, step, first + done);
 }

@@ -26,12 +26,16 @@ struct ridge {
     double lambda;                /* for all rows where there is no tensor of them */
     const struct tensor *lambdas; /* [rows]; NULL: none */
     int64_t first, count;         /* rows to solve, from 0 */
+    int64_t steps;                /* of conjugate gradients, from what x holds; 0: exactly */
     const struct tensor *x;       /* [count, k], the solutions */
 
     /* What a row is solved in. */
     char *regressors; /* B, [entries of a row, k] */
     char *square;     /* [k, k] */
-    char *right;      /* [k] */
+    char *right;      /* [k], a right side */
+    char *direction;  /* [k], of conjugate gradients, and its image */
+    char *image;
+    char *products; /* [entries of a row], of B with a vector */
 };
 
 struct problem {
@@ -74,8 +78,8 @@ struct problem {
         }                                                                                          \
         return all_weigh;                                                                          \
     }                                                                                              \
-    static int name##_row(const struct backend *blas, const struct ridge *ridge, int64_t row,      \
-                          struct problem *problem)                                                 \
+    static int name##_solve(const struct backend *blas, const struct ridge *ridge, int64_t row,    \
+                            struct problem *problem)                                               \
     {                                                                                              \
         const int64_t *pointers = tensor_data(ridge->targets->pointers);                           \
         const int64_t first = pointers[row];                                                       \
@@ -108,6 +112,58 @@ struct problem {
             for (int d = 0; d < width; d++)                                                        \
                 x[d] += z[i] * b[d];                                                               \
         return info;                                                                               \
+    }                                                                                              \
+    /* to = (l I + B^T B) from */                                                                  \
+    static void name##_apply(const struct backend *blas, const struct ridge *ridge, int n,         \
+                             type lambda, const type *from, type *to)                              \
+    {                                                                                              \
+        const int width = ridge->width;                                                            \
+        const type *b = (const type *)ridge->regressors;                                           \
+        type *products = (type *)ridge->products;                                                  \
+        memcpy(to, from, (size_t)width * sizeof *to);                                              \
+        blas->p##gemv(CBLAS_COL_MAJOR, CBLAS_TRANS, width, n, 1, b, width, from, 1, 0, products,   \
+                      1);                                                                          \
+        blas->p##gemv(CBLAS_COL_MAJOR, CBLAS_NO_TRANS, width, n, 1, b, width, products, 1, lambda, \
+                      to, 1);                                                                      \
+    }                                                                                              \
+    /* M. Hestenes, E. Stiefel: Methods of conjugate gradients for solving linear systems. Journal \
+     * of Research of the National Bureau of Standards 49(6), 1952, section 3. */                  \
+    static void name##_improve(const struct backend *blas, const struct ridge *ridge, int64_t row, \
+                               struct problem *problem)                                            \
+    {                                                                                              \
+        const int64_t *pointers = tensor_data(ridge->targets->pointers);                           \
+        const int n = (int)(pointers[row + 1] - pointers[row]), width = ridge->width;              \
+        const type lambda = (type)lambda_of(ridge, row);                                           \
+        type *x = (type *)tensor_data(ridge->x) + (row - ridge->first) * ridge->x->stride[0];      \
+        type *residual = (type *)ridge->right, *direction = (type *)ridge->direction;              \
+        type *image = (type *)ridge->image;                                                        \
+        name##_gather(ridge, pointers[row], n, residual, problem);                                 \
+        if (n == 0)                                                                                \
+            memset(x, 0, (size_t)width * sizeof *x);                                               \
+        if (problem->what || n == 0)                                                               \
+            return;                                                                                \
+        name##_apply(blas, ridge, n, lambda, x, image);                                            \
+        blas->p##axpy(width, -1, image, 1, residual, 1);                                           \
+        memcpy(direction, residual, (size_t)width * sizeof *direction);                            \
+        type square = blas->p##dot(width, residual, 1, residual, 1);                               \
+        for (int64_t step = 0; step < ridge->steps && square > (type)1e-20; step++) {              \
+            name##_apply(blas, ridge, n, lambda, direction, image);                                \
+            type length = square / blas->p##dot(width, direction, 1, image, 1);                    \
+            blas->p##axpy(width, length, direction, 1, x, 1);                                      \
+            blas->p##axpy(width, -length, image, 1, residual, 1);                                  \
+            type before = square;                                                                  \
+            square = blas->p##dot(width, residual, 1, residual, 1);                                \
+            for (int d = 0; d < width; d++)                                                        \
+                direction[d] = residual[d] + square / before * direction[d];                       \
+        }                                                                                          \
+    }                                                                                              \
+    static int name##_row(const struct backend *blas, const struct ridge *ridge, int64_t row,      \
+                          struct problem *problem)                                                 \
+    {                                                                                              \
+        if (!ridge->steps)                                                                         \
+            return name##_solve(blas, ridge, row, problem);                                        \
+        name##_improve(blas, ridge, row, problem);                                                 \
+        return 0;                                                                                  \
     }
 
 static double lambda_of(const struct ridge *ridge, int64_t row)
@@ -214,10 +270,25 @@ static void make_room(lua_State *L, struct ridge *ridge)
     if (longest > INT32_MAX / 2 || (width > 0 && longest > PTRDIFF_MAX / 16 / width))
         raise_error(L, WHERE, "a row has %lld entries, which is too many", (long long)longest);
     size_t element = dtype_sizes[ridge->dtype];
-    size_t elements = (size_t)(longest * width + width * width + width);
-    ridge->regressors = lua_newuserdatauv(L, elements * element + 1, 0);
+    size_t elements = (size_t)(longest * width + width * width + 3 * width + longest);
+    char *room = lua_newuserdatauv(L, elements * element + 1, 0);
+    ridge->regressors = room;
     ridge->square = ridge->regressors + (size_t)(longest * width) * element;
     ridge->right = ridge->square + (size_t)(width * width) * element;
+    ridge->direction = ridge->right + (size_t)width * element;
+    ridge->image = ridge->direction + (size_t)width * element;
+    ridge->products = ridge->image + (size_t)width * element;
+}
+
+static void steps_argument(lua_State *L, int steps, int out, struct ridge *ridge)
+{
+    if (lua_isnil(L, steps))
+        return;
+    ridge->steps = integer_argument(L, steps, WHERE, "`steps`");
+    if (ridge->steps < 1)
+        raise_error(L, WHERE, "`steps` is %lld; 1 or more is expected", (long long)ridge->steps);
+    if (lua_isnil(L, out))
+        raise_error(L, WHERE, "there are steps but no `out` to begin them from");
 }
 
 static void raise_problem(lua_State *L, const struct ridge *ridge, const struct problem *problem)
@@ -237,20 +308,21 @@ static void raise_problem(lua_State *L, const struct ridge *ridge, const struct 
                     row);
 }
 
-enum { WEIGHTS = 5, ROWS, OUT };
+enum { WEIGHTS = 5, ROWS, OUT, STEPS };
 
-/* ridge(y, targets, lambda, {weights, rows, out}) */
+/* ridge(y, targets, lambda, {weights, rows, out, steps}) */
 int linalg_ridge(lua_State *L)
 {
     struct ridge ridge = {.targets = sparse_argument(L, 2, WHERE)};
     ridge.dtype = ridge.targets->values->dtype;
-    static const char *const names[] = {"weights", "rows", "out"};
+    static const char *const names[] = {"weights", "rows", "out", "steps"};
     lua_settop(L, 4);
     options_argument(L, 4, names, sizeof names / sizeof *names, WHERE);
     ridge.y = matrix_argument(L, 1, &ridge);
     ridge.width = (int)ridge.y->size[1];
     lambda_argument(L, 3, &ridge);
     rows_argument(L, ROWS, &ridge);
+    steps_argument(L, STEPS, OUT, &ridge);
     if (!lua_isnil(L, WEIGHTS))
         ridge.weights = weights_argument(L, WEIGHTS, &ridge);
     int64_t size[] = {ridge.count, ridge.width};
@@ -260,7 +332,7 @@ int linalg_ridge(lua_State *L)
     }
     const struct tensor *out = check_out(L, OUT, ridge.dtype, 2, size, WHERE);
     bool in_place = ridge.width == 1 || out->stride[1] == 1;
-    ridge.x = in_place && !shares_memory(out, ridge.y) ? out : tensor_like(L, out, ridge.dtype);
+    ridge.x = in_place && !shares_memory(out, ridge.y) ? out : tensor_clone(L, out);
     make_room(L, &ridge);
     if (out->count) {
         struct problem problem = solve_rows(L, &ridge);

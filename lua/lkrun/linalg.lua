@@ -47,6 +47,7 @@ linalg.trsm = core.trsm
 ---@field weights? lkrun.Tensor [nnz], 0 or more: one for each target, in their order; default: all 1
 ---@field rows? integer[] {first, last}: the rows to solve; default: all
 ---@field out? lkrun.Tensor [rows, k]: where the solutions are to be written
+---@field steps? integer of conjugate gradients, from what `out` holds; default: exact solutions
 
 --- Ridge regression for each row of a sparse matrix: row r of the result is the x with
 --- (lambda I + Σ w_i y_i y_i^T) x = Σ t_i y_i, where the sums go over the row's entries: t_i is the

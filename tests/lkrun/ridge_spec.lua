@@ -47,7 +47,8 @@ local function plainly(y, targets, lambda, weights)
 end
 
 describe("lk.linalg.ridge", function()
-  for dtype, tolerance in pairs { f64 = 1e-9, f32 = 1e-3 } do
+  for _, case in ipairs { { "f64", 1e-9 }, { "f32", 1e-3 } } do
+    local dtype, tolerance = table.unpack(case)
     local function check(y, targets, lambda, weights)
       local found = linalg.ridge(y, targets, lambda, { weights = weights })
       local expected = plainly(y, targets, lambda, weights)
@@ -67,6 +68,21 @@ describe("lk.linalg.ridge", function()
         check(y, targets, lambdas, weights)
         weights[1], weights[5] = 0, 0 -- of a row with one entry, and of one among others
         check(y, targets, 0.5, weights)
+      end
+    end)
+
+    it("comes to the same by as many steps of conjugate gradients as y is wide, for " .. dtype, function()
+      local y, targets = draw(30, 6, dtype), some_targets(30, 6, dtype)
+      local expected = linalg.ridge(y, targets, 0.5)
+      for _, out in ipairs(cases.layouts(draw(targets:size(1), 6, dtype))) do
+        local first = out:clone()
+        linalg.ridge(y, targets, 0.5, { out = out, steps = 1 })
+        local far, near = (first - expected):norm(), (out - expected):norm()
+        assert.is_true(near < far)
+        linalg.ridge(y, targets, 0.5, { out = out, steps = 7 })
+        assert.is_true(expected:allclose(out, tolerance, tolerance))
+        linalg.ridge(y, targets, 0.5, { out = out, steps = 1 }) -- from the solution
+        assert.is_true(expected:allclose(out, tolerance, tolerance))
       end
     end)
 
@@ -128,7 +144,9 @@ describe("lk.linalg.ridge", function()
     fails("`rows` is {1, 4}", ridge, y, targets, 1, { rows = { 1, 4 } })
     fails("`rows` is a number; {first, last}", ridge, y, targets, 1, { rows = 1 })
     fails("the shape %[2, 1%]; %[3, 1%]", ridge, y, targets, 1, { out = tensor.ones { 2, 1 } })
-    fails("unknown option 'row'; there are weights, rows, out", ridge, y, targets, 1, { row = 1 })
+    fails("unknown option 'row'; there are weights, rows, out, steps", ridge, y, targets, 1, { row = 1 })
+    fails("`steps` is 0; 1 or more", ridge, y, targets, 1, { steps = 0, out = tensor.ones { 3, 1 } })
+    fails("there are steps but no `out`", ridge, y, targets, 1, { steps = 1 })
     fails("the matrix of row 1 is not positive definite; a greater lambda", ridge, y, targets,
       tensor.from { -9, 1, 1 })
     targets:row(2)[1] = 2 ^ 30 // 1 | 0
@@ -137,7 +155,8 @@ describe("lk.linalg.ridge", function()
 end)
 
 describe("lk.linalg.trsm", function()
-  for dtype, tolerance in pairs { f64 = 1e-9, f32 = 1e-3 } do
+  for _, case in ipairs { { "f64", 1e-9 }, { "f32", 1e-3 } } do
+    local dtype, tolerance = table.unpack(case)
     it("solves with a lower triangle and with its transpose, for " .. dtype, function()
       local full = draw(4, 4, dtype)
       for i = 1, 4 do full:set(i, i, 3 + i) end

@@ -74,100 +74,21 @@ local function with_defaults(options)
   return result
 end
 
--- ---- Exactly ----
-
--- A solver has two functions: `prepare` is called once before the rows of a side are solved, `solve`
--- by the workers, for a range of rows; `room` is a table of each worker's own.
----@type table<string, {prepare: fun(side: table), solve: fun(side: table, first: integer, last: integer, room: table)}>
-local solvers = { cholesky = {}, cg = {} }
-
 -- With L Lᵀ = YᵀY + λI, and the rows of Y turned into z = L⁻¹ y, the equation becomes
 -- (I + Σ w_i z_i z_iᵀ) Lᵀx = Σ (1 + w_i) z_i: a ridge regression of its own for each row.
-function solvers.cholesky.prepare(side)
+local function prepare(side)
   side.root:copy(lk.linalg.cholesky(side.gram))
   lk.linalg.trsm(side.root, side.turned:copy(side.other):t(), false, true)
 end
 
-function solvers.cholesky.solve(side, first, last)
+local function solve(side, first, last)
   local rows = side.own:narrow(1, first, last - first + 1)
+  if side.steps then rows:mm(side.root, rows) end -- Lᵀx for each x, to begin from
   lk.linalg.ridge(side.turned, side.targets, 1, {
-    weights = side.weights:values(), rows = { first, last }, out = rows,
+    weights = side.weights:values(), rows = { first, last }, out = rows, steps = side.steps,
   })
   lk.linalg.trsm(side.root, rows:t(), true, true)
 end
-
--- ---- By conjugate gradients ----
-
--- What a worker computes in, kept from row to row: at this size, making tensors would cost more than
--- the arithmetic.
-local function workspace(factors)
-  local work = {
-    residual = lk.tensor.zeros({ factors }, "f32"),
-    direction = lk.tensor.zeros({ factors }, "f32"),
-    image = lk.tensor.zeros({ factors }, "f32"),
-  }
-  local rows, entries
-  local room, by_count = 0, {}
-
-  -- Room for a row with `count` entries: the other side's factors of these entries and their
-  -- transpose, and a vector.
-  function work.of(count)
-    if count > room then
-      room, by_count = 2 * count, {}
-      rows, entries = lk.tensor.zeros({ room, factors }, "f32"), lk.tensor.zeros({ room }, "f32")
-    end
-    local views = by_count[count]
-    if not views then
-      views = { rows = rows:narrow(1, 1, count), entries = entries:narrow(1, 1, count) }
-      views.columns = views.rows:t()
-      by_count[count] = views
-    end
-    return views
-  end
-  return work
-end
-
--- Improves the factors x of a row, whose entries have these weights and, in `views`, factors.
-local function step_along(work, views, x, weights, side)
-  local rows, columns, entries, gram = views.rows, views.columns, views.entries, side.gram
-  local residual, direction, image = work.residual, work.direction, work.image
-  -- b - A x, the entries' part of both in one product: 1 + w - w (y x).
-  rows:mv(x, entries):sub(1):mul(weights):sub(1)
-  residual:addmv(columns, entries, -1, 0):addmv(gram, x, -1)
-  direction:copy(residual)
-  local square = residual:dot(residual)
-  for _ = 1, side.steps do
-    if square < 1e-20 then return end
-    rows:mv(direction, entries):mul(weights)
-    image:addmv(columns, entries, 1, 0):addmv(gram, direction)
-    local step = square / direction:dot(image)
-    x:axpy(step, direction)
-    residual:axpy(-step, image)
-    local last = square
-    square = residual:dot(residual)
-    direction:mul(square / last):add(residual)
-  end
-end
-
-function solvers.cg.prepare() end
-
-function solvers.cg.solve(side, first, last, room)
-  room.work = room.work or workspace(side.own:size(2))
-  local work = room.work
-  for row = first, last do
-    local x = side.own:select(1, row)
-    local entries, weights = side.weights:row(row)
-    if #entries == 0 then
-      x:zero()
-    else
-      local views = work.of(#entries)
-      side.other:index(entries, views.rows)
-      step_along(work, views, x, weights, side)
-    end
-  end
-end
-
--- ---- Training ----
 
 local function draw_rows(factors, first, last)
   factors:narrow(1, first, last - first + 1)
@@ -175,13 +96,10 @@ local function draw_rows(factors, first, last)
 end
 
 -- The operation. A task is a range of rows of one side, to be solved, or drawn at random to begin.
-local function operation()
-  local room = {}
-  return function(shared, task)
-    local side = shared[task.side]
-    if task.draw then return draw_rows(side.own, task.first, task.last) end
-    side.solver.solve(side, task.first, task.last, room)
-  end
+local function solve_rows(sides, task)
+  local side = sides[task.side]
+  if task.draw then return draw_rows(side.own, task.first, task.last) end
+  solve(side, task.first, task.last)
 end
 
 local function tasks_for(side, count, draw)
@@ -199,7 +117,7 @@ local function scaled(matrix, weight, one)
 end
 
 -- What the workers share, for each side: the entries of its rows, its factors and those of the other
--- side, and what a solver prepares of these.
+-- side, and what `prepare` makes of these.
 local function sides_of(matrix, options)
   local factors = options.factors
   local function zeros(...) return lk.tensor.zeros({ ... }, "f32") end
@@ -209,7 +127,7 @@ local function sides_of(matrix, options)
   local function side(own_weights, own_targets, own, other)
     return {
       weights = own_weights, targets = own_targets, own = own, other = other, gram = gram, root = root,
-      turned = zeros(other:size(1), factors), solver = solvers[options.solver], steps = options.steps,
+      turned = zeros(other:size(1), factors), steps = options.solver == "cg" and options.steps or nil,
     }
   end
   return {
@@ -235,7 +153,7 @@ function implicit.train(matrix, options)
     label = "ALS", total = options.epochs * (users + items), unit = "rows",
   } or nil
   local progress = bar or options.progress or nil
-  local invoker <close> = lk.invoker(sides, operation(), {
+  local invoker <close> = lk.invoker(sides, solve_rows, {
     n_jobs = options.n_jobs, workers = "threads", seed = options.seed,
     writable = {
       sides.users.own, sides.items.own, sides.users.gram, sides.users.root, sides.users.turned, sides.items.turned,
@@ -247,16 +165,16 @@ function implicit.train(matrix, options)
       if shown then shown:update(tasks[i].last - tasks[i].first + 1) end
     end
   end
-  local function solve(side, tasks)
+  local function solve_side(side, tasks)
     lk.linalg.syrk(side.other, side.gram):add(ridge)
-    side.solver.prepare(side)
+    prepare(side)
     run(tasks, progress)
   end
   local user_tasks, item_tasks = tasks_for("users", users), tasks_for("items", items)
   if options.initial then sides.items.own:copy(options.initial) else run(tasks_for("items", items, true)) end
   for _ = 1, options.epochs do
-    solve(sides.users, user_tasks)
-    solve(sides.items, item_tasks)
+    solve_side(sides.users, user_tasks)
+    solve_side(sides.items, item_tasks)
   end
   return { kind = KIND, user_factors = sides.users.own, item_factors = sides.items.own }
 end
