@@ -36,7 +36,6 @@ build = {
       ["lkrec.als.implicit"] = "packaging/luarocks/module.lua",
       ["lkrec.batch"] = "packaging/luarocks/module.lua",
       ["lkrec.bias"] = "packaging/luarocks/module.lua",
-      ["lkrec.csv"] = "packaging/luarocks/module.lua",
       ["lkrec.data"] = "packaging/luarocks/module.lua",
       ["lkrec.knn.item"] = "packaging/luarocks/module.lua",
       ["lkrec.knn.user"] = "packaging/luarocks/module.lua",

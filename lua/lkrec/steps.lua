@@ -3,7 +3,6 @@
 --- Between split and evaluate, `lkrun map` recommends, with what `steps.operation` gives as its operation.
 local lk = require "lkrun"
 local batch = require "lkrec.batch"
-local csv = require "lkrec.csv"
 local data = require "lkrec.data"
 local metrics = require "lkrec.metrics"
 
@@ -63,11 +62,11 @@ function steps.split(options)
   })
   if options.tasks then
     local block, last = options.block or 50, 0
-    csv.write(options.tasks, { "first", "last" }, function()
+    lk.rows.write(options.tasks, function()
       local first = last + 1
       last = math.min(last + block, #ratings.user_ids)
       return first <= #ratings.user_ids and { first, last } or nil
-    end)
+    end, { columns = { "first", "last" } })
   end
   lk.log.get("split"):info("%d users, %d items, %d ratings to train on, %d to test with",
     #ratings.user_ids, #ratings.item_ids, #train.users, #test.users)
@@ -147,7 +146,7 @@ end
 local function read_recommendations(path, split, n)
   local user_of, item_of = numbering(split.user_ids), numbering(split.item_ids)
   local users, row_of, items
-  local records = csv.rows(path)
+  local records = lk.rows.read(path, { format = "csv", header = false, delimiter = "" })
   local _, header = records()
   local column = {}
   for at, name in ipairs(header or {}) do column[name] = at end

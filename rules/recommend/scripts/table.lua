@@ -1,5 +1,5 @@
 -- One row a model, one column a metric.
-local csv = require "lkrec.csv"
+local lk = require "lkrun"
 local metrics = require "lkrec.metrics"
 local results = require "results"(snakemake.input, snakemake.params.models)
 
@@ -8,4 +8,4 @@ for i, result in ipairs(results) do
   rows[i] = { result.name }
   for at, metric in ipairs(metrics.names) do rows[i][at + 1] = ("%.4f"):format(result.means[metric]) end
 end
-csv.write(snakemake.output[1], header, rows)
+lk.rows.write(snakemake.output[1], rows, { columns = header })

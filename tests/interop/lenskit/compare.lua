@@ -6,7 +6,6 @@
 -- Prints the tables of docs/lkrec-comparison.md, and fails where a tolerance is not kept.
 local lk = require "lkrun"
 local batch = require "lkrec.batch"
-local csv = require "lkrec.csv"
 local data = require "lkrec.data"
 local metrics = require "lkrec.metrics"
 
@@ -68,10 +67,10 @@ local users, items = #ratings.user_ids, #ratings.item_ids
 
 local function write_ratings(name, part)
   local i = 0
-  csv.write(file(name .. ".csv"), { "user", "item", "rating" }, function()
+  lk.rows.write(file(name .. ".csv"), function()
     i = i + 1
     return part.users[i] and { part.users[i], part.items[i], part.values[i] } or nil
-  end)
+  end, { columns = { "user", "item", "rating" } })
 end
 write_ratings("train", train)
 write_ratings("test", test)
