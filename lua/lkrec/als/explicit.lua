@@ -12,10 +12,9 @@
 ---     (Σ q_i q_iᵀ + λ n I) x = Σ (r_ui - b(u, i)) q_i
 ---
 --- where the sums go over the items that u rated. The items' turn is the same with the roles exchanged.
---- Worker threads write rows of the shared factor matrices, and no two tasks write the same row.
 local lk = require "lkrun"
+local alternate = require "lkrec.als.alternate"
 local bias = require "lkrec.bias"
-local check_initial = require "lkrec.als.initial"
 local options_of = require "lkrec.options"
 
 ---@class lkrec.als.explicit
@@ -60,12 +59,9 @@ local function draw(rows)
   end
 end
 
--- The operation. A task is a range of rows of one side, to be solved, or drawn at random to begin.
-local function solve_rows(sides, task)
-  local side = sides[task.side]
-  local rows = side.own:narrow(1, task.first, task.last - task.first + 1)
-  if task.draw then return draw(rows) end
-  lk.linalg.ridge(side.other, side.residuals, side.lambdas, { rows = { task.first, task.last }, out = rows })
+local function solve(side, first, last)
+  local rows = side.own:narrow(1, first, last - first + 1)
+  lk.linalg.ridge(side.other, side.residuals, side.lambdas, { rows = { first, last }, out = rows })
 end
 
 -- λ times the number of its entries for each row; where there are none it does not matter.
@@ -73,14 +69,6 @@ local function lambdas_of(residuals, regularization)
   local lambdas = lk.tensor.zeros({ residuals:size(1) }, "f32")
   for row, columns in residuals:rows() do lambdas[row] = regularization * #columns end
   return lambdas
-end
-
-local function tasks_for(side, count, random)
-  local tasks = {}
-  for chunk in lk.WorkChunks.create(count):tasks() do
-    tasks[#tasks + 1] = { side = side, first = chunk[1], last = chunk[2], draw = random }
-  end
-  return tasks
 end
 
 --- Trains a model on all CPUs, in worker threads. The result depends on the matrix and the
@@ -91,37 +79,19 @@ end
 -- Raises for an unknown option or one out of range, an `initial` of another shape, no ratings.
 function explicit.train(matrix, options)
   options = check(options)
-  local users, items, factors = matrix:size(1), matrix:size(2), options.factors
-  if options.initial then check_initial("lkrec.als.explicit.train", options.initial, items, factors) end
   local biases = bias.train(matrix, { user_damping = options.user_damping, item_damping = options.item_damping })
   local residuals = bias.residuals(biases, matrix)
-  local of_users = lk.tensor.zeros({ users, factors }, "f32")
-  local of_items = lk.tensor.zeros({ items, factors }, "f32")
+  local of_users = lk.tensor.zeros({ matrix:size(1), options.factors }, "f32")
+  local of_items = lk.tensor.zeros({ matrix:size(2), options.factors }, "f32")
   local function side(own_residuals, own, other)
-    local lambdas = lambdas_of(own_residuals, options.regularization)
-    return { residuals = own_residuals, lambdas = lambdas, own = own, other = other }
+    return {
+      own = own, draw = draw, solve = solve, other = other, residuals = own_residuals,
+      lambdas = lambdas_of(own_residuals, options.regularization),
+    }
   end
-  local sides = {
+  alternate("lkrec.als.explicit.train", {
     users = side(residuals, of_users, of_items), items = side(residuals:t(), of_items, of_users),
-  }
-  local bar <close> = options.progress == true and lk.invoke_progress {
-    label = "ALS", total = options.epochs * (users + items), unit = "rows",
-  } or nil
-  local progress = bar or options.progress or nil
-  local invoker <close> = lk.invoker(sides, solve_rows, {
-    n_jobs = options.n_jobs, workers = "threads", seed = options.seed, writable = { of_users, of_items },
-  })
-  local function run(tasks, shown)
-    for i in invoker:map(tasks) do
-      if shown then shown:update(tasks[i].last - tasks[i].first + 1) end
-    end
-  end
-  if options.initial then of_items:copy(options.initial) else run(tasks_for("items", items, true)) end
-  local user_tasks, item_tasks = tasks_for("users", users), tasks_for("items", items)
-  for _ = 1, options.epochs do
-    run(user_tasks, progress)
-    run(item_tasks, progress)
-  end
+  }, options)
   return { kind = KIND, user_factors = of_users, item_factors = of_items, bias = biases }
 end
 

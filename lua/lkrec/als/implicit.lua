@@ -12,12 +12,9 @@
 --- A row is solved exactly (Cholesky), or improved from its last value by a few steps of conjugate
 --- gradients: G. Takács, I. Pilászy, D. Tikk: Applications of the conjugate gradient method for
 --- implicit feedback collaborative filtering. RecSys 2011, section 3.
----
---- Worker threads write rows of the shared factor matrices, and no two tasks write the same row. What a
---- row becomes depends on its entries, the other side's factors and, with conjugate gradients, its
---- own last value: not on the number of workers.
 local lk = require "lkrun"
-local check_initial = require "lkrec.als.initial"
+local alternate = require "lkrec.als.alternate"
+local options_of = require "lkrec.options"
 
 ---@class lkrec.als.implicit
 local implicit = {}
@@ -42,41 +39,23 @@ local INITIAL_SPREAD = 0.01 -- of the factors before training
 ---@field n_jobs? integer # worker threads; default: lk.config().threads
 ---@field progress? lkrun.Progress|boolean # counts rows, epochs × (users + items); true: a bar of its own
 
-local defaults = {
-  factors = 32, epochs = 10, weight = 5, regularization = 5, solver = "cholesky", steps = 3, seed = 1,
-}
-local optional = { initial = true, n_jobs = true, progress = true }
-
-local function with_defaults(options)
-  local result = {}
-  for name, value in pairs(options) do
-    if defaults[name] == nil and not optional[name] then
-      error(("lkrun: lkrec.als.implicit.train: unknown option '%s'"):format(name), 0)
-    end
-    result[name] = value
-  end
-  for name, value in pairs(defaults) do
-    if result[name] == nil then result[name] = value end
-  end
-  local function check(name, right, expected)
-    if not right then
-      error(("lkrun: lkrec.als.implicit.train: %s is %s; expected %s")
-        :format(name, result[name], expected), 4)
-    end
-  end
-  for _, name in ipairs { "factors", "epochs", "steps" } do
-    check(name, math.type(result[name]) == "integer" and result[name] >= 1, "an integer of at least 1")
-  end
-  for _, name in ipairs { "weight", "regularization" } do
-    check(name, type(result[name]) == "number" and result[name] > 0, "a number above 0")
-  end
-  check("solver", result.solver == "cholesky" or result.solver == "cg", "'cholesky' or 'cg'")
-  return result
-end
+local check = options_of("lkrec.als.implicit.train", {
+  factors = { default = 32, integer = true, least = 1 },
+  epochs = { default = 10, integer = true, least = 1 },
+  weight = { default = 5, above = 0 },
+  regularization = { default = 5, above = 0 },
+  solver = { default = "cholesky", choices = { "cholesky", "cg" } },
+  steps = { default = 3, integer = true, least = 1 },
+  initial = { any = true },
+  seed = { default = 1, integer = true, least = math.mininteger },
+  n_jobs = { any = true },
+  progress = { any = true },
+})
 
 -- With L Lᵀ = YᵀY + λI, and the rows of Y turned into z = L⁻¹ y, the equation becomes
 -- (I + Σ w_i z_i z_iᵀ) Lᵀx = Σ (1 + w_i) z_i: a ridge regression of its own for each row.
 local function prepare(side)
+  lk.linalg.syrk(side.other, side.gram):add(side.ridge)
   side.root:copy(lk.linalg.cholesky(side.gram))
   lk.linalg.trsm(side.root, side.turned:copy(side.other):t(), false, true)
 end
@@ -90,24 +69,8 @@ local function solve(side, first, last)
   lk.linalg.trsm(side.root, rows:t(), true, true)
 end
 
-local function draw_rows(factors, first, last)
-  factors:narrow(1, first, last - first + 1)
-    :copy(lk.tensor.randn({ last - first + 1, factors:size(2) }, "f32"):mul(INITIAL_SPREAD))
-end
-
--- The operation. A task is a range of rows of one side, to be solved, or drawn at random to begin.
-local function solve_rows(sides, task)
-  local side = sides[task.side]
-  if task.draw then return draw_rows(side.own, task.first, task.last) end
-  solve(side, task.first, task.last)
-end
-
-local function tasks_for(side, count, draw)
-  local tasks = {}
-  for chunk in lk.WorkChunks.create(count):tasks() do
-    tasks[#tasks + 1] = { side = side, first = chunk[1], last = chunk[2], draw = draw }
-  end
-  return tasks
+local function draw(rows)
+  rows:copy(lk.tensor.randn(rows:size(), "f32"):mul(INITIAL_SPREAD))
 end
 
 -- The matrix times `weight` plus `one`, in f32.
@@ -123,10 +86,12 @@ local function sides_of(matrix, options)
   local function zeros(...) return lk.tensor.zeros({ ... }, "f32") end
   local of_users, of_items = zeros(matrix:size(1), factors), zeros(matrix:size(2), factors)
   local weights, targets = scaled(matrix, options.weight, 0), scaled(matrix, options.weight, 1)
-  local gram, root = zeros(factors, factors), zeros(factors, factors)
+  local gram, root, ridge = zeros(factors, factors), zeros(factors, factors), zeros(factors, factors)
+  for k = 1, factors do ridge:set(k, k, options.regularization) end
   local function side(own_weights, own_targets, own, other)
     return {
-      weights = own_weights, targets = own_targets, own = own, other = other, gram = gram, root = root,
+      own = own, draw = draw, prepare = prepare, solve = solve,
+      weights = own_weights, targets = own_targets, other = other, gram = gram, ridge = ridge, root = root,
       turned = zeros(other:size(1), factors), steps = options.solver == "cg" and options.steps or nil,
     }
   end
@@ -141,42 +106,13 @@ end
 ---@param matrix lkrun.Sparse # [users, items]: how much each user had of each item, above 0
 ---@param options? lkrec.als.implicit.Options
 ---@return lkrec.als.implicit.Model
--- Raises for an unknown option or one out of range.
+-- Raises for an unknown option or one out of range, and for an `initial` of another shape.
 function implicit.train(matrix, options)
-  options = with_defaults(options or {})
-  local users, items = matrix:size(1), matrix:size(2)
-  if options.initial then check_initial("lkrec.als.implicit.train", options.initial, items, options.factors) end
+  options = check(options)
   local sides = sides_of(matrix, options)
-  local ridge = lk.tensor.zeros({ options.factors, options.factors }, "f32")
-  for k = 1, options.factors do ridge:set(k, k, options.regularization) end
-  local bar <close> = options.progress == true and lk.invoke_progress {
-    label = "ALS", total = options.epochs * (users + items), unit = "rows",
-  } or nil
-  local progress = bar or options.progress or nil
-  local invoker <close> = lk.invoker(sides, solve_rows, {
-    n_jobs = options.n_jobs, workers = "threads", seed = options.seed,
-    writable = {
-      sides.users.own, sides.items.own, sides.users.gram, sides.users.root, sides.users.turned, sides.items.turned,
-    },
-  })
-
-  local function run(tasks, shown)
-    for i in invoker:map(tasks) do
-      if shown then shown:update(tasks[i].last - tasks[i].first + 1) end
-    end
-  end
-  local function solve_side(side, tasks)
-    lk.linalg.syrk(side.other, side.gram):add(ridge)
-    prepare(side)
-    run(tasks, progress)
-  end
-  local user_tasks, item_tasks = tasks_for("users", users), tasks_for("items", items)
-  if options.initial then sides.items.own:copy(options.initial) else run(tasks_for("items", items, true)) end
-  for _ = 1, options.epochs do
-    solve_side(sides.users, user_tasks)
-    solve_side(sides.items, item_tasks)
-  end
-  return { kind = KIND, user_factors = sides.users.own, item_factors = sides.items.own }
+  local users, items = sides.users, sides.items
+  alternate("lkrec.als.implicit.train", sides, options, { users.gram, users.root, users.turned, items.turned })
+  return { kind = KIND, user_factors = users.own, item_factors = items.own }
 end
 
 --- How many users and items the model knows.

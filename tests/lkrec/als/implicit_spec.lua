@@ -167,7 +167,7 @@ describe("lkrec.als.implicit.train", function()
     refused({ steps = "x" }, "steps is x; expected an integer of at least 1")
     refused({ weight = -1 }, "weight is %-1; expected a number above 0")
     refused({ regularization = 0 }, "regularization is 0; expected a number above 0")
-    refused({ solver = "lu" }, "solver is lu; expected 'cholesky' or 'cg'")
+    refused({ solver = "lu" }, "solver is lu; expected one of cholesky, cg")
   end)
 end)
 
