@@ -29,16 +29,19 @@ DOCS_PACKAGES := lowdown
 DEB_PACKAGES  := debhelper dpkg-dev lintian
 LINT_PACKAGES := lua-check clang-format cppcheck
 FUZZ_PACKAGES := clang libclang-rt-dev
+VALGRIND_PACKAGES := valgrind
 
 # Installed while this file is read, so that what comes below sees them; never under make -n.
 install_for_example := $(filter example,$(MAKECMDGOALS))
-install_for_check   := $(filter check check-docs docs bench bench-peers compare-lenskit fuzz,$(MAKECMDGOALS))
+install_for_check   := $(filter check check-valgrind check-docs docs bench bench-peers compare-lenskit fuzz, \
+                                $(MAKECMDGOALS))
 install_for_lint    := $(filter lint,$(MAKECMDGOALS))
 needed := $(sort $(if $(install_for_example)$(install_for_check),$(PACKAGES)) \
                  $(if $(install_for_check),$(TEST_PACKAGES)) $(if $(install_for_lint),$(LINT_PACKAGES)) \
                  $(if $(filter docs deb check,$(MAKECMDGOALS)),$(DOCS_PACKAGES)) \
                  $(if $(filter deb,$(MAKECMDGOALS)),$(PACKAGES) $(DEB_PACKAGES)) \
-                 $(if $(filter fuzz,$(MAKECMDGOALS)),$(FUZZ_PACKAGES)))
+                 $(if $(filter fuzz,$(MAKECMDGOALS)),$(FUZZ_PACKAGES)) \
+                 $(if $(filter check-valgrind,$(MAKECMDGOALS)),$(VALGRIND_PACKAGES)))
 ifneq ($(needed),)
 ifeq ($(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),)
 installed := $(shell NO_INSTALL=$(NO_INSTALL) sh lkrun/packages $(foreach name,$(needed),'$(name)') >&2; echo $$?)
@@ -154,6 +157,13 @@ $(SNAKEMAKE)/installed: tests/snakemake/requirements.txt
 
 check: all $(C_TESTS) $(FAULTS) $(VENV)/installed $(SNAKEMAKE)/installed
 	@$(TEST_ENV) $(B)/lkrun tests/suite.lua $(C_TESTS)
+
+# Under memcheck, what is fast enough there; a large region would not fit beside what memcheck keeps of it.
+VALGRIND = valgrind --quiet --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
+           --error-exitcode=99 --num-callers=25 --suppressions=$(CURDIR)/tests/valgrind.supp
+check-valgrind: all $(C_TESTS) $(FAULTS)
+	@$(TEST_ENV) LKRUN_SAN=valgrind LKRUN_WATCH='$(VALGRIND)' LK_REGION_SIZE=268435456 \
+	    $(B)/lkrun tests/suite.lua $(C_TESTS)
 
 # The faults again and again while every core is busy; then a million tasks while workers are killed.
 # SOAK=50 times.
@@ -273,6 +283,6 @@ clean:
 	rm -rf $(B)
 
 FORCE:
-.PHONY: all example check check-slurm check-docs check-fresh docs lint fuzz bench bench-peers compare-lenskit install \
+.PHONY: all example check check-valgrind check-slurm check-docs check-fresh docs lint fuzz bench bench-peers compare-lenskit install \
         dist deb soak clean FORCE
 -include $(OBJECTS:.o=.d) $(C_TESTS:=.d)
