@@ -25,8 +25,8 @@ local subsets = {
   },
   valgrind = {
     why = "they start programs, or take too long there",
-    "channel_test", "codec_test", "config_test", "progress_bar_test", "region_test", "storage_test",
-    "lkrun/json_spec",
+    "channel_test", "codec_test", "config_test", "progress_bar_test", "progress_test", "region_test", "storage_test",
+    "lkrun/chunks_spec", "lkrun/json_spec", "lkrun/sparse_spec", "lkrun/tensor_spec",
   },
 }
 local watcher = (os.getenv "LKRUN_SAN" or ""):match "thread" or (os.getenv "LKRUN_SAN" or ""):match "valgrind"
