@@ -114,6 +114,20 @@ describe("lkrec.batch.recommend", function()
     assert.same({ 0, 0 }, batch.recommend(model, { 1 }, { n = 2, candidates = {} }).items:select(1, 1):totable())
   end)
 
+  it("gives what there is where more is asked for than there are items, or all are excluded", function()
+    local few = {
+      kind = "lkrec.als.implicit", -- in f64, as factors may be
+      user_factors = lk.tensor.from { { 1, 2 }, { 0, 1 } }, item_factors = lk.tensor.from { { 1, 0 }, { 1, 1 } },
+    }
+    local all = lk.sparse.csr({ 2, 2 }, { 1, 2 }, { 1, 1 }, { 2, 2 })
+    for _, candidates in ipairs { { 1, 2 }, false } do
+      local found = batch.recommend(few, nil, { n = 3, exclude = all, candidates = candidates or nil, n_jobs = 1 })
+      assert.same({ { 2, 1, 0 }, { 0, 0, 0 } }, found.items:totable())
+      assert.same({ { 3, 1, -math.huge }, { -math.huge, -math.huge, -math.huge } }, found.scores:totable())
+      assert.equal("f64", found.scores.dtype)
+    end
+  end)
+
   it("counts users in a progress of the caller's", function()
     local progress <close> = lk.invoke_progress { total = users }
     batch.recommend(model, nil, { n_jobs = 2, progress = progress })
