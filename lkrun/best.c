@@ -181,11 +181,14 @@ void best_end(struct best *best)
     sort(best->entries, best->count);
 }
 
-INLINE void take(struct best *best, int64_t key, int64_t position)
+/* Whether the limit rose. */
+INLINE bool take(struct best *best, int64_t key, int64_t position)
 {
     best->entries[best->count++] = (struct best_entry){key, position};
-    if (best->count == best_room(best->most))
-        raise_limit(best);
+    if (best->count < best_room(best->most))
+        return false;
+    raise_limit(best);
+    return true;
 }
 
 static void offer_singly(struct best *best, enum dtype dtype, const char *x, int64_t length,
@@ -244,16 +247,13 @@ static void offer_singly(struct best *best, enum dtype dtype, const char *x, int
             uint64_t which = name##_which(x + done, limit);                                        \
             for (; which; which &= which - 1) {                                                    \
                 int64_t i = done + __builtin_ctzll(which);                                         \
-                if (x[i] > limit)                                                                  \
-                    take(best, key_of(id, &x[i]), first + i);                                      \
-                limit = (type)number(best->limit);                                                 \
+                if (x[i] > limit && take(best, key_of(id, &x[i]), first + i))                      \
+                    limit = (type)number(best->limit);                                             \
             }                                                                                      \
         }                                                                                          \
         for (; done < length; done++)                                                              \
-            if (x[done] > limit) {                                                                 \
-                take(best, key_of(id, &x[done]), first + done);                                    \
+            if (x[done] > limit && take(best, key_of(id, &x[done]), first + done))                 \
                 limit = (type)number(best->limit);                                                 \
-            }                                                                                      \
     }
 OFFER_GROUPS(f64, double, int64_t, DTYPE_F64, float_of, 1, 2, 4, 8)
 OFFER_GROUPS(f32, float, int32_t, DTYPE_F32, float_of, 1, 2, 4, 8, 16, 32, 64, 128)
