@@ -77,6 +77,8 @@ if measure.is_wanted "load.memory" then
   for _, extension in ipairs(extensions) do
     local samples = measure.rounds(3, { over = function() return memory_over(extension) end })
     measure.report(("load.memory.%s.mib"):format(extension), samples.over, "<= 50")
+    local models = measure.each(samples.over, samples.over, function(over) return 1 + over / MIB end)
+    measure.report(("load.memory.%s.models"):format(extension), models)
   end
 end
 os.execute("rm -rf " .. folder)
