@@ -2,6 +2,7 @@
  * character that does not fit goes to the next row. */
 #include "editor_layout.h"
 
+#include <stdbool.h>
 #include <wctype.h>
 
 static int width_of(wchar_t character)
@@ -10,33 +11,51 @@ static int width_of(wchar_t character)
     return width >= 0 ? width : iswcntrl((wint_t)character) ? 2 : 8; /* 8: \U+1234 */
 }
 
-struct layout layout_of(const wchar_t *text, size_t cursor, size_t length, int prompt, int columns)
+/* A place on a screen so wide. */
+struct place {
+    int columns, row, column;
+};
+
+/* Past a character; true where it was the last of its row. */
+static bool pass(struct place *place, wchar_t character)
+{
+    int width = character == L'\t' ? 8 - place->column % 8 : width_of(character);
+    if (character == L'\n') {
+        place->row++;
+        place->column = 0;
+        return false;
+    }
+    if (place->column + width > place->columns) {
+        place->row++;
+        place->column = character == L'\t' ? (place->column + width) % place->columns : width;
+    } else {
+        place->column += width;
+    }
+    if (place->column < place->columns)
+        return false;
+    place->row++;
+    place->column = 0;
+    return true;
+}
+
+struct layout layout_of(const wchar_t *text, size_t cursor, size_t length, int prompt, int columns,
+                        int drawn)
 {
     struct layout layout = {0};
-    int row = prompt / columns, column = prompt % columns;
+    struct place now = {columns, prompt / columns, prompt % columns};
+    struct place then = {drawn, prompt / drawn, prompt % drawn};
     for (size_t i = 0;; i++) {
         if (i == cursor)
-            layout.cursor = row;
+            layout.cursor = now.row;
         if (i >= length)
             break;
-        if (text[i] == L'\n') {
-            row++;
-            column = 0;
-            continue;
-        }
-        int width = text[i] == L'\t' ? 8 - column % 8 : width_of(text[i]);
-        if (column + width > columns) {
-            row++;
-            column = text[i] == L'\t' ? (column + width) % columns : width;
-        } else {
-            column += width;
-        }
-        if (column == columns) {
-            row++;
-            column = 0;
+        bool broke = pass(&now, text[i]);
+        if (pass(&then, text[i]) && text[i] == L' ' && !broke && now.column) {
+            now.row++;
+            now.column = 0;
         }
     }
-    layout.last = row;
+    layout.last = now.row;
     return layout;
 }
 
@@ -76,11 +95,13 @@ size_t layout_clean(wchar_t *text, size_t length)
     wchar_t last = 0;
     for (size_t i = 0; i < length; i++) {
         wchar_t character = text[i];
-        if (character == L'\r' || (character == L'\n' && last != L'\r'))
+        bool is_end = character == L'\r' || character == L'\n';
+        bool is_pair = is_end && character != last && (last == L'\r' || last == L'\n');
+        last = is_pair ? 0 : character;
+        if (is_end && !is_pair)
             text[to++] = L'\n';
         else if (character == L'\t' || !iswcntrl((wint_t)character))
             text[to++] = character;
-        last = character;
     }
     while (to > 0 && text[to - 1] == L'\n')
         to--;

@@ -11,8 +11,11 @@ struct layout {
     int last;   /* of the end of the text */
 };
 
-/* Of `length` characters behind a prompt so wide, on a terminal of so many columns. */
-struct layout layout_of(const wchar_t *text, size_t cursor, size_t length, int prompt, int columns);
+/* Of `length` characters behind a prompt so wide, on a terminal of so many columns, which were
+ * drawn when it had `drawn` of them: a terminal joins the rows again that a full row made, but
+ * libedit does not fill a row that ends in a space. */
+struct layout layout_of(const wchar_t *text, size_t cursor, size_t length, int prompt, int columns,
+                        int drawn);
 /* Characters to go back for the same place a line of the text higher, forward for a line lower; 0:
  * there is no such line. */
 int layout_up(const wchar_t *text, size_t cursor);

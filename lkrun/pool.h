@@ -330,6 +330,9 @@ void pool_stop(struct pool *pool, lua_State *L);
 void pool_template_news(
     struct pool *pool); /* its socket is readable: a worker forked, or its end */
 void pool_learn_pids(struct pool *pool);
+/* Of all pools: ends workers that are in tasks of maps that have ended, for a user who does not want
+ * to wait for them; others take their places. Threads go on. */
+void pool_end_dropped(void);
 
 /* --- pool_template.c --- */
 /* Forks the first worker, from the host itself, so that it is at work before the template has

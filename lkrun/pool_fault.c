@@ -139,7 +139,8 @@ static void judge_task(struct pool *pool, struct worker *worker, struct flight *
     /* The host ends a worker for what one task does; it may have begun the next one meanwhile. */
     uint64_t begun = claim_begun(claim_of(worker));
     bool innocent = worker->condemned && worker->condemned != begun + 1;
-    if (!innocent) {
+    bool unwanted = worker->condemned && flight->is_dropped; /* see pool_end_dropped */
+    if (!innocent && !unwanted) {
         pool->crashes++;
         flight->attempts++;
     }

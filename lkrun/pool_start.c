@@ -187,6 +187,25 @@ void pool_replace(struct pool *pool, struct worker *worker)
         pool_lose(pool, worker);
 }
 
+/* Ends the worker if it is in a task whose result nobody waits for. */
+static void end_dropped(struct pool *pool, struct worker *worker)
+{
+    pool_drain(pool, worker, 0);
+    uint32_t begun = claim_begun(claim_of(worker));
+    if (!worker->pid || worker->condemned || begun == worker->committed || !worker->flights.count ||
+        !flights_at(&worker->flights, 0)->is_dropped)
+        return;
+    worker->condemned = (uint64_t)begun + 1;
+    kill(-worker->pid, SIGKILL); /* not reaped yet: the group is its own */
+}
+
+void pool_end_dropped(void)
+{
+    for (struct pool *pool = all_pools; pool; pool = pool->next)
+        for (int i = 0; pool->owner == getpid() && i < pool->options.jobs; i++)
+            end_dropped(pool, &pool->workers[i]);
+}
+
 static bool has_ended(pid_t pid)
 {
     siginfo_t info = {0};

@@ -14,6 +14,7 @@
 #include <lauxlib.h>
 
 #include "editor.h"
+#include "pool.h"
 #include "progress.h"
 #include "report.h"
 #include "signals.h"
@@ -178,6 +179,8 @@ int repl_run(lua_State *L)
                 status = run_statement(L);
             if (status != LUA_OK)
                 report_error(L);
+            if (signal_received())
+                pool_end_dropped();
         }
         lua_settop(L, HELD);
         if (signal_received() == SIGTERM || reading == READ_END) {

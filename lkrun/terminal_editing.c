@@ -80,10 +80,12 @@ void editing_begin(void)
     tell(mark_pastes, sizeof mark_pastes - 1);
 }
 
-void editing_note_mode(void)
+void editing_take_keys(void)
 {
-    if (!noted)
-        noted = tcgetattr(STDIN_FILENO, &during) == 0;
+    noted = tcgetattr(STDIN_FILENO, &during) == 0;
+    during.c_cc[VSUSP] = _POSIX_VDISABLE;
+    if (noted)
+        tcsetattr(STDIN_FILENO, TCSANOW, &during);
 }
 
 void editing_end(void)

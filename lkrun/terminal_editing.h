@@ -7,7 +7,9 @@
 /* Pastes are marked (bracketed), and a crash, a stop or a signal that ends the process gives the
  * terminal back as it is now. */
 void editing_begin(void);
-void editing_note_mode(void); /* once the editor has set its own */
+/* Once the editor has set its mode: Ctrl-Z is a key in its turn. The terminal would stop us at
+ * once, and drop what was typed before it. */
+void editing_take_keys(void);
 void editing_end(void);
 
 /* Async-signal-safe. For whoever ends the process: the terminal is as before editing_begin. */

@@ -4,6 +4,8 @@ local lk = require "lkrun"
 
 local prompt = {}
 
+local plain_print = print -- the program may do with its own what it likes
+
 -- A namespace whose modules load when they are first named: lkrec.als.implicit.
 local function namespace(prefix)
   return setmetatable({}, {
@@ -48,7 +50,9 @@ function prompt.print_results(columns, ...)
     texts[i] = type(value) == "string" and value or show(value, options)
     if texts[i]:find("\n", 1, true) then separator = "\n" end
   end
-  print(table.concat(texts, separator))
+  local write = rawget(_G, "print")
+  if type(write) ~= "function" then write = plain_print end
+  write(table.concat(texts, separator))
 end
 
 --- What completes the text before the cursor, see lkrun.complete.

@@ -25,6 +25,6 @@ return {
   summary = "Says what lkrun would use here (CPUs, threads, BLAS, limits), why, and what is wrong.",
   define = define,
   run = run,
-  epilog = "Examples:\n  lkrun doctor\n  LK_NUM_PROCS=8 LK_BIND=core lkrun doctor\n  lkrun doctor --json | jq .configuration"
-    .. "\n\nThe status is 1 where something cannot work, else 0.",
+  epilog = "Examples:\n  lkrun doctor\n  LK_NUM_PROCS=8 LK_BIND=core lkrun doctor\n"
+    .. "  lkrun doctor --json | jq .configuration\n\nThe status is 1 where something cannot work, else 0.",
 }

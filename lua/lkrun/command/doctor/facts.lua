@@ -70,8 +70,8 @@ local function configuration()
   local report = { cpus = sources.cpus, granted_by = sources.granted_by }
   for _, knob in ipairs(knobs) do
     report[knob.name] = {
-      value = values[knob.name], source = source_names[sources[knob.name]] or sources[knob.name], variable = knob.variable,
-      reason = reason_of(knob, sources, values),
+      value = values[knob.name], source = source_names[sources[knob.name]] or sources[knob.name],
+      variable = knob.variable, reason = reason_of(knob, sources, values),
     }
   end
   return report
@@ -204,7 +204,8 @@ function facts.collect()
   local report = {
     lkrun = lk.VERSION, system = system, cpus = try(cpus_of, system), configuration = try(configuration),
     topology = try(require("lkrun.core.cpu").topology), blas = try(blas), libraries = libraries(system),
-    memory = try(memory), jobserver = (variable "MAKEFLAGS" or ""):find "%-%-jobserver" ~= nil, limits = limits(), gpus = try(gpus),
+    memory = try(memory), limits = limits(), gpus = try(gpus),
+    jobserver = (variable "MAKEFLAGS" or ""):find "%-%-jobserver" ~= nil,
   }
   local config = report.configuration
   report.binding = config.problem and {} or try(binding, config.processes.value, config.child_threads.value)
