@@ -148,6 +148,14 @@ static void show_progress(struct pool *pool)
     progress_set(pool->progress, &state);
 }
 
+/* Whether results may be taken in that are not due. The bound on them does not hold while tasks
+ * wait for a worker: the one that is due may be among them, and every worker wait for room. Nothing
+ * new is pulled meanwhile, so what is stored beyond the bound is what is out already. */
+static bool may_store(const struct pool *pool)
+{
+    return pool->stored_bytes < MAX_STORED || pool->backlog.count > 0;
+}
+
 void pool_look_around(struct pool *pool)
 {
     if (!pool->started)
@@ -167,9 +175,10 @@ void pool_look_around(struct pool *pool)
          * should see now may lie behind results that are not due. */
         uint64_t head = atomic_load_explicit(&worker->shared->results.head, memory_order_acquire);
         uint32_t news = atomic_load_explicit(&worker->shared->news, memory_order_acquire);
-        bool is_filling = head - worker->results.at > RING_SIZE / 4 * 3;
+        bool is_filling =
+            head - worker->results.at > RING_SIZE - frame_long_size(RING_SIZE / 4);
         if ((is_filling || news != worker->news_seen || segments_crowd(OUTBOUND)) &&
-            pool->stored_bytes < MAX_STORED) {
+            may_store(pool)) {
             worker->news_seen = news;
             pool_drain(pool, worker, 0);
         }

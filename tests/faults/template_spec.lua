@@ -49,6 +49,32 @@ describe("the template killed", function()
     assert.has_error(function() inv:submit(1) end, "lkrun: invoker:submit: " .. KILLED)
   end))
 
+  it("and a worker too, leaves its task to one that waits for room for its results", clean(function()
+    local LONG <const> = 1000000 -- bytes; what is kept of such results is bounded until task 1 has its own
+    local seen = lk.tensor.zeros { 2 }
+    local inv <close> = lk.invoker(seen, function(model, task)
+      if task == "die" and model:get(1) == 0 then
+        model:set(1, 1)
+        while model:get(2) < 3000 do end -- the other worker has begun those with long results
+        fault.kill(fault.pid(), "KILL")
+      end
+      model:set(2, model:get(2) + 1)
+      return (tonumber(task) or 1) < 3000 and 1 or ("x"):rep(LONG) -- short ones first, so that many are handed out
+    end, { n_jobs = 2, retries = 1, writable = { seen } })
+    processes.await_workers(inv)
+    seen:set(2, 0)
+    fault.kill(inv:stats().template, "KILL")
+    local expected = 1
+    local tasks = { "die" }
+    for i = 2, 3150 do tasks[i] = i end
+    for i, result in inv:map(tasks) do
+      assert.equal(expected, i)
+      assert.equal(i < 3000 and 1 or LONG, i < 3000 and result or #result)
+      expected = expected + 1
+    end
+    assert.equal(3151, expected)
+  end))
+
   it("before it could make workers, does not leave the caller waiting", clean(function()
     for _ = 1, 10 do
       local made, template = invoker_and_template { n_jobs = 4 }
