@@ -77,19 +77,51 @@ static bool is_unfinished(lua_State *L, int status)
            strcmp(message + length - (sizeof mark - 1), mark) == 0;
 }
 
+/* Compiles the first `length` bytes of a text and behind them the rest as an expression, with `end`
+ * after it; pushes the function or the error. */
+static int compile_ending(lua_State *L, const char *text, size_t length, const char *end)
+{
+    lua_pushlstring(L, text, length);
+    const char *chunk =
+        lua_pushfstring(L, "%sreturn %s%s", lua_tostring(L, -1), text + length, end);
+    int status = luaL_loadbuffer(L, chunk, strlen(chunk), "=stdin");
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+    return status;
+}
+
+/* The text on the top, whose error as a whole is above it, may be statements and, in its last rows,
+ * an expression: then that takes the place of the error. */
+static int compile_last_rows(lua_State *L, const char *text, int status)
+{
+    for (size_t at = strlen(text); at > 0; at--) {
+        if (text[at - 1] != '\n')
+            continue;
+        if (compile_ending(L, text, at, ";") == LUA_OK) {
+            lua_remove(L, -2);
+            return LUA_OK;
+        }
+        lua_pop(L, 1);
+    }
+    return status;
+}
+
 /* Pushes what the text on the top compiles to, or the error; gives the status of the load. */
 static int compile(lua_State *L)
 {
     size_t length;
     const char *text = lua_tolstring(L, -1, &length);
-    const char *expression = lua_pushfstring(L, "return %s;", text);
-    int status = luaL_loadbuffer(L, expression, strlen(expression), "=stdin");
-    lua_remove(L, -2);
-    if (status != LUA_OK) {
-        lua_pop(L, 1);
-        status = luaL_loadbuffer(L, text, length, "=stdin");
-    }
-    return status;
+    int status = compile_ending(L, text, 0, ";");
+    if (status == LUA_OK)
+        return status;
+    lua_pop(L, 1);
+    status = compile_ending(L, text, 0, ""); /* "1 +" goes on */
+    if (is_unfinished(L, status))
+        return status;
+    lua_pop(L, 1);
+    status = luaL_loadbuffer(L, text, length, "=stdin");
+    return status == LUA_OK || is_unfinished(L, status) ? status
+                                                        : compile_last_rows(L, text, status);
 }
 
 /* Pushes the text of the next statement or expression and what it compiles to (status LUA_OK), or

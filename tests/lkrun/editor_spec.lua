@@ -107,6 +107,10 @@ describe("the prompt on a terminal", function()
     t:keys "Enter"
     expect_end(t, "three = 3\n>")
     enter(t, "one + two + three", "15")
+    paste(t, "local four = 4\nfunction add(n)\n  return n + four\nend\nadd(one)\n  + 1")
+    expect_end(t, "%+ 1")
+    t:keys "Enter"
+    expect_end(t, "\n15\n>")
   end)
 
   it("runs what is pasted once, as one entry, tabs and all", function()

@@ -18,6 +18,8 @@ describe("the prompt", function()
   it("goes on with what is not finished", function()
     assert.equal("1\n2\n", (typed "for i = 1, 2 do\n\nprint(i)\nend"))
     assert.equal("a\nb\n", (typed "[[a\nb]]"))
+    assert.equal("3\n", (typed "1 +\n2"))
+    assert.equal("6\n", (typed "(function()\nlocal x = 5\nreturn x + 1 end)()"))
   end)
 
   it("keeps globals, and has lk at hand", function()

@@ -127,7 +127,7 @@ describe("a timeline", function()
       end
       local inv <close> = lk.invoker(nil, function(_, i) spin(0.02) return ("x"):rep(1000) end, { n_jobs = 2 })
       for _ in inv:map { 1, 2, 3, 4 } do spin(0.001) end]]
-    assert.equal(4, #select_events(events, { cat = "caller" }))
+    assert.is_true(#select_events(events, { cat = "caller" }) >= 4)
     assert.is_true(#select_events(events, { cat = "wait" }) > 0)
     local bytes = select_events(events, { ph = "C", name = "bytes" })
     assert.is_true(bytes[#bytes].args.received > 3000)
