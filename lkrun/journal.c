@@ -145,8 +145,7 @@ static bool check_file(struct journal *journal)
     return true;
 }
 
-/* Whether the path still leads to the file that was opened: its last holder may have removed it. */
-static bool is_current(const struct journal *journal)
+bool journal_is_current(const struct journal *journal)
 {
     struct stat opened, named;
     return fstat(journal->fd, &opened) == 0 && lstat(journal->path, &named) == 0 &&
@@ -172,7 +171,7 @@ bool journal_open(struct journal *journal, const char *path)
                                       "it can't be locked: %s; give a file on another "
                                       "file system with --journal",
                                       strerror(errno));
-        if (is_current(journal))
+        if (journal_is_current(journal))
             break;
         close(journal->fd);
     }

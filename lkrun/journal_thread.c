@@ -130,5 +130,6 @@ void journal_close(struct journal *journal)
 
 bool journal_remove(struct journal *journal)
 {
-    return unlink(journal->path) == 0 || journal_fail(journal, "%s", strerror(errno));
+    return !journal_is_current(journal) || unlink(journal->path) == 0 ||
+           journal_fail(journal, "%s", strerror(errno));
 }

@@ -133,6 +133,9 @@ local function check(options)
   if options.resume and options.output == "-" and not options.journal then
     fail(2, "%s: --resume: standard output has no name for a journal; --journal FILE is expected", NAME)
   end
+  if options.journal and (options.journal == options.output or options.journal == options.tasks) then
+    fail(2, "%s: --journal: %s is another file of this run", NAME, options.journal)
+  end
   if options.failed == options.output then
     fail(2, "%s: --failed and --output are the same file", NAME)
   end

@@ -10,12 +10,14 @@ local tasks = require "lkrun.command.map.tasks"
 
 local fail = command.fail
 
+local INPUT <const> = "lkrun.input" -- in what a worker raises for a record that is no task
+
 -- What a worker does with a record: from its bytes in the file to the bytes of its rows.
 local function worker_function(op, decode, encode)
   local run = op.run
   return function(model, record)
     local task, problem = decode(record)
-    if problem then error({ input = problem }, 0) end
+    if problem then error({ [INPUT] = problem }, 0) end
     return encode((run(model, task)))
   end
 end
@@ -35,7 +37,7 @@ end
 
 -- A record that is no task: that is the file's fault, not the operation's.
 local function check_input(run_tasks, err)
-  local input = type(err.value) == "table" and err.value.input
+  local input = type(err.value) == "table" and err.value[INPUT]
   if not input then return end
   fail(2, "map: %s: %s", run_tasks:place(err.task) or ("%s, task %d"):format(run_tasks.source.name, err.task), input)
 end
@@ -145,6 +147,7 @@ function run.run(options)
   end
   local seed, left = options.seed, run_tasks.count
   if kept then
+    if not left then fail(2, "map: --resume: %s can't be read once more; a file is expected", options.tasks) end
     kept:begin(options)
     seed, left = kept.seed, left - kept.done
   end
