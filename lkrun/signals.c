@@ -87,11 +87,13 @@ static void interrupt(lua_State *L, lua_Debug *activation)
     (void)activation;
     if (ending)
         signal_raise_if_pending(L);
-    /* A coroutine made while the hook was set has inherited it: then nothing may be pending. */
-    remove_hook(L);
-    signal_raise_if_pending(L);
+    /* What else is pending stays so, and the hook for it. */
+    if (!lost || !signal_pending())
+        remove_hook(L);
     if (lost && !is_thread_worker)
         raise_loss(L);
+    /* A coroutine made while the hook was set has inherited it: then nothing may be pending. */
+    signal_raise_if_pending(L);
 }
 
 int signal_pending(void)
