@@ -7,6 +7,9 @@
 
 #include <math.h>
 #include <stdbool.h>
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
 #include <string.h>
 
 #include "tensor_class.h"
@@ -223,6 +226,8 @@ static void offer_singly(struct best *best, enum dtype dtype, const char *x, int
     }                                                                                              \
     INLINE uint64_t name##_which(const type *x, type limit)                                        \
     {                                                                                              \
+        if (!name##_above(x, limit))                                                               \
+            return 0;                                                                              \
         uint64_t which = 0;                                                                        \
         for (int first = 0; first < GROUP; first += name##_BITS) {                                 \
             const name##_lanes *lanes = (const name##_lanes *)(x + first);                         \
@@ -236,15 +241,14 @@ static void offer_singly(struct best *best, enum dtype dtype, const char *x, int
         }                                                                                          \
         return which;                                                                              \
     }                                                                                              \
-    INLINE void name##_offer(struct best *best, const void *row, int64_t length, int64_t first)    \
+    INLINE void name##_offer(struct best *best, const void *row, int64_t length, int64_t first,    \
+                             uint64_t which_of(const type *x, type limit))                         \
     {                                                                                              \
         const type *x = row;                                                                       \
         type limit = (type)number(best->limit);                                                    \
         int64_t done = 0;                                                                          \
         for (; done + GROUP <= length; done += GROUP) {                                            \
-            if (!name##_above(x + done, limit))                                                    \
-                continue;                                                                          \
-            uint64_t which = name##_which(x + done, limit);                                        \
+            uint64_t which = which_of(x + done, limit);                                            \
             for (; which; which &= which - 1) {                                                    \
                 int64_t i = done + __builtin_ctzll(which);                                         \
                 if (x[i] > limit && take(best, key_of(id, &x[i]), first + i))                      \
@@ -259,20 +263,44 @@ OFFER_GROUPS(f64, double, int64_t, DTYPE_F64, float_of, 1, 2, 4, 8)
 OFFER_GROUPS(f32, float, int32_t, DTYPE_F32, float_of, 1, 2, 4, 8, 16, 32, 64, 128)
 
 typedef void (*group_kernel)(struct best *best, const void *x, int64_t length, int64_t first);
-#define KERNELS(set, target)                                                                       \
+#define KERNELS(set, target, of_f64, of_f32)                                                       \
     target static void f64_offer_##set(struct best *best, const void *x, int64_t length,           \
                                        int64_t first)                                              \
     {                                                                                              \
-        f64_offer(best, x, length, first);                                                         \
+        f64_offer(best, x, length, first, of_f64);                                                 \
     }                                                                                              \
     target static void f32_offer_##set(struct best *best, const void *x, int64_t length,           \
                                        int64_t first)                                              \
     {                                                                                              \
-        f32_offer(best, x, length, first);                                                         \
+        f32_offer(best, x, length, first, of_f32);                                                 \
     }
-KERNELS(plain, )
+KERNELS(plain, , f64_which, f32_which)
 #ifdef __x86_64__
-KERNELS(avx2, __attribute__((target("avx2"))))
+#define AVX512 __attribute__((target("avx512f")))
+KERNELS(avx2, __attribute__((target("avx2"))), f64_which, f32_which)
+
+/* Here a comparison gives the bits by itself. */
+AVX512 static inline uint64_t f64_which_avx512(const double *x, double limit)
+{
+    uint64_t which = 0;
+    __m512d limits = _mm512_set1_pd(limit);
+    for (int v = 0; v < GROUP / 8; v++)
+        which |= (uint64_t)_mm512_cmp_pd_mask(_mm512_loadu_pd(x + 8 * v), limits, _CMP_GT_OQ)
+                 << 8 * v;
+    return which;
+}
+
+AVX512 static inline uint64_t f32_which_avx512(const float *x, float limit)
+{
+    uint64_t which = 0;
+    __m512 limits = _mm512_set1_ps(limit);
+    for (int v = 0; v < GROUP / 16; v++)
+        which |= (uint64_t)_mm512_cmp_ps_mask(_mm512_loadu_ps(x + 16 * v), limits, _CMP_GT_OQ)
+                 << 16 * v;
+    return which;
+}
+
+KERNELS(avx512, AVX512, f64_which_avx512, f32_which_avx512)
 #endif
 
 /* For floats, which are compared by their keys otherwise, what takes longer. */
@@ -281,6 +309,8 @@ static group_kernel kernel_of(enum dtype dtype)
     if (!dtype_is_float(dtype))
         return NULL;
 #ifdef __x86_64__
+    if (__builtin_cpu_supports("avx512f"))
+        return dtype == DTYPE_F64 ? f64_offer_avx512 : f32_offer_avx512;
     if (__builtin_cpu_supports("avx2"))
         return dtype == DTYPE_F64 ? f64_offer_avx2 : f32_offer_avx2;
 #endif

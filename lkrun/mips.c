@@ -23,6 +23,11 @@
 #define TILE_VECTORS  384
 #define BEST_ENTRIES  (1 << 19) /* of all queries of a block, unless one needs more */
 
+/* The excluded vectors of a query that are still to come: entries of `exclude`. */
+struct cursor {
+    int64_t at, end;
+};
+
 struct search {
     enum dtype dtype;
     int depth;                    /* elements of a vector */
@@ -38,7 +43,7 @@ struct search {
     char *gathered;        /* [TILE_VECTORS, depth], of the tile, with `among` */
     char *scores;          /* [block_queries, TILE_VECTORS] */
     struct best *best;     /* [block_queries] */
-    int64_t *cursor;       /* [block_queries], into the entries of `exclude` */
+    struct cursor *cursor; /* [block_queries] */
 };
 
 static size_t element_of(const struct search *search)
@@ -69,8 +74,10 @@ static void begin_block(const struct search *search, int64_t first, int64_t coun
                  (int64_t)element, element_at(queries, row * queries->stride[0]),
                  queries->stride[1] * (int64_t)element);
         best_begin(&search->best[q]);
-        if (search->exclude)
-            search->cursor[q] = ((const int64_t *)tensor_data(search->exclude->pointers))[row];
+        if (search->exclude) {
+            const int64_t *pointers = tensor_data(search->exclude->pointers);
+            search->cursor[q] = (struct cursor){pointers[row], pointers[row + 1]};
+        }
     }
 }
 
@@ -135,17 +142,14 @@ static int64_t place_in_tile(const struct search *search, int64_t first, int cou
 }
 
 /* What is excluded scores -inf, which is never among the best. */
-static void exclude_in_tile(const struct search *search, int64_t query, int64_t q, int64_t first,
-                            int count)
+static void exclude_in_tile(const struct search *search, int64_t q, int64_t first, int count)
 {
-    const int64_t *pointers = tensor_data(search->exclude->pointers);
     const int32_t *column = tensor_data(search->exclude->column_of);
-    int64_t end = pointers[row_of_query(search, query) + 1];
+    struct cursor cursor = search->cursor[q];
     int64_t last_index = index_of_vector(search, first + count - 1);
     char *scores = search->scores + (size_t)q * TILE_VECTORS * element_of(search);
-    int64_t at = search->cursor[q];
-    for (; at < end && column[at] - 1 <= last_index; at++) {
-        int64_t place = place_in_tile(search, first, count, column[at] - 1);
+    for (; cursor.at < cursor.end && column[cursor.at] - 1 <= last_index; cursor.at++) {
+        int64_t place = place_in_tile(search, first, count, column[cursor.at] - 1);
         if (place < 0)
             continue;
         if (search->dtype == DTYPE_F64)
@@ -153,20 +157,20 @@ static void exclude_in_tile(const struct search *search, int64_t query, int64_t 
         else
             ((float *)scores)[place] = -INFINITY;
     }
-    search->cursor[q] = at;
+    search->cursor[q].at = cursor.at;
 }
 
-static void search_tile(lua_State *L, const struct search *search, int64_t first_query,
-                        int64_t queries, int64_t first, int count)
+static void search_tile(lua_State *L, const struct search *search, int64_t queries, int64_t first,
+                        int count)
 {
     score_tile(L, search, (int)queries, first, count);
-    for (int64_t q = 0; q < queries; q++) {
-        if (search->exclude)
-            exclude_in_tile(search, first_query + q, q, first, count);
-        best_offer(&search->best[q], search->dtype,
-                   search->scores + (size_t)q * TILE_VECTORS * element_of(search), count,
+    /* In a loop of its own: a score that was just written is not to be read in the next moment. */
+    for (int64_t q = 0; search->exclude && q < queries; q++)
+        exclude_in_tile(search, q, first, count);
+    size_t row = TILE_VECTORS * element_of(search);
+    for (int64_t q = 0; q < queries; q++)
+        best_offer(&search->best[q], search->dtype, search->scores + (size_t)q * row, count,
                    (int64_t)element_of(search), first);
-    }
 }
 
 /* The rows of the results: the best of each query, then index 0 and value -inf. */
@@ -201,7 +205,7 @@ static void search_blocks(lua_State *L, const struct search *search)
         begin_block(search, first, count);
         for (int64_t tile = 0; tile < vectors; tile += TILE_VECTORS) {
             int64_t width = vectors - tile < TILE_VECTORS ? vectors - tile : TILE_VECTORS;
-            search_tile(L, search, first, count, tile, (int)width);
+            search_tile(L, search, count, tile, (int)width);
         }
         end_block(search, first, count);
     }
@@ -220,7 +224,7 @@ static void make_room(lua_State *L, struct search *search, int64_t most)
         count * depth * element,
         search->among.row ? TILE_VECTORS * depth * element : 0,
         count * sizeof(struct best),
-        count * sizeof(int64_t),
+        count * sizeof(struct cursor),
         count * (size_t)best_room(most) * sizeof(struct best_entry),
     };
     enum { PARTS = sizeof sizes / sizeof *sizes, LINE = 64 };
@@ -239,7 +243,7 @@ static void make_room(lua_State *L, struct search *search, int64_t most)
     search->query = parts[1];
     search->gathered = parts[2];
     search->best = (struct best *)(void *)parts[3];
-    search->cursor = (int64_t *)(void *)parts[4];
+    search->cursor = (struct cursor *)(void *)parts[4];
     for (int64_t q = 0; q < queries; q++)
         search->best[q] = (struct best){
             .entries = (struct best_entry *)(void *)parts[5] + q * best_room(most), .most = most};
