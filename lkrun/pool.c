@@ -36,6 +36,12 @@ uint64_t clock_coarse(void)
 
 /* --- handing out --- */
 
+/* Whether it has begun nothing for a while, whatever tasks took before. */
+static bool sits_in_a_task(const struct pool *pool, const struct worker *worker)
+{
+    return worker_is_busy(worker) && pool->tick > worker->begun_time + 2 * (uint64_t)HORIZON;
+}
+
 struct worker *pool_hungry(struct pool *pool, uint32_t *count)
 {
     struct worker *hungriest = NULL;
@@ -54,7 +60,7 @@ struct worker *pool_hungry(struct pool *pool, uint32_t *count)
         lightest = load;
         fewest = waiting;
         hungriest = worker;
-        if (pool->mean > 0 && pool->mean < FILLED_BELOW)
+        if (pool->mean > 0 && pool->mean < FILLED_BELOW && !sits_in_a_task(pool, worker))
             break;
     }
     if (!hungriest)

@@ -69,9 +69,9 @@ struct worker {
     struct segment *grants;      /* given to it for results */
     bool deferred;               /* it waits for such a grant until others are delivered */
     bool has_token;              /* of make's jobserver … */
-    uint64_t unused_since;       /* … which does nothing since then (coarse clock); 0: it is used */
-    int fruitless;               /* workers in a row that died here before they were ready */
-    uint64_t condemned;          /* tasks begun, plus 1, when the host ended it; 0: it did not */
+    uint64_t unused_since; /* … which does nothing since then (coarse clock); 0: it is used */
+    int fruitless;         /* workers in a row that died here before they were ready */
+    uint64_t condemned;    /* tasks begun, plus 1, when the host ended it; 0: it did not */
     uint64_t tasks_done;
     double busy_before; /* seconds, of earlier workers in this place */
 };
@@ -330,8 +330,8 @@ void pool_stop(struct pool *pool, lua_State *L);
 void pool_template_news(
     struct pool *pool); /* its socket is readable: a worker forked, or its end */
 void pool_learn_pids(struct pool *pool);
-/* Of all pools: ends workers that are in tasks of maps that have ended, for a user who does not want
- * to wait for them; others take their places. Threads go on. */
+/* Of all pools: ends workers that are in tasks of maps that have ended, for a user who does not
+ * want to wait for them; others take their places. Threads go on. */
 void pool_end_dropped(void);
 
 /* --- pool_template.c --- */

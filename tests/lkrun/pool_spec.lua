@@ -401,3 +401,30 @@ describe("a worker that is killed", function()
     end)
   end)
 end)
+
+describe("long tasks behind many short ones", function()
+  it("keep both workers busy", function()
+    local SHORT <const> = 100000
+    local begun = lk.tensor.zeros { 4 }
+    local inv <close> = lk.invoker(begun, function(model, task)
+      if task <= SHORT then return true end
+      model:set(task - SHORT, 1)
+      local until_time, count = lk.clock() + 60, 0
+      while count < 2 and lk.clock() < until_time do -- two of them run at a time, or this one waits in vain
+        count = 0
+        for i = 1, 4 do count = count + model:get(i) end
+      end
+      return count >= 2
+    end, { n_jobs = 2, writable = { begun } })
+    for _ = 1, 5 do
+      for i = 1, 4 do begun:set(i, 0) end
+      local n = 0
+      for i, met in inv:map(function()
+        n = n + 1
+        return n <= SHORT + 4 and n or nil
+      end) do
+        if not met then error("task " .. i .. " was alone") end
+      end
+    end
+  end)
+end)
