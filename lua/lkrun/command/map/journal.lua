@@ -126,8 +126,9 @@ function Journal:begin(options)
   local text, done = self.file:read()
   check(self, text, done)
   local good, before = pcall(json.decode, text or "")
+  good = good and type(before) == "table"
   local differing
-  if text then differing = good and difference(before, header) or not good and "its header" end
+  if text then differing = not good and "its header" or difference(before, header) end
   if differing then
     if self.strict then
       command.fail(1, "map: %s: not the journal of this run: %s changed; remove it, or give --resume alone to "
