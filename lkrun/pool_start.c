@@ -166,6 +166,7 @@ void pool_empty_place(struct pool *pool, struct worker *worker)
     ring_attach(&worker->tasks, &shared->tasks, pool->ring_memory, place * 2, RING_SIZE);
     ring_attach(&worker->results, &shared->results, pool->ring_memory, place * 2 + 1, RING_SIZE);
     worker->committed = worker->begun_seen = 0;
+    worker->following = 0; /* a new worker knows of no task before */
     worker->busy_seen = worker->head_noted = worker->released = 0;
     worker->news_seen = 0;
     worker->condemned = 0;
