@@ -152,11 +152,15 @@ $(VENV)/installed: tests/interop/requirements.txt
 
 # Snakemake is PyPI's, at the versions that were tested. Where it cannot be had, its tests are skipped.
 SNAKEMAKE := build/venv-snakemake
-$(SNAKEMAKE)/installed: tests/snakemake/requirements.txt
+LOGGER := plugins/snakemake-logger-plugin-lkrun
+LOGGER_FILES := $(shell find $(LOGGER) -name '*.py' -o -name pyproject.toml)
+$(SNAKEMAKE)/installed: tests/snakemake/requirements.txt $(LOGGER_FILES)
 	@rm -rf $(SNAKEMAKE)
 	@mkdir -p build
 	@[ '$(NO_INSTALL)' = 1 ] || { /usr/bin/python3 -m venv $(SNAKEMAKE) && \
-	    $(SNAKEMAKE)/bin/pip --quiet --disable-pip-version-check install --use-pep517 -r $< && touch $@; } || \
+	    $(SNAKEMAKE)/bin/pip --quiet --disable-pip-version-check install --use-pep517 -r $< && \
+	    cp -R $(LOGGER) $(SNAKEMAKE)/logger && \
+	    $(SNAKEMAKE)/bin/pip --quiet --disable-pip-version-check install --no-deps $(SNAKEMAKE)/logger && touch $@; } || \
 	    { rm -rf $(SNAKEMAKE); echo 'lkrun: no Snakemake: its tests will be skipped' >&2; }
 
 check: all $(C_TESTS) $(FAULTS) $(VENV)/installed $(SNAKEMAKE)/installed

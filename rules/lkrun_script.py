@@ -195,7 +195,9 @@ class LuaScript(snakemake_script.ScriptBase):
         log = self.log[0] if self.log else None
         # Appended to, for the script may open it too; begun anew, but for a benchmark's repetitions.
         begin = ": > {log_file:q}; " if not self.bench_iteration else ""
-        variables = {} if os.environ.get("LK_PROGRESS") else {"LK_PROGRESS": "lines"}
+        # Whoever watches shows the progress; a log still tells of it.
+        watched = os.environ.get("LK_PROGRESS") or (os.environ.get("LK_PROGRESS_DIR") and not log)
+        variables = {} if watched else {"LK_PROGRESS": "lines"}
         try:
             self._execute_cmd(
                 begin + "lkrun {fname:q} 2>> {log_file:q}" if log else "lkrun {fname:q}",

@@ -57,6 +57,10 @@ end
 
 local function make_progress(options, count)
   if options.quiet then return nil end
+  if options.output ~= "-" then -- a workflow's display knows the job by it
+    local known, job = pcall(require "lkrun.json".encode, { outputs = { options.output } })
+    if known then require "lkrun.core.progress".set_job(job) end -- else the name is not UTF-8
+  end
   local label = options.operation:match "([^/]*)$":gsub("%.lua$", "")
   return require("lkrun.progress").invoke_progress { label = label, total = count }
 end

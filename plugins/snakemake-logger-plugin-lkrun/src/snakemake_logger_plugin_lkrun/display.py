@@ -1,0 +1,127 @@
+"""What is shown of jobs and their progress: a line and bars at the bottom of a terminal, or lines now and then.
+
+On a terminal, enlighten keeps the bottom lines out of the part that scrolls, so that whoever writes to it, Snakemake
+or a job, writes above them.
+"""
+
+import time
+from typing import Protocol, TextIO
+
+import enlighten
+
+from .jobs import Jobs, clock
+from .progress import Display, ProgressFolder
+
+SECONDS_BETWEEN_LINES = 30.0
+BAR = (
+    "{name} {percentage:3.0f}%|{bar}| {count}/{total} {unit}"
+    " [{running} in progress, {waiting} dispatched, {rate_text}, {left}]"
+)
+COUNTER = "{name} {count} {unit} [{running} in progress, {waiting} dispatched, {rate_text}]{fill}"
+
+
+def rate_text(display: Display) -> str:
+    return f"{display.rate:.3g} {display.unit}/s" if display.rate < 1000 else f"{display.rate:,.0f} {display.unit}/s"
+
+
+def describe(name: str, display: Display) -> str:
+    """A display in one line, for where there is no terminal."""
+    of_total = "" if display.total is None else f" of {display.total}"
+    left = display.seconds_left
+    tail = "" if left is None else f", {clock(left)} left"
+    return (
+        f"{name}: {display.finished}{of_total} {display.unit} finished, {display.in_progress} in progress, "
+        f"{display.dispatched} dispatched, {rate_text(display)}{tail}"
+    )
+
+
+def current(jobs: Jobs, folder: ProgressFolder) -> list[tuple[str, Display]]:
+    """Of each running job that says something, its newest display."""
+    shown = []
+    for job in jobs.running.values():
+        displays = folder.of_outputs(job.outputs)
+        if displays:
+            label = displays[-1].label
+            shown.append((f"{job.name} ({label})" if label else job.name, displays[-1]))
+    return shown
+
+
+class Shown(Protocol):
+    def update(self, jobs: Jobs, folder: ProgressFolder) -> None: ...
+    def close(self) -> None: ...
+
+
+class Bars:
+    """A status line for the workflow and a bar a job, on a terminal.
+
+    Made in the main thread, for it watches for a change of the terminal's size; updated by another.
+    """
+
+    def __init__(self, stream: TextIO, colour: bool) -> None:
+        self._manager = enlighten.get_manager(stream=stream, enabled=True, threaded=True)
+        self._colour = "green" if colour else None
+        self._status = self._manager.status_bar("no job runs yet", leave=False)
+        self._bars: dict[str, enlighten.Counter] = {}
+
+    def update(self, jobs: Jobs, folder: ProgressFolder) -> None:
+        self._status.update(jobs.summary())
+        shown = dict(current(jobs, folder))
+        room = max(1, self._manager.height // 2)
+        names = list(shown)[:room]
+        for name in [name for name in self._bars if name not in names]:
+            self._bars.pop(name).close(clear=True)
+        for name in names:
+            self._draw(name, shown[name])
+
+    def _draw(self, name: str, display: Display) -> None:
+        left = display.seconds_left
+        fields = {
+            "name": name,
+            "running": display.in_progress,
+            "waiting": display.dispatched,
+            "rate_text": rate_text(display),
+            "left": "? left" if left is None else f"{clock(left)} left",
+        }
+        bar = self._bars.get(name)
+        if bar is None:
+            bar = self._manager.counter(
+                total=display.total,
+                unit=display.unit,
+                color=self._colour,
+                bar_format=BAR,
+                counter_format=COUNTER,
+                leave=False,
+                fields=fields,
+            )
+            self._bars[name] = bar
+        bar.total = display.total
+        bar.count = display.finished
+        bar.fields.update(fields)
+        bar.refresh()
+
+    def close(self) -> None:
+        for bar in self._bars.values():
+            bar.close(clear=True)
+        self._bars.clear()
+        self._status.close(clear=True)
+        self._manager.stop()
+
+
+class Lines:
+    """A line for the workflow and one a job, every half minute."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._next = time.monotonic() + SECONDS_BETWEEN_LINES
+
+    def update(self, jobs: Jobs, folder: ProgressFolder) -> None:
+        now = time.monotonic()
+        if now < self._next or not jobs.running:
+            return
+        self._next = now + SECONDS_BETWEEN_LINES
+        lines = [jobs.summary(), *(describe(name, display) for name, display in current(jobs, folder))]
+        self._stream.write("".join(f"{line}\n" for line in lines))
+        self._stream.flush()
+
+    def close(self) -> None:
+        pass
