@@ -3,9 +3,10 @@ local lk = require "lkrun"
 local workflow = require "tests.snakemake.workflow"
 
 local SNAKEFILE = workflow.rules .. "/recommend/Snakefile"
+-- Two Snakemakes and lkrun have to fit into a job's memory.
 -- Slurm without accounts or accounting. The executor looks after 8 seconds, then 18 later, 28, …
 local SLURM = "--executor slurm --jobs 8 --slurm-no-account --slurm-status-command squeue "
-  .. "--slurm-init-seconds-before-status-checks 8 --default-resources slurm_partition=main mem_mb=300 runtime=10 "
+  .. "--slurm-init-seconds-before-status-checks 8 --default-resources slurm_partition=main mem_mb=600 runtime=10 "
 
 -- Each task says that it ran; task 4 of the first attempt does not end by itself.
 local OPERATION = [[
@@ -100,6 +101,9 @@ MINUTES = {"late": 1}
 def arguments(wildcards):
     return json.dumps({"name": wildcards.name, "grow": wildcards.name == "large"})
 
+wildcard_constraints:
+    name="cancelled|large|late"
+
 rule all:
     input: expand("{name}.csv", name=["cancelled", "large", "late"])
 
@@ -108,7 +112,7 @@ rule map:
     output: "{name}.csv"
     log: "{name}.log"
     params: arguments=arguments
-    resources: runtime=lambda wildcards: MINUTES.get(wildcards.name, 10), mem_mb=200
+    resources: runtime=lambda wildcards: MINUTES.get(wildcards.name, 10)
     retries: 1
     shell:
         "lkrun map operation.lua --tasks tasks.csv --types task:i64 --op-args {params.arguments:q} --seed 7"
@@ -124,6 +128,7 @@ rule map:
       await(function() return file:read "status" end, "the jobs to end")
       output = file:read "run.log"
       assert.equal("0\n", file:read "status", output)
+      file:write("whole.again", "") -- nothing ends this one
       assert(file:shell [[
         lkrun map operation.lua --tasks tasks.csv --types task:i64 --op-args '{"name": "whole"}' --seed 7 \
           --output whole.csv]].status == 0)
