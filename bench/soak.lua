@@ -1,6 +1,7 @@
 -- soak: SOAK_TASKS tasks through one invoker: growth of memory, descriptors and processes after the
 -- first tenth. What the pool keeps books on grows to what results that wait for one task once needed,
--- and stays; so one task of the first tenth takes a second, and all later ones have that room.
+-- and stays; so one task of the first tenth takes until no more tasks are pulled, and all later ones
+-- have that room.
 -- SOAK_SERIES=FILE writes what was seen at every hundredth as CSV, SOAK_CHART=FILE draws it as SVG.
 local lk = require "lkrun"
 local measure = require "measure"
@@ -9,23 +10,36 @@ local memory = require "memory"
 local count = measure.option("SOAK_TASKS", 100000000)
 local step = math.max(count // 100, 1)
 local long = 2 * step
+local pulled = lk.tensor.zeros { 1 }
 
 local function work(_, task)
   if task == long then
-    local over = lk.clock() + 1
-    repeat until lk.clock() > over
+    local before, since = -1, lk.clock()
+    repeat
+      local now = pulled:get(1)
+      if now ~= before then before, since = now, lk.clock() end
+    until lk.clock() - since > 1
   end
   return task
 end
 
-local inv <close> = lk.invoker(0, work, { n_jobs = 2 })
+local function tasks()
+  local next = measure.integers(count)
+  return function()
+    local task = next()
+    if task and task % 4096 == 0 then pulled:set(1, task) end
+    return task
+  end
+end
+
+local inv <close> = lk.invoker(0, work, { n_jobs = 2, writable = { pulled } })
 local seen = {} -- all there before, so that what is seen of memory is not itself
 for k = 1, count // step do
   seen[k] = { tasks = 0, seconds = 0.0, mib = 0.0, descriptors = 0, zombies = 0, processes = 0 }
 end
 
 local start, sum = lk.clock(), 0
-for i, result in inv:map(measure.integers(count)) do
+for i, result in inv:map(tasks()) do
   sum = sum + result
   if i % step == 0 then
     local row = seen[i // step]
