@@ -69,7 +69,7 @@ HEADERS  := $(sort $(wildcard lkrun/*.h))
 MODULES  := $(sort $(shell find lua -name '*.lua'))
 OBJECTS  := $(SOURCES:lkrun/%.c=$(B)/obj/%.o) $(B)/obj/embedded.o
 # The command line is the executable's alone; everything else is also the module for a stock Lua.
-PROGRAM_ONLY := $(addprefix $(B)/obj/,main.o repl.o report.o editor.o editor_draw.o editor_keys.o editor_layout.o history.o libedit.o)
+PROGRAM_ONLY := $(addprefix $(B)/obj/,main.o nearest.o repl.o report.o editor.o editor_draw.o editor_keys.o editor_layout.o history.o libedit.o)
 CORE_OBJECTS := $(filter-out $(PROGRAM_ONLY),$(OBJECTS))
 
 Q = $(if $(V),,@echo '$(CC) $@';)
@@ -249,6 +249,7 @@ LUA_LIBDIR = $(PREFIX)/lib/lua/5.4
 LUA_DIR = $(DESTDIR)$(LUA_LIBDIR)
 MAN_DIR = $(DESTDIR)$(PREFIX)/share/man
 DOC_DIR = $(DESTDIR)$(PREFIX)/share/doc/lkrun
+COMPLETIONS = $(DESTDIR)$(PREFIX)/share
 # Annotations, for editors: the modules that run are inside the executable and core.so.
 SHARE_DIR = $(DESTDIR)$(PREFIX)/share/lkrun
 # What workflows include.
@@ -268,6 +269,11 @@ install: all
 	    for page in $$(cd $(B)/docs/man && find . -type f); do \
 	        install -D -m 644 $(B)/docs/man/$$page $(MAN_DIR)/$$page || exit; done; \
 	else echo 'lkrun: no man pages: lowdown makes them, and is not there' >&2; fi
+	@for shell in bash zsh fish; do \
+	    $(B)/lkrun packaging/completions.lua $$shell > $(B)/completions.$$shell || exit; done
+	install -D -m 644 $(B)/completions.bash $(COMPLETIONS)/bash-completion/completions/lkrun
+	install -D -m 644 $(B)/completions.zsh $(COMPLETIONS)/zsh/site-functions/_lkrun
+	install -D -m 644 $(B)/completions.fish $(COMPLETIONS)/fish/vendor_completions.d/lkrun.fish
 	for module in $(MODULES); do install -D -m 644 $$module $(SHARE_DIR)/$$module || exit; done
 
 # The tree as one archive, the same bytes for the same commit.

@@ -15,6 +15,7 @@
 
 #include "embedded.h"
 #include "host.h"
+#include "nearest.h"
 #include "repl.h"
 #include "report.h"
 #include "signals.h"
@@ -60,17 +61,47 @@ static void open_standard_descriptors(void)
                 abort();
 }
 
-/* Each is the module lkrun.command.NAME. */
-static bool is_subcommand(const char *word)
+/* Each is the module lkrun.command.NAME. NULL where `module` is none, or a part of one. */
+static const char *subcommand_of(const struct embedded_lua *module)
 {
     static const char prefix[] = "lkrun.command.";
-    if (strchr(word, '.')) /* a part of a command */
-        return false;
-    for (const struct embedded_lua *module = embedded_lua; module->name; module++)
-        if (strncmp(module->name, prefix, sizeof prefix - 1) == 0 &&
-            strcmp(module->name + sizeof prefix - 1, word) == 0)
+    if (strncmp(module->name, prefix, sizeof prefix - 1) != 0)
+        return NULL;
+    const char *name = module->name + sizeof prefix - 1;
+    return strchr(name, '.') ? NULL : name;
+}
+
+static bool is_subcommand(const char *word)
+{
+    for (const struct embedded_lua *module = embedded_lua; module->name; module++) {
+        const char *name = subcommand_of(module);
+        if (name && strcmp(name, word) == 0)
             return true;
+    }
     return false;
+}
+
+/* The subcommand that a word which names no file may have been meant to be, or NULL. */
+static const char *nearest_subcommand(const char *word)
+{
+    const char *names[16];
+    size_t count = 0;
+    for (const struct embedded_lua *module = embedded_lua; module->name; module++)
+        if (subcommand_of(module) && count + 1 < sizeof names / sizeof *names)
+            names[count++] = subcommand_of(module);
+    names[count] = NULL;
+    return nearest_name(word, names);
+}
+
+static void report_unknown_option(const char *word)
+{
+    static const char *const options[] = {"--help", "--version", NULL};
+    const char *meant = nearest_name(word, options);
+    if (meant)
+        report_line("%s: unknown option (did you mean '%s'?); lkrun --help lists what there is",
+                    word, meant);
+    else
+        report_line("%s: unknown option; lkrun --help lists what there is", word);
 }
 
 /* Returns false after saying what is wrong. */
@@ -99,7 +130,7 @@ static bool parse(int argc, char **argv, struct invocation *invocation)
     } else if (strcmp(first, "--") == 0 && argc > 2) {
         *invocation = (struct invocation){RUN_SCRIPT, argv[2], 2};
     } else if (first[0] == '-') {
-        report_line("%s: unknown option; lkrun --help lists what there is", first);
+        report_unknown_option(first);
         return false;
     }
     return true;
@@ -122,8 +153,15 @@ static bool is_readable(const char *path)
 {
     struct stat file;
     if (stat(path, &file) != 0 || euidaccess(path, R_OK) != 0) {
-        report_line("%s: %s; the path of a Lua script is expected (lkrun --help)", path,
-                    strerror(errno));
+        int problem = errno;
+        const char *meant = problem == ENOENT ? nearest_subcommand(path) : NULL;
+        if (meant)
+            report_line("%s: %s (did you mean 'lkrun %s'?); the path of a Lua script or a command "
+                        "is expected (lkrun --help)",
+                        path, strerror(problem), meant);
+        else
+            report_line("%s: %s; the path of a Lua script is expected (lkrun --help)", path,
+                        strerror(problem));
         return false;
     }
     if (S_ISDIR(file.st_mode)) {

@@ -77,6 +77,37 @@ describe("the command line", function()
     assert_misuse(shell "$LKRUN check", "missing argument 'file'")
   end)
 
+  it("says what may have been meant", function()
+    assert_misuse(shell "$LKRUN --hlep", "--hlep: unknown option (did you mean '--help'?)")
+    assert_misuse(shell "$LKRUN --verson", "(did you mean '--version'?)")
+    local slips = { mpa = "map", megre = "merge", docter = "doctor", trce = "trace", chekc = "check" }
+    for word, meant in pairs(slips) do
+      assert_misuse(shell("cd / && $LKRUN " .. word .. " --tasks x"),
+        ("%s: No such file or directory (did you mean 'lkrun %s'?)"):format(word, meant))
+    end
+    assert_misuse(shell "$LKRUN map --moddel x", "map: unknown option '--moddel' (did you mean '--model'?); lkrun map")
+    assert_misuse(shell "$LKRUN doctor --jsn", "(did you mean '--json'?)")
+    for _, words in ipairs { "job", "./mpa", "--quiet", ("m"):rep(100), "map --bogus" } do
+      local result = shell("cd / && $LKRUN " .. words)
+      assert.falsy(result.err:find "did you mean", words)
+      assert_misuse(result, "lkrun ")
+    end
+  end)
+
+  it("runs a script whose name is nearly a command", function()
+    local result = shell(("cd %s && echo 'print(...)' > mpa && $LKRUN mpa 1"):format(folder))
+    assert.equal("1\n", result.out, result.err)
+  end)
+
+  it("has help with examples for each command", function()
+    for _, name in ipairs { "check", "doctor", "map", "merge", "trace" } do
+      local result = shell("$LKRUN " .. name .. " --help")
+      assert.equal(0, result.status, result.err)
+      assert.truthy(result.out:find("Usage: lkrun " .. name, 1, true), name)
+      assert.truthy(result.out:find("\nExamples:\n.*lkrun " .. name .. " "), name)
+    end
+  end)
+
   it("names the script that cannot be read", function()
     assert_misuse(shell("$LKRUN " .. folder .. "/none.lua"), folder .. "/none.lua: No such file or directory")
     assert_misuse(shell("$LKRUN " .. folder), folder .. ": is a directory")

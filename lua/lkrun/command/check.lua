@@ -367,4 +367,5 @@ return {
   summary = "Reports syntax errors and unknown globals, runs nothing.",
   define = function(parser) parser:argument("file", "Lua files."):args "+":target "files" end,
   run = function(options) return run(options.files) end,
+  epilog = "Examples:\n  lkrun check model.lua\n  lkrun check *.lua && lkrun main.lua",
 }

@@ -49,8 +49,9 @@ local function argparse(name)
   return assert(loadfile(path))()
 end
 
--- A sentence of argparse's as ours: its quotes are straight, and it says where help is.
+-- A sentence of argparse's as ours: one line, with what may have been meant, that says where help is.
 local function misuse(name, message)
+  message = message:gsub("\nDid you mean (.-)%?$", " (did you mean %1?)")
   command.fail(2, "%s: %s; lkrun %s --help tells what there is", name, message:gsub("^%u", string.lower), name)
 end
 

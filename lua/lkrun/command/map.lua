@@ -158,6 +158,9 @@ return {
   prepare = prepare,
   summary = "Applies an operation to every task of a file, in parallel, and writes its results into a file.",
   define = define,
+  epilog = "Examples:\n  lkrun map op.lua --tasks tasks.csv --output results.csv\n"
+    .. "  lkrun map op.lua --model model.npz --tasks users.txt --output lists.jsonl --jobs 8 --resume\n"
+    .. "  lkrun map op.lua --tasks tasks.csv --seed 1 --shard 2/3 --output part2.csv",
   run = function(options)
     check(options)
     return map.run(options)

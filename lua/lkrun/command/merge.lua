@@ -131,4 +131,6 @@ return {
   summary = "Joins the outputs of the shards of one map into what a run without shards writes.",
   define = define,
   run = run,
+  epilog = "Examples:\n  lkrun merge results.csv part1.csv part2.csv part3.csv\n"
+    .. "  lkrun merge - part1.jsonl part2.jsonl | gzip > results.jsonl.gz",
 }

@@ -1,0 +1,76 @@
+--- What a shell completes after `lkrun`: build/lkrun packaging/completions.lua bash|zsh|fish.
+--- lua-argparse writes it from the parsers of the commands. It knows no word that is either a command
+--- or a script, and takes options before a command for options after it too: that is put right here.
+local shell = arg[1] or error("lkrun: completions: which shell? bash, zsh or fish", 0)
+
+package.path = package.path .. ";/usr/share/lua/5.4/?.lua"
+local command_names = { "check", "doctor", "map", "merge", "trace" }
+
+local function parser()
+  local root = require "argparse"("lkrun", "Runs Lua programs."):add_help(false)
+  root:option("-e", "Run this piece of Lua."):argname "CHUNK"
+  root:flag("-i", "The prompt, after the script.")
+  root:flag("--help", "How to use it.")
+  root:flag("--version", "Which lkrun and which Lua.")
+  for _, name in ipairs(command_names) do
+    local module = require("lkrun.command." .. name)
+    local command = root:command(name, module.summary)
+    module.define(command)
+    local options = command._options
+    for i = #options, 1, -1 do
+      if options[i]._hidden then table.remove(options, i) end
+    end
+  end
+  return root
+end
+
+-- `text` with the plain `part`, which must be there, replaced.
+local function replace(text, part, by)
+  local first, last = text:find(part, 1, true)
+  if not first then error(("lkrun: completions: argparse writes no %q for %s"):format(part, shell), 0) end
+  return text:sub(1, first - 1) .. by .. text:sub(last + 1)
+end
+
+local complete = {}
+
+-- Where nothing is proposed bash proposes files by itself, and quotes their names rightly.
+function complete.bash(root)
+  local text = root:get_bash_complete():gsub('%$%(compgen %-f %-%- "%$cur"%)', ""):gsub('opts="%$opts ', 'opts="')
+  text = replace(text, "_lkrun()", "_lkrun_words()")
+  return replace(text, "complete -F _lkrun -o bashdefault -o default lkrun\n", ([=[
+_lkrun() {
+    local cur="${COMP_WORDS[COMP_CWORD]}" scripts
+    COMPREPLY=()
+    if ((COMP_CWORD == 1)); then
+        _lkrun_words
+        if [[ "$cur" != -* ]]; then
+            mapfile -t scripts < <(compgen -f -X '!*.lua' -- "$cur"; compgen -d -- "$cur")
+            COMPREPLY+=("${scripts[@]}")
+            compopt -o filenames 2>/dev/null
+        fi
+    else
+        case "${COMP_WORDS[1]}" in
+            %s) _lkrun_words ;;
+        esac
+    fi
+}
+
+complete -F _lkrun -o bashdefault -o default lkrun
+]=]):format(table.concat(command_names, "|")))
+end
+
+function complete.zsh(root)
+  local text = replace(root:get_zsh_complete(), '_describe "command" commands\n',
+    '_describe "command" commands\n  _files -g "*.lua"\n')
+  text = text:gsub("options=%(\n%s+%$options\n", "options=(\n")
+  return replace(text, "\n  return 1\n}", "\n  _files\n}")
+end
+
+function complete.fish(root)
+  local text = root:get_fish_complete():gsub("%-n '__fish_lkrun_using_command'", "-n __fish_is_first_arg")
+  text = text:gsub("complete %-c lkrun (%-[sl] )", "complete -c lkrun -n __fish_is_first_arg %1")
+  return text .. "complete -c lkrun -n __fish_is_first_arg -k -a '(__fish_complete_suffix .lua)'\n"
+end
+
+local write = complete[shell] or error(("lkrun: completions: '%s' is no bash, zsh or fish"):format(shell), 0)
+io.write(write(parser()))
