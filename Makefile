@@ -269,11 +269,10 @@ install: all
 	    for page in $$(cd $(B)/docs/man && find . -type f); do \
 	        install -D -m 644 $(B)/docs/man/$$page $(MAN_DIR)/$$page || exit; done; \
 	else echo 'lkrun: no man pages: lowdown makes them, and is not there' >&2; fi
-	@for shell in bash zsh fish; do \
-	    $(B)/lkrun packaging/completions.lua $$shell > $(B)/completions.$$shell || exit; done
-	install -D -m 644 $(B)/completions.bash $(COMPLETIONS)/bash-completion/completions/lkrun
-	install -D -m 644 $(B)/completions.zsh $(COMPLETIONS)/zsh/site-functions/_lkrun
-	install -D -m 644 $(B)/completions.fish $(COMPLETIONS)/fish/vendor_completions.d/lkrun.fish
+	if $(foreach name,bash zsh fish,$(B)/lkrun packaging/completions.lua $(name) > $(B)/completions.$(name) &&) true; then \
+	    install -D -m 644 $(B)/completions.bash $(COMPLETIONS)/bash-completion/completions/lkrun && \
+	    install -D -m 644 $(B)/completions.zsh $(COMPLETIONS)/zsh/site-functions/_lkrun && \
+	    install -D -m 644 $(B)/completions.fish $(COMPLETIONS)/fish/vendor_completions.d/lkrun.fish; fi
 	for module in $(MODULES); do install -D -m 644 $$module $(SHARE_DIR)/$$module || exit; done
 
 # The tree as one archive, the same bytes for the same commit.

@@ -1,9 +1,17 @@
 --- What a shell completes after `lkrun`: build/lkrun packaging/completions.lua bash|zsh|fish.
 --- lua-argparse writes it from the parsers of the commands. It knows no word that is either a command
 --- or a script, and takes options before a command for options after it too: that is put right here.
-local shell = arg[1] or error("lkrun: completions: which shell? bash, zsh or fish", 0)
 
+local function fail(...)
+  io.stderr:write("lkrun: completions: ", string.format(...), "\n")
+  os.exit(1, true)
+end
+
+local shell = arg[1] or fail "which shell? bash, zsh or fish"
 package.path = package.path .. ";/usr/share/lua/5.4/?.lua"
+if not package.searchpath("argparse", package.path) then
+  fail "none, for the Lua library argparse is not installed; it is in Debian's package lua-argparse"
+end
 local command_names = { "check", "doctor", "map", "merge", "trace" }
 
 local function parser()
@@ -27,7 +35,7 @@ end
 -- `text` with the plain `part`, which must be there, replaced.
 local function replace(text, part, by)
   local first, last = text:find(part, 1, true)
-  if not first then error(("lkrun: completions: argparse writes no %q for %s"):format(part, shell), 0) end
+  if not first then fail("argparse writes no %q for %s", part, shell) end
   return text:sub(1, first - 1) .. by .. text:sub(last + 1)
 end
 
@@ -72,5 +80,5 @@ function complete.fish(root)
   return text .. "complete -c lkrun -n __fish_is_first_arg -k -a '(__fish_complete_suffix .lua)'\n"
 end
 
-local write = complete[shell] or error(("lkrun: completions: '%s' is no bash, zsh or fish"):format(shell), 0)
+local write = complete[shell] or fail("'%s' is no bash, zsh or fish", shell)
 io.write(write(parser()))

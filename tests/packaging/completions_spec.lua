@@ -67,6 +67,6 @@ describe("completion in", function()
   it("a shell that there is none of is refused", function()
     local result = shell "$LKRUN packaging/completions.lua csh"
     assert.equal(1, result.status)
-    assert.truthy(result.err:find("'csh' is no bash, zsh or fish", 1, true), result.err)
+    assert.equal("lkrun: completions: 'csh' is no bash, zsh or fish\n", result.err)
   end)
 end)
