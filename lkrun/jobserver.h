@@ -1,6 +1,6 @@
-/* GNU make's jobserver, as its client: a pipe or a named pipe that holds one byte, a token, for each
- * job that `make -j` may run besides the one that every recipe is (GNU make's manual, "Sharing Job
- * Slots"). A process forked from a client holds none of its tokens. */
+/* GNU make's jobserver, as its client: a pipe or a named pipe that holds one byte, a token, for
+ * each job that `make -j` may run besides the one that every recipe is (GNU make's manual, "Sharing
+ * Job Slots"). A process forked from a client holds none of its tokens. */
 #ifndef LKRUN_JOBSERVER_H
 #define LKRUN_JOBSERVER_H
 

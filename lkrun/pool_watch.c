@@ -175,8 +175,7 @@ void pool_look_around(struct pool *pool)
          * should see now may lie behind results that are not due. */
         uint64_t head = atomic_load_explicit(&worker->shared->results.head, memory_order_acquire);
         uint32_t news = atomic_load_explicit(&worker->shared->news, memory_order_acquire);
-        bool is_filling =
-            head - worker->results.at > RING_SIZE - frame_long_size(RING_SIZE / 4);
+        bool is_filling = head - worker->results.at > RING_SIZE - frame_long_size(RING_SIZE / 4);
         if ((is_filling || news != worker->news_seen || segments_crowd(OUTBOUND)) &&
             may_store(pool)) {
             worker->news_seen = news;
