@@ -44,7 +44,7 @@ function workflow:command(line)
   return table.concat {
     "exec </dev/null; cd ", folder, " && export PATH=", folder, "/.bin:", bin, ":$PATH XDG_CACHE_HOME=", folder,
     "/.cache PYTHONDONTWRITEBYTECODE=1 && unset LK_PROGRESS LK_PROGRESS_DIR LK_LOG_LEVEL LK_NUM_PROCS ",
-    "LK_NUM_THREADS LK_NUM_BACKEND_THREADS LK_NUM_CHILD_THREADS SLURM_CPUS_PER_TASK SNAKEMAKE_PROFILE && ", line,
+    "LK_NUM_THREADS LK_NUM_BACKEND_THREADS LK_NUM_CHILD_THREADS SLURM_CPUS_PER_TASK SNAKEMAKE_PROFILE MAKEFLAGS MFLAGS MAKELEVEL && ", line,
   }
 end
 
