@@ -116,7 +116,7 @@ static const char *caller_of(lua_State *L, char *text, size_t size)
  * variable that can't be written is told and done without. */
 static bool open_timeline(lua_State *L, struct pool *pool, int options)
 {
-    static bool told;
+    static atomic_bool told; /* threads make invokers, too */
     char where[160];
     lua_getfield(L, options, "trace");
     const char *path = lua_tostring(L, -1), *variable = write_epoch ? NULL : getenv("LK_TRACE");
@@ -124,9 +124,8 @@ static bool open_timeline(lua_State *L, struct pool *pool, int options)
     if (!path && variable && *variable)
         path = variable;
     bool done = !path || pool_trace_open(pool, path, caller_of(L, where, sizeof where));
-    if (!done && optional && !told)
+    if (!done && optional && !atomic_exchange(&told, true))
         log_message(LOG_LEVEL_WARN, "LK_TRACE: %s; the program goes on without", pool->reason);
-    told = told || (!done && optional);
     lua_pop(L, 1);
     return done || optional;
 }
