@@ -153,6 +153,7 @@ static void judge_task(struct pool *pool, struct worker *worker, struct flight *
         pool->retried++;
         requeue(pool, worker, flight);
     } else {
+        pool->done++;
         blame(pool, worker, flight, status);
         flight_discard(flight);
     }

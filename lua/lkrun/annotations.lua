@@ -113,7 +113,8 @@ function annotations.parse(text, path)
       for class, fields in pairs(read.classes) do file.classes[class] = fields end
       if name then
         table.insert(file.entries, {
-          name = name, path = path, line = number, type = read.type, parameters = parameters,
+          name = name, path = path, line = number, class = line:match "^function ([%w_]+):",
+          type = read.type, parameters = parameters,
           text = read.text, params = read.params, returns = read.returns,
         })
       end

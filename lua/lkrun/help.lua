@@ -172,7 +172,7 @@ local function signature(entry, name)
   local list = {}
   for i, parameter in ipairs(entry.parameters) do list[i] = parameter .. (optional[parameter] and "?" or "") end
   local results = {}
-  for i, text in ipairs(entry.returns) do results[i] = text:match "^[^%s]+" end
+  for i, text in ipairs(entry.returns) do results[i] = text:match "^fun%f[(]" or text:match "^[^%s]+" end
   return ("%s(%s)%s"):format(name, table.concat(list, ", "),
     #results > 0 and " -> " .. table.concat(results, ", ") or "")
 end
@@ -238,11 +238,17 @@ local function module_text(module)
   end)
 end
 
-local function class_text(class, fields)
+local function class_text(class, fields, file)
   local lines = { class, "" }
   add(lines, table.unpack(fields.text or {}))
   if fields.text and #fields.text > 0 then add(lines, "") end
-  add_fields(lines, fields)
+  local all = table.move(fields, 1, #fields, 1, {})
+  for _, entry in ipairs(file.entries) do -- methods that are written in Lua
+    if entry.class == class:match "[^.]*$" then
+      all[#all + 1] = { name = entry.name, type = signature(entry, "fun"), brief = first_sentence(entry.text) }
+    end
+  end
+  add_fields(lines, all)
   return table.concat(lines, "\n")
 end
 
@@ -275,8 +281,8 @@ end
 
 -- A class, or a field of one: "lkrun.Options", "tensor:mv", "Invoker.map".
 local function class_entry(name)
-  local fields = annotations.class(name)
-  if fields then return class_text(name, fields) end
+  local fields, in_file = annotations.class(name)
+  if fields then return class_text(name, fields, in_file) end
   local owner, key = name:match "^(.-)[.:]([%w_]+)$"
   if not owner then return nil end
   for _, path in pairs(source.modules()) do
@@ -300,8 +306,8 @@ local function text_of(value)
   for _, module in ipairs(our_modules()) do
     if type(value) == "table" and package.loaded[module] == value then return module_text(module) end
   end
-  local class, fields = class_of(debug.getmetatable(value))
-  if class then return class_text(class, fields) end
+  local class, fields, file = class_of(debug.getmetatable(value))
+  if class then return class_text(class, fields, file) end
 end
 
 --- Prints help about a value, or about what has this name; without an argument, about the prompt.

@@ -31,7 +31,7 @@ describe("lkrun doctor", function()
     assert.matches("\n  child_threads +%d+ +default: %d+ CPUs for processes = 2, at most 4\n", text)
     assert.matches("\n  OpenBLAS +%d[%d.]+ +/", text)
     assert.matches("\n  hwloc +%d[%d.]+ +/", text)
-    assert.matches("\n  open files +%d+ ", text)
+    assert.matches("\n  open files +%d+", text)
   end)
 
   it("says the same as JSON", function()

@@ -81,7 +81,8 @@ local function judge_limits(add, report)
   local workers = config.problem and 1 or config.processes.value
   local files = limits.open_files.soft
   if files and files < FILES_OWN + FILES_A_WORKER * workers then
-    add("error", ("at most %d files may be open, too few for %d workers"):format(files, workers),
+    add("error", ("at most %d files may be open, too few for %d worker%s"):format(files, workers,
+        workers == 1 and "" or "s"),
       (limits.open_files.hard or math.maxinteger) > files and "ulimit -n " .. (limits.open_files.hard or 65536)
       or "raise the hard limit (/etc/security/limits.conf, LimitNOFILE= of systemd)")
   end

@@ -101,6 +101,7 @@ local function write_limits(add, report)
   add("  processes", number(limits.processes.soft), limits.cgroup_processes
     and ("%d in the cgroup"):format(limits.cgroup_processes) or nil)
   add("  open files", number(limits.open_files.soft), limits.open_files.hard
+    and limits.open_files.hard > (limits.open_files.soft or math.maxinteger)
     and ("can be raised to %d"):format(limits.open_files.hard) or nil)
   add("  file size", bytes(limits.file_size.soft))
   add("  address space", bytes(limits.address_space.soft))
