@@ -83,6 +83,21 @@ describe("snakemake-logger-plugin-lkrun", function()
     assert.equal("", folder:shell("ls -d .snakemake/lkrun-progress-* 2>/dev/null").out)
   end)
 
+  it("says less on a narrow terminal", function()
+    local folder = new { Snakefile = snakefile, ["work.lua"] = work }
+    local screen <close> = terminal.run("", {
+      columns = 50, rows = 40,
+      command = folder:command("true"):gsub("^exec </dev/null; ", "")
+        .. " && (snakemake --cores 3 --logger lkrun)",
+    })
+    screen:expect(function(shown)
+      return shown:find "\nwork i=0 %(users%) +50%%|[^|\n]+| 5/10 [^\n]*left"
+        and shown:find "\nwork i=1 %(users%) +50%%|"
+    end)
+    folder:write("gate", "")
+    screen:expect "status 0"
+  end)
+
   it("prints what Snakemake's own display prints", function()
     for _, options in ipairs { "-p", "--quiet rules", "--quiet all", "--dry-run", "--quiet progress" } do
       local printed = {}

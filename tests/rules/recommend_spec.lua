@@ -55,6 +55,11 @@ use rule * from movies as movies_*
     assert.truthy(plot:find("k &amp; n, ndcg", 1, true))
   end)
 
+  it("has nothing to do when it is run again", function()
+    local out = run:succeed("--snakefile " .. SNAKEFILE .. " --configfile config.yaml --cores 2")
+    assert.matches("Nothing to be done", out, 1, true)
+  end)
+
   it("puts both into Snakemake's report", function()
     run:succeed("--snakefile " .. SNAKEFILE .. " --configfile config.yaml --report report.html")
     local report = run:read "report.html"

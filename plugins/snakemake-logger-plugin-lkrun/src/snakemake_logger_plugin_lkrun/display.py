@@ -17,11 +17,18 @@ BAR = (
     "{name} {percentage:3.0f}%|{bar}| {count}/{total} {unit}"
     " [{running} in progress, {waiting} dispatched, {rate_text}, {left}]"
 )
+NARROW_BAR = "{name} {percentage:3.0f}%|{bar}| {count}/{total} {left}"
+NARROW_COUNTER = "{name} {count} {unit}{fill}"
+LEAST_BAR = 18  # columns for the bar, its ends and the percentage
 COUNTER = "{name} {count} {unit} [{running} in progress, {waiting} dispatched, {rate_text}]{fill}"
 
 
 def rate_text(display: Display) -> str:
     return f"{display.rate:.3g} {display.unit}/s" if display.rate < 1000 else f"{display.rate:,.0f} {display.unit}/s"
+
+
+def shortened(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: max(0, room - 1)] + "…"
 
 
 def describe(name: str, display: Display) -> str:
@@ -64,7 +71,7 @@ class Bars:
         self._bars: dict[str, enlighten.Counter] = {}
 
     def update(self, jobs: Jobs, folder: ProgressFolder) -> None:
-        self._status.update(jobs.summary())
+        self._status.update(shortened(jobs.summary(), self._manager.width - 1))
         shown = dict(current(jobs, folder))
         room = max(1, self._manager.height // 2)
         names = list(shown)[:room]
@@ -73,8 +80,10 @@ class Bars:
         for name in names:
             self._draw(name, shown[name])
 
-    def _draw(self, name: str, display: Display) -> None:
+    def _draw(self, key: str, display: Display) -> None:
         left = display.seconds_left
+        width = self._manager.width
+        name = shortened(key, max(8, width // 3))
         fields = {
             "name": name,
             "running": display.in_progress,
@@ -82,18 +91,20 @@ class Bars:
             "rate_text": rate_text(display),
             "left": "? left" if left is None else f"{clock(left)} left",
         }
-        bar = self._bars.get(name)
+        details = COUNTER.format(count=display.finished, unit=display.unit, fill=f"/{display.total}", **fields)
+        is_wide = len(details) + len(fields["left"]) + LEAST_BAR < width
+        bar = self._bars.get(key)
         if bar is None:
             bar = self._manager.counter(
                 total=display.total,
                 unit=display.unit,
                 color=self._colour,
-                bar_format=BAR,
-                counter_format=COUNTER,
                 leave=False,
                 fields=fields,
             )
-            self._bars[name] = bar
+            self._bars[key] = bar
+        bar.bar_format = BAR if is_wide else NARROW_BAR
+        bar.counter_format = COUNTER if is_wide else NARROW_COUNTER
         bar.total = display.total
         bar.count = display.finished
         bar.fields.update(fields)
