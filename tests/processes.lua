@@ -84,7 +84,8 @@ function processes.await_workers(inv)
     inv:submit(1):get() -- it looks around when it waits
     tasks = tasks + 1
     for _, worker in ipairs(inv:stats().workers) do
-      if worker.pid == 0 then return false end
+      -- One that sleeps waits for tasks: it has started.
+      if worker.pid == 0 or stat_of(worker.pid) ~= "S" then return false end
     end
     return true
   end, "all workers")
