@@ -32,6 +32,23 @@ static double diagonal(const struct blas_matrix *matrix, enum dtype dtype, int64
                               : (double)((const float *)matrix->data)[at];
 }
 
+/* What the solution goes over: b itself, which must lie apart from the factor, or its clone, which
+ * takes its place at index 2. */
+static const struct tensor *side_to_overwrite(lua_State *L, const struct tensor *lower,
+                                              const struct tensor *b, bool overwrite,
+                                              const char *where)
+{
+    if (overwrite) {
+        check_target(L, b, where);
+        if (shares_memory(lower, b))
+            raise_error(L, where, "the factor and the right side share their memory");
+        return b;
+    }
+    b = tensor_clone(L, b);
+    lua_replace(L, 2);
+    return b;
+}
+
 /* OpenBLAS lets a pivot that is not a number pass; all that follows from it is not one either. */
 static int first_bad_pivot(const struct blas_matrix *matrix, enum dtype dtype)
 {
@@ -183,14 +200,7 @@ int linalg_potrs(lua_State *L)
     check_sides(L, lower, b, where);
     bool overwrite = lua_toboolean(L, 3);
     lua_settop(L, 2);
-    if (overwrite) {
-        check_target(L, b, where);
-        if (shares_memory(lower, b))
-            raise_error(L, where, "the factor and the right side share their memory");
-    } else {
-        b = tensor_clone(L, b);
-        lua_replace(L, 2);
-    }
+    b = side_to_overwrite(L, lower, b, overwrite, where);
     if (b->count) {
         struct blas_matrix matrix = to_blas_matrix(L, lower, where);
         solve_factored(L, &matrix, b, where);
@@ -226,14 +236,7 @@ int linalg_trsm(lua_State *L)
     check_sides(L, lower, b, where);
     bool transposed = lua_toboolean(L, 3), overwrite = lua_toboolean(L, 4);
     lua_settop(L, 2);
-    if (overwrite) {
-        check_target(L, b, where);
-        if (shares_memory(lower, b))
-            raise_error(L, where, "the factor and the right side share their memory");
-    } else {
-        b = tensor_clone(L, b);
-        lua_replace(L, 2);
-    }
+    b = side_to_overwrite(L, lower, b, overwrite, where);
     if (b->count) {
         struct blas_matrix factor_matrix = to_blas_matrix(L, lower, where);
         int64_t size[] = {b->size[0], b->dim == 2 ? b->size[1] : 1};
