@@ -4,6 +4,7 @@
 --- is a product of two vectors, or how it scores. These functions are its own, or, where it is a
 --- plain table of values and tensors, those of the module that its `kind` names.
 local lk = require "lkrun"
+local options_of = require "lkrec.options"
 
 ---@class lkrec.batch
 local batch = {}
@@ -249,6 +250,16 @@ end
 
 -- ---- The interface ----
 
+local any = { any = true }
+local check = { -- the option's values are checked where they are used
+  recommend = options_of("lkrec.batch.recommend", {
+    n = { default = 10, integer = true, least = 1 },
+    exclude = any, candidates = any, ids = any, n_jobs = any, progress = any,
+  }),
+  score = options_of("lkrec.batch.score", { ids = any, n_jobs = any, progress = any }),
+  predict = options_of("lkrec.batch.predict", { ids = any, n_jobs = any, progress = any }),
+}
+
 ---@class lkrec.BatchOptions
 ---@field ids? lkrec.Ids # users and items are given as ids of these
 ---@field n_jobs? integer # worker processes; default: lk.proc_count(); 1: none
@@ -280,16 +291,13 @@ end
 ---@param users? (integer|string)[]|lkrun.Tensor|{first: integer, last: integer} # default: all that the model knows
 ---@param options? lkrec.RecommendOptions
 ---@return lkrec.Recommendations
--- Raises for a model without the functions, an index out of range, an `exclude` of another shape.
+-- Raises for a model without the functions, an unknown option, an index out of range, an `exclude` of another shape.
 function batch.recommend(model, users, options)
-  options = options or {}
+  options = check.recommend(options)
   local scorer = scorer_of(model, "recommend")
   local known_users, known_items = scorer.size(model)
-  local ids, n, exclude = options.ids, options.n or 10, options.exclude
+  local ids, n, exclude = options.ids, options.n, options.exclude
   local asked = ask(users, known_users, ids and ids.user_ids, "recommend", "users")
-  if math.type(n) ~= "integer" or n < 1 then
-    fail("recommend", "n is %s; expected an integer of at least 1", tostring(n))
-  end
   if exclude then check_exclude(exclude, known_users, known_items) end
 
   local shared, dtype = shared_of(scorer, model)
@@ -337,9 +345,9 @@ end
 ---@param items? (integer|string)[]|lkrun.Tensor # default: all
 ---@param options? lkrec.BatchOptions
 ---@return lkrun.Tensor # [users, items], f32 (f64 where the factors are); nan for unknown users and items
--- Raises for a model without the functions, an index out of range, no room for the result.
+-- Raises for a model without the functions, an unknown option, an index out of range, no room for the result.
 function batch.score(model, users, items, options)
-  options = options or {}
+  options = check.score(options)
   local scorer = scorer_of(model, "score")
   local known_users, known_items = scorer.size(model)
   local ids = options.ids
@@ -366,9 +374,9 @@ end
 ---@param items (integer|string)[]|lkrun.Tensor # the item of each pair
 ---@param options? lkrec.BatchOptions
 ---@return lkrun.Tensor # [pairs], f32 (f64 where the factors are); nan where either is unknown
--- Raises for a model without the functions, an index out of range, lists of different lengths.
+-- Raises for a model without the functions, an unknown option, an index out of range, lists of different lengths.
 function batch.predict(model, users, items, options)
-  options = options or {}
+  options = check.predict(options)
   local scorer = scorer_of(model, "predict")
   if #users ~= #items then
     fail("predict", "%d users and %d items; expected one of each for a pair", #users, #items)

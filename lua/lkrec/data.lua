@@ -7,6 +7,7 @@
 --- the order of the rows in a file changes nothing, and a user's ratings stand together.
 local lk = require "lkrun"
 local rows = require "lkrun.rows"
+local options_of = require "lkrec.options"
 
 ---@class lkrec.Ratings
 ---@field users integer[] # user index of each rating
@@ -162,6 +163,8 @@ function data.from(users, items, values, times, user_ids, item_ids)
   return arrange(users, items, values, times, user_ids, item_ids)
 end
 
+local check_load = options_of("lkrec.data.load", { columns = { any = true } })
+
 ---@class lkrec.LoadOptions
 ---@field columns? {user?: string, item?: string, rating?: string, time?: string} # names in the header
 
@@ -172,9 +175,10 @@ end
 ---@param path string
 ---@param options? lkrec.LoadOptions
 ---@return lkrec.Ratings
--- Raises, with file and line: a file that cannot be read, a missing column, an empty id, a rating
--- or a time that is no finite number, rows of different lengths; and for a file without a rating.
+-- Raises for an unknown option, and, with file and line: a file that cannot be read, a missing column, an
+-- empty id, a rating or a time that is no finite number, rows of different lengths; and for a file without a rating.
 function data.load(path, options)
+  options = check_load(options)
   local users, items, values, times = {}, {}, {}, {}
   local number_user, user_texts = numbering()
   local number_item, item_texts = numbering()
@@ -198,7 +202,7 @@ function data.load(path, options)
 
   for line, row in rows.read(path, { format = "csv", header = false, delimiter = "" }) do
     if not column then
-      column, n = find_columns(row, options and options.columns, path), 0
+      column, n = find_columns(row, options.columns, path), 0
     else
       n = n + 1
       users[n] = number_user(id(line, row, "user"))
@@ -253,7 +257,7 @@ end
 ---@param options? lkrec.SplitOptions
 ---@return lkrec.Ratings train
 ---@return lkrec.Ratings test
--- Raises for an unknown method, a fraction outside (0, 1), a count below 1, "last" without times.
+-- Raises for an unknown option or method, a fraction outside (0, 1), a count below 1, "last" without times.
 function data.split(ratings, options) return require("lkrec.split").by_user(ratings, options) end
 
 --- Splits the ratings at a moment: those before it are there to train on, the others to test with. As
@@ -280,13 +284,19 @@ function data.split_time(ratings, options) return require("lkrec.split").by_time
 -- Raises for fewer than k ratings, or users, and as `split` does.
 function data.folds(ratings, k, options) return require("lkrec.split").folds(ratings, k, options) end
 
+local check_matrix = options_of("lkrec.data.matrix", {
+  values = { any = true },
+  dtype = { default = "f32", choices = { "f32", "f64" } },
+})
+
 --- The ratings as a sparse matrix.
 ---@param ratings lkrec.Ratings
 ---@param options? {values?: boolean, dtype?: "f32"|"f64"} # values: keep them; else each counts 1
 ---@return lkrun.Sparse # [users, items], f32 by default
+-- Raises for an unknown option, and another dtype.
 function data.matrix(ratings, options)
-  options = options or {}
-  local dtype = options.dtype or "f32"
+  options = check_matrix(options)
+  local dtype = options.dtype
   local values = options.values and lk.tensor.from(ratings.values, dtype)
     or lk.tensor.ones({ #ratings.users }, dtype)
   return lk.sparse.csr(ratings.users, ratings.items, values, { #ratings.user_ids, #ratings.item_ids })

@@ -7,6 +7,7 @@
 --- popularity alone. So the expected matrix is the product of two matrices with `topics` factors:
 --- what a factor model can find, and popularity cannot.
 local lk = require "lkrun"
+local options_of = require "lkrec.options"
 
 ---@class lkrec.GenerateOptions
 ---@field users? integer # default 1,000
@@ -14,6 +15,14 @@ local lk = require "lkrun"
 ---@field ratings? integer # in all, at most a quarter of users × items; default 100,000
 ---@field topics? integer # default 12
 ---@field seed? integer # default 1
+
+local check = options_of("lkrec.data.generate", {
+  users = { default = 1000, integer = true, least = 1 },
+  items = { default = 2000, integer = true, least = 1 },
+  ratings = { default = 100000, integer = true, least = 1 },
+  topics = { default = 12, integer = true, least = 1 },
+  seed = { default = 1, integer = true, least = math.mininteger },
+})
 
 local TASTE_SPREAD = 2.5 -- of the logits of a user's topics: the larger, the narrower the taste
 local AFFINITY_SPREAD = 2.5 -- of the logits of a topic's items
@@ -85,16 +94,16 @@ end
 --- ratings depend on the options alone.
 ---@param options? lkrec.GenerateOptions
 ---@return lkrec.Ratings
--- Raises when there are more ratings than a quarter of all pairs, or fewer than users.
+-- Raises for an unknown option or one out of range, and when there are more ratings than a quarter of all
+-- pairs, or fewer than users.
 local function generate(options)
-  options = options or {}
-  local users, items = options.users or 1000, options.items or 2000
-  local total, topic_count = options.ratings or 100000, options.topics or 12
+  options = check(options)
+  local users, items, total, topic_count = options.users, options.items, options.ratings, options.topics
   if total > users * items // 4 or total < users then
     error(("lkrun: lkrec.data.generate: %d ratings of %d users and %d items; expected from %d to %d")
       :format(total, users, items, users, users * items // 4), 0)
   end
-  local stream = lk.random.stream(options.seed or 1)
+  local stream = lk.random.stream(options.seed)
 
   local rank = {}
   for i = 1, items do rank[i] = i end

@@ -1,4 +1,4 @@
---- Options of the training functions: their defaults, and what they may be.
+--- Options of lkrec's functions: their names, their defaults, and what they may be.
 
 ---@class lkrec.OptionRule
 ---@field default any # nil: the option may be absent
@@ -32,13 +32,16 @@ end
 ---@param where string # the function whose options they are, for messages
 ---@param rules table<string, lkrec.OptionRule>
 ---@return fun(options: table?): table
--- The function raises for an unknown option or one out of range.
+-- The function raises for what is no table, an unknown option or one out of range.
 local function options_of(where, rules)
   return function(options)
+    if options ~= nil and type(options) ~= "table" then
+      error(("lkrun: %s: the options are a %s; expected a table"):format(where, type(options)), 0)
+    end
     local result = {}
     for name, value in pairs(options or {}) do
       local rule = rules[name]
-      if not rule then error(("lkrun: %s: unknown option '%s'"):format(where, name), 0) end
+      if not rule then error(("lkrun: %s: unknown option '%s'"):format(where, tostring(name)), 0) end
       if not fits(rule, value) then
         error(("lkrun: %s: %s is %s; expected %s"):format(where, name, tostring(value), expectation(rule)), 0)
       end

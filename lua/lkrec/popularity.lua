@@ -1,10 +1,13 @@
 --- The baseline: every user gets the items that most users have.
 local lk = require "lkrun"
+local options_of = require "lkrec.options"
 
 ---@class lkrec.popularity
 local popularity = {}
 
 local KIND = "lkrec.popularity"
+
+local check = options_of("lkrec.popularity.train", {})
 
 ---@class lkrec.popularity.Model
 ---@field kind "lkrec.popularity"
@@ -13,8 +16,11 @@ local KIND = "lkrec.popularity"
 
 --- Counts the users of each item.
 ---@param matrix lkrun.Sparse # [users, items]
+---@param options? {} # there are none: a table as other models take it
 ---@return lkrec.popularity.Model
-function popularity.train(matrix)
+-- Raises for any option.
+function popularity.train(matrix, options)
+  check(options)
   local users, items = matrix:size(1), matrix:size(2)
   local by_item = matrix:t()
   local counts = lk.tensor.zeros({ items }, "f32")

@@ -2,6 +2,7 @@
 --- ratings. See lkrec.data.
 local lk = require "lkrun"
 local data = require "lkrec.data"
+local options_of = require "lkrec.options"
 
 local split = {}
 
@@ -28,20 +29,33 @@ local function divide(ratings, is_test)
   return train, test
 end
 
-local function check(ratings, options, where)
-  local method, fraction, count = options.method or "random", options.fraction, options.count
-  if method ~= "random" and method ~= "last" then
-    refuse(where, "method is '%s'; expected 'random' or 'last'", method)
-  elseif method == "last" and not ratings.times then
-    refuse(where, "the ratings have no times; expected them for method 'last'")
-  elseif fraction and count then
-    refuse(where, "both fraction and count are given; expected one of them")
-  elseif fraction and not (fraction > 0 and fraction < 1) then
-    refuse(where, "fraction is %s; expected a number between 0 and 1", fraction)
-  elseif count and (math.type(count) ~= "integer" or count < 1) then
-    refuse(where, "count is %s; expected an integer of at least 1", count)
+-- The options of `lkrec.data.NAME`, those of each user's split among them.
+local function checker_of(name, more)
+  local rules = {
+    method = { default = "random", choices = { "random", "last" } },
+    fraction = { above = 0 },
+    count = { integer = true, least = 1 },
+    seed = { default = 1, integer = true, least = math.mininteger },
+  }
+  for option, rule in pairs(more or {}) do rules[option] = rule end
+  local checked = options_of("lkrec.data." .. name, rules)
+  return function(ratings, options)
+    options = checked(options)
+    local fraction = options.fraction
+    if options.method == "last" and not ratings.times then
+      refuse(name, "the ratings have no times; expected them for method 'last'")
+    elseif fraction and options.count then
+      refuse(name, "both fraction and count are given; expected one of them")
+    elseif fraction and fraction >= 1 then
+      refuse(name, "fraction is %s; expected a number between 0 and 1", fraction)
+    end
+    return options
   end
 end
+
+local check_split = checker_of "split"
+local check_folds = checker_of("folds", { by = { default = "ratings", choices = { "ratings", "users" } } })
+local check_time = options_of("lkrec.data.split_time", { time = { any = true }, fraction = { above = 0 } })
 
 -- Marks those of a user's ratings, which stand from first to last, that become the test.
 local function hold_out(ratings, options, user, first, last, is_test)
@@ -55,7 +69,7 @@ local function hold_out(ratings, options, user, first, last, is_test)
       return a > b
     end)
   else
-    lk.random.stream(options.seed or 1, OF_USER, user):shuffle(order)
+    lk.random.stream(options.seed, OF_USER, user):shuffle(order)
   end
   local wanted = options.count or math.floor(total * (options.fraction or 0.2) + 0.5)
   for i = 1, math.min(wanted, total - 1) do is_test[order[i]] = true end
@@ -64,8 +78,7 @@ end
 ---@param ratings lkrec.Ratings
 ---@param options? lkrec.SplitOptions
 function split.by_user(ratings, options)
-  options = options or {}
-  check(ratings, options, "split")
+  options = check_split(ratings, options)
   local is_test = {}
   for user, first, last in data.each_user(ratings) do
     hold_out(ratings, options, user, first, last, is_test)
@@ -76,12 +89,13 @@ end
 ---@param ratings lkrec.Ratings
 ---@param options {time?: number, fraction?: number}
 function split.by_time(ratings, options)
+  options = check_time(options)
   local time, fraction = options.time, options.fraction
   if not ratings.times then
     refuse("split_time", "the ratings have no times; expected them")
   elseif (time == nil) == (fraction == nil) then
     refuse("split_time", "time is %s and fraction is %s; expected one of them", time, fraction)
-  elseif fraction and not (fraction > 0 and fraction < 1) then
+  elseif fraction and fraction >= 1 then
     refuse("split_time", "fraction is %s; expected a number between 0 and 1", fraction)
   end
   if fraction and #ratings.times > 0 then -- ratings of one moment stay together
@@ -106,17 +120,15 @@ end
 ---@param k integer
 ---@param options? lkrec.FoldOptions
 function split.folds(ratings, k, options)
-  options = options or {}
-  check(ratings, options, "folds")
-  local by, seed = options.by or "ratings", options.seed or 1
-  if by ~= "ratings" and by ~= "users" then refuse("folds", "by is '%s'; expected 'ratings' or 'users'", by) end
+  options = check_folds(ratings, options)
+  local by = options.by
   local users = {}
   for user, first, last in data.each_user(ratings) do users[#users + 1] = { user, first, last } end
   local count = by == "users" and #users or #ratings.users
   if math.type(k) ~= "integer" or k < 2 or k > count then
     refuse("folds", "%s folds; expected an integer from 2 to the number of %s, %d", k, by, count)
   end
-  local fold_of = deal(count, k, lk.random.stream(seed, by == "users" and OF_USERS or OF_RATINGS))
+  local fold_of = deal(count, k, lk.random.stream(options.seed, by == "users" and OF_USERS or OF_RATINGS))
   local fold = 0
   return function()
     fold = fold + 1

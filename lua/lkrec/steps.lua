@@ -5,6 +5,7 @@ local lk = require "lkrun"
 local batch = require "lkrec.batch"
 local data = require "lkrec.data"
 local metrics = require "lkrec.metrics"
+local options_of = require "lkrec.options"
 
 ---@class lkrec.steps
 local steps = {}
@@ -72,6 +73,8 @@ function steps.split(options)
     #ratings.user_ids, #ratings.item_ids, #train.users, #test.users)
 end
 
+local check_operation = options_of("lkrec.steps.operation", { n = { default = 10, integer = true, least = 1 } })
+
 local function with_ones(matrix)
   local users, items = matrix:triplets()
   return lk.sparse.csr(users, items, lk.tensor.ones({ matrix.nnz }, "f32"), matrix:size())
@@ -92,6 +95,8 @@ function steps.train(options)
   local found, module = pcall(require, "lkrec." .. options.model)
   if not found then
     if not tostring(module):find("module 'lkrec." .. options.model .. "' not found", 1, true) then error(module, 0) end
+  end
+  if not found or type(module) ~= "table" or not module.train then
     fail("train", "there is no model '%s'; a module of lkrec with a function train is expected", options.model)
   end
   local split = lk.load(options.data)
@@ -109,7 +114,7 @@ end
 ---@param options? {n?: integer} # items a user; default 10
 ---@return {setup: function, run: function, columns: string[]}
 function steps.operation(options)
-  local n = options and options.n or 10
+  local n = check_operation(options).n
   return {
     columns = { "user", "rank", "item", "score" },
     setup = function(trained)

@@ -1,16 +1,15 @@
 -- The example, as its reader runs it.
 local lk = require "lkrun"
+local new_folder = require "tests.folder"
 local program = require "tests.program"
 
 local folder
 
-local function read(name)
-  local file <close> = assert(io.open(folder .. "/" .. name, "rb"))
-  return file:read "a"
-end
+local function read(name) return assert(folder:read(name)) end
 
 local function run(words)
-  return program.shell(("$LKRUN examples/recommend.lua --quiet --output %s %s"):format(program.quote(folder), words))
+  local output = program.quote(folder.name)
+  return program.shell(("$LKRUN examples/recommend.lua --quiet --output %s %s"):format(output, words))
 end
 
 -- Parts of every user's lists, worst to best, as the metrics file has them.
@@ -18,8 +17,8 @@ local function means()
   return lk.json.decode(read "metrics.json")
 end
 
-before_each(function() folder = program.capture "mktemp -d" end)
-after_each(function() os.execute("rm -rf " .. program.quote(folder)) end)
+before_each(function() folder = new_folder() end)
+after_each(function() folder:remove() end)
 
 describe("examples/recommend.lua", function()
   it("clearly beats popularity on the generated ratings", function()
@@ -40,7 +39,7 @@ describe("examples/recommend.lua", function()
   it("writes n different items for every user, the best first", function()
     assert.equal(0, run("--n 3 --epochs 1 --factors 4").status)
     local users, last = {}, nil
-    for line, row in lk.rows.read(folder .. "/recommendations.csv", { header = false }) do
+    for line, row in lk.rows.read(folder:path "recommendations.csv", { header = false }) do
       if line == 1 then
         assert.same({ "user", "rank", "item", "score" }, row)
       else

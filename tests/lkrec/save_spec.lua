@@ -2,7 +2,7 @@
 local lk = require "lkrun"
 local batch = require "lkrec.batch"
 local data = require "lkrec.data"
-local program = require "tests.program"
+local new_folder = require "tests.folder"
 
 local ratings = data.generate { users = 40, items = 60, ratings = 600 }
 local matrix = data.matrix(ratings, { values = true })
@@ -16,8 +16,8 @@ local models = {
 }
 
 local folder
-before_each(function() folder = program.capture "mktemp -d" end)
-after_each(function() os.execute("rm -rf " .. program.quote(folder)) end)
+before_each(function() folder = new_folder() end)
+after_each(function() folder:remove() end)
 
 describe("a model of lkrec that was saved and loaded", function()
   for kind, variants in pairs(models) do
@@ -26,7 +26,7 @@ describe("a model of lkrec that was saved and loaded", function()
         local model = require(kind).train(matrix, options)
         local expected = batch.recommend(model, nil, { n = 7, exclude = matrix })
         for _, extension in ipairs { "lkz", "tar" } do
-          local path = ("%s/model.%s"):format(folder, extension)
+          local path = folder:path("model." .. extension)
           lk.save(path, model)
           local loaded = lk.load(path)
           assert.equal(kind, loaded.kind)
@@ -43,16 +43,14 @@ describe("a model of lkrec that was saved and loaded", function()
   it("gives the same file for every number of workers", function()
     local files = {}
     for n_jobs = 1, 3 do
-      local path = ("%s/%d.lkz"):format(folder, n_jobs)
-      lk.save(path, require("lkrec.knn.item").train(matrix, { n_jobs = n_jobs }))
-      local file <close> = assert(io.open(path, "rb"))
-      files[n_jobs] = file:read "a"
+      lk.save(folder:path "model.lkz", require("lkrec.knn.item").train(matrix, { n_jobs = n_jobs }))
+      files[n_jobs] = folder:read "model.lkz"
     end
     assert.is_true(files[1] == files[2] and files[2] == files[3])
   end)
 
   it("keeps ratings and their ids", function()
-    local path = folder .. "/ratings.lkz"
+    local path = folder:path "ratings.lkz"
     lk.save(path, ratings)
     local loaded = lk.load(path)
     assert.same(ratings.user_ids, loaded.user_ids)

@@ -4,23 +4,17 @@ local batch = require "lkrec.batch"
 local data = require "lkrec.data"
 local metrics = require "lkrec.metrics"
 local popularity = require "lkrec.popularity"
+local new_folder = require "tests.folder"
 local steps = require "lkrec.steps"
 
 local GENERATE <const> = { users = 60, items = 80, ratings = 900, seed = 4 }
 
 describe("lkrec.steps", function()
   local folder
-  before_each(function()
-    local pipe <close> = io.popen "mktemp -d"
-    folder = pipe:read()
-  end)
-  after_each(function() os.execute("rm -r " .. folder) end)
+  before_each(function() folder = new_folder() end)
+  after_each(function() folder:remove() end)
 
-  local function path(name) return folder .. "/" .. name end
-  local function read(name)
-    local file <close> = assert(io.open(path(name)))
-    return file:read "a"
-  end
+  local function path(name) return folder:path(name) end
   local function split(options)
     options = options or {}
     options.output, options.tasks, options.generate = path "split.lkz", path "tasks.csv", GENERATE
@@ -34,7 +28,7 @@ describe("lkrec.steps", function()
     local found = lk.load(path "split.lkz")
     assert.same(data.matrix(train, { values = true }):triplets():totable(), found.train:triplets():totable())
     assert.equal(#test.users, found.test.nnz)
-    assert.equal("first,last\n1,25\n26,50\n51,60\n", read "tasks.csv")
+    assert.equal("first,last\n1,25\n26,50\n51,60\n", folder:read "tasks.csv")
   end)
 
   it("go from ratings to the metrics that the library gives", function()
@@ -58,7 +52,7 @@ describe("lkrec.steps", function()
     local known = data.matrix(train)
     local recommendations = batch.recommend(popularity.train(known), nil, { n = 5, exclude = known, n_jobs = 1 })
     local expected = metrics.evaluate(recommendations, test, { n_jobs = 1 }).means
-    for name, mean in pairs(lk.json.decode(read "means.json")) do
+    for name, mean in pairs(lk.json.decode(folder:read "means.json")) do
       assert.near(expected[name], mean, 1e-12)
     end
   end)
