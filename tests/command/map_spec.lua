@@ -1,25 +1,16 @@
+local new_folder = require "tests.folder"
 local program = require "tests.program"
 
 describe("lkrun map", function()
   local folder
 
-  before_each(function() folder = program.capture "mktemp -d" end)
-  after_each(function() os.execute("rm -rf " .. folder) end)
+  before_each(function() folder = new_folder() end)
+  after_each(function() folder:remove() end)
 
-  local function write(name, text)
-    local file <close> = assert(io.open(folder .. "/" .. name, "wb"))
-    file:write(text)
-  end
+  local function write(name, text) folder:write(name, text) end
+  local function read(name) return folder:read(name) end
 
-  local function read(name)
-    local file <close> = io.open(folder .. "/" .. name, "rb")
-    return file and file:read "a"
-  end
-
-  -- In the folder, with two workers.
-  local function map(arguments)
-    return program.shell(("cd %s && LK_NUM_PROCS=2 LK_PROGRESS=none $LKRUN map %s"):format(folder, arguments))
-  end
+  local function map(arguments) return folder:lkrun("map " .. arguments) end
 
   local function assert_done(result)
     assert.equal("", result.err)
@@ -31,12 +22,7 @@ describe("lkrun map", function()
     assert.equal(status, result.status)
   end
 
-  local function entries()
-    local names = {}
-    local pipe <close> = io.popen("ls -A " .. folder)
-    for name in pipe:lines() do names[#names + 1] = name end
-    return table.concat(names, " ")
-  end
+  local function entries() return folder:entries() end
 
   local echo = "return function(_, task) return task end"
 
@@ -84,7 +70,7 @@ describe("lkrun map", function()
         local t = require("lkrun").load "out.npy"
         print(t.dtype, t:size(1), t:size(2), t:get(9, 1), t:get(9, 2), t:get(10, 1))]])
       local result = program.shell(("cd %s && $LKRUN make.lua && LK_PROGRESS=none $LKRUN map op.lua --model model.npy "
-        .. "--tasks tasks.npy --output out.npy && $LKRUN show.lua"):format(folder))
+        .. "--tasks tasks.npy --output out.npy && $LKRUN show.lua"):format(folder.name))
       assert.equal("", result.err)
       assert.equal("f32\t10\t2\t5.0\t-5.0\t100.0\n", result.out)
     end)
@@ -92,7 +78,7 @@ describe("lkrun map", function()
     it("takes - for standard input and output, and --format where no name tells", function()
       write("op.lua", echo)
       local result = program.shell(("cd %s && printf 'a\\n1\\n2\\n' | LK_PROGRESS=none $LKRUN map op.lua "
-        .. "--tasks - --output - --format csv,jsonl"):format(folder))
+        .. "--tasks - --output - --format csv,jsonl"):format(folder.name))
       assert.equal("", result.err)
       assert.equal('{"a":"1"}\n{"a":"2"}\n', result.out)
       write("tasks", "x\n")
@@ -219,7 +205,7 @@ describe("lkrun map", function()
         return line
       end]])
       assert_fails(map "op.lua --tasks tasks.txt --output out.txt", 1, "task 3, tasks.txt:3 killed worker")
-      os.remove(folder .. "/tried")
+      os.remove(folder:path "tried")
       assert_done(map "op.lua --tasks tasks.txt --output out.txt --retries 1")
       assert.equal("a\nbad1\nb\nbad2\n", read "out.txt")
     end)
@@ -284,7 +270,7 @@ describe("lkrun map", function()
       until [ -e begun ]; do :; done
       kill -TERM $pid
       wait $pid; echo $?
-      pgrep -g $pid lkrun]]):format(folder))
+      pgrep -g $pid lkrun]]):format(folder.name))
     assert.equal("143\n", result.out)
     assert.equal("begun op.lua tasks.txt", entries())
   end)

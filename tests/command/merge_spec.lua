@@ -1,24 +1,15 @@
-local program = require "tests.program"
+local new_folder = require "tests.folder"
 
 describe("lkrun merge", function()
   local folder
 
-  before_each(function() folder = program.capture "mktemp -d" end)
-  after_each(function() os.execute("rm -rf " .. folder) end)
+  before_each(function() folder = new_folder() end)
+  after_each(function() folder:remove() end)
 
-  local function write(name, text)
-    local file <close> = assert(io.open(folder .. "/" .. name, "wb"))
-    file:write(text)
-  end
+  local function write(name, text) folder:write(name, text) end
+  local function read(name) return folder:read(name) end
 
-  local function read(name)
-    local file <close> = io.open(folder .. "/" .. name, "rb")
-    return file and file:read "a"
-  end
-
-  local function run(command)
-    return program.shell(("cd %s && LK_NUM_PROCS=2 LK_PROGRESS=none $LKRUN %s"):format(folder, command))
-  end
+  local function run(command) return folder:lkrun(command) end
 
   local function assert_done(result) assert.equal(0, result.status, result.err) end
 

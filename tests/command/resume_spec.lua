@@ -1,3 +1,4 @@
+local new_folder = require "tests.folder"
 local program = require "tests.program"
 
 local killer = program.executable:match "^(.*)/[^/]*$" .. "/tests/killer.so"
@@ -5,36 +6,18 @@ local killer = program.executable:match "^(.*)/[^/]*$" .. "/tests/killer.so"
 describe("lkrun map --resume", function()
   local folder
 
-  before_each(function() folder = program.capture "mktemp -d" end)
-  after_each(function() os.execute("rm -rf " .. folder) end)
+  before_each(function() folder = new_folder() end)
+  after_each(function() folder:remove() end)
 
-  local function path(name) return folder .. "/" .. name end
-
-  local function write(name, text)
-    local file <close> = assert(io.open(path(name), "wb"))
-    file:write(text)
-  end
-
-  local function read(name)
-    local file <close> = io.open(path(name), "rb")
-    return file and file:read "a"
-  end
-
-  local function run(command, environment)
-    return program.shell(("cd %s && %s LK_NUM_PROCS=2 LK_PROGRESS=none $LKRUN %s")
-      :format(folder, environment or "", command))
-  end
+  local function write(name, text) folder:write(name, text) end
+  local function read(name) return folder:read(name) end
+  local function path(name) return folder:path(name) end
+  local function entries() return folder:entries() end
+  local function run(command, environment) return folder:lkrun(command, environment) end
 
   local function assert_done(result)
     assert.equal(0, result.status, result.err)
     return result
-  end
-
-  local function entries()
-    local names = {}
-    local pipe <close> = io.popen("LC_ALL=C ls -A " .. folder)
-    for name in pipe:lines() do names[#names + 1] = name end
-    return table.concat(names, " ")
   end
 
   -- An environment with the killer in it.

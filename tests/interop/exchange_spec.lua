@@ -1,5 +1,6 @@
 -- Models exchanged with NumPy, SciPy and safetensors, over random names, dtypes, shapes and orders.
 local lk = require "lkrun"
+local new_folder = require "tests.folder"
 
 local python = os.getenv "LKRUN_PYTHON" or "build/venv/bin/python"
 local has_all = os.execute(("'%s' -c 'import numpy, scipy, safetensors' 2>/dev/null"):format(python))
@@ -11,12 +12,8 @@ describe("NumPy, SciPy, safetensors and lkrun", function()
   end
 
   local folder
-  before_each(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(os.execute("mkdir '" .. folder .. "'"))
-  end)
-  after_each(function() os.execute("rm -r '" .. folder .. "'") end)
+  before_each(function() folder = new_folder() end)
+  after_each(function() folder:remove() end)
 
   local function exchange(...)
     local command = { ("'%s' tests/interop/exchange.py"):format(python), ... }
@@ -28,9 +25,9 @@ describe("NumPy, SciPy, safetensors and lkrun", function()
   local COUNT <const> = 40
   for seed = 1, 3 do
     it("read each other's files, seed " .. seed, function()
-      exchange("generate", folder, seed, COUNT)
+      exchange("generate", folder.name, seed, COUNT)
       for i = 0, COUNT - 1 do
-        local path = ("%s/%d"):format(folder, i)
+        local path = folder:path(i)
         for _, kind in ipairs { "npz", "safetensors" } do
           local model, metadata = lk.load(("%s.%s"):format(path, kind), { copy = i % 3 == 0 })
           if kind == "safetensors" then
@@ -46,7 +43,7 @@ describe("NumPy, SciPy, safetensors and lkrun", function()
         end
         lk.save(path .. ".sparse.out.npz", lk.load(path .. ".sparse.npz"))
       end
-      exchange("compare", folder, COUNT)
+      exchange("compare", folder.name, COUNT)
     end)
   end
 end)

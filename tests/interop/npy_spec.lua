@@ -1,5 +1,6 @@
 -- .npy files exchanged with NumPy itself, over random dtypes, shapes, versions, byte and memory orders.
 local lk = require "lkrun"
+local new_folder = require "tests.folder"
 
 local python = os.getenv "LKRUN_PYTHON" or "build/venv/bin/python"
 local has_numpy = os.execute(("'%s' -c 'import numpy' 2>/dev/null"):format(python))
@@ -11,12 +12,8 @@ describe("NumPy and lkrun", function()
   end
 
   local folder
-  before_each(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(os.execute("mkdir '" .. folder .. "'"))
-  end)
-  after_each(function() os.execute("rm -r '" .. folder .. "'") end)
+  before_each(function() folder = new_folder() end)
+  after_each(function() folder:remove() end)
 
   local function npy_py(...)
     local command = { ("'%s' tests/interop/npy.py"):format(python), ... }
@@ -27,23 +24,23 @@ describe("NumPy and lkrun", function()
 
   for seed = 1, 3 do
     it("read each other's .npy files, seed " .. seed, function()
-      npy_py("generate", folder, seed, 100)
+      npy_py("generate", folder.name, seed, 100)
       local arrays, refused = 0, 0
-      for line in io.lines(folder .. "/manifest.txt") do
+      for line in io.lines(folder:path "manifest.txt") do
         local kind, index, name, rest = line:match "^(%a+) (%d+) (%S+) ?(.*)$"
         if kind == "array" then
           local size = {}
           for n in rest:gmatch "%d+" do size[#size + 1] = math.tointeger(n) end
-          local t = lk.load(("%s/%s.npy"):format(folder, index))
+          local t = lk.load(folder:path(index .. ".npy"))
           assert.equal(name, t.dtype)
           assert.same(size, t:size())
-          lk.save(("%s/%s.out.npy"):format(folder, index), t)
+          lk.save(folder:path(index .. ".out.npy"), t)
           if size[1] and size[1] > 1 then
-            lk.save(("%s/%s.rows.npy"):format(folder, index), t:narrow(1, 2, size[1] - 1))
+            lk.save(folder:path(index .. ".rows.npy"), t:narrow(1, 2, size[1] - 1))
           end
           arrays = arrays + 1
         else
-          local ok, message = pcall(lk.load, ("%s/refused-%s.npy"):format(folder, index))
+          local ok, message = pcall(lk.load, folder:path("refused-" .. index .. ".npy"))
           assert.is_false(ok)
           assert.is_truthy(message:find("its dtype is " .. name, 1, true), message)
           refused = refused + 1
@@ -51,7 +48,7 @@ describe("NumPy and lkrun", function()
       end
       assert.equal(100, arrays)
       assert.equal(13, refused)
-      npy_py("compare", folder)
+      npy_py("compare", folder.name)
     end)
   end
 end)

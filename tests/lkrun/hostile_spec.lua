@@ -2,6 +2,7 @@
 -- the file does not justify.
 local lk = require "lkrun"
 local archives = require "tests.archives"
+local new_folder = require "tests.folder"
 local program = require "tests.program"
 
 local zip, tar, npy, safetensors = archives.zip, archives.tar, archives.npy, archives.safetensors
@@ -9,19 +10,16 @@ local zip, tar, npy, safetensors = archives.zip, archives.tar, archives.npy, arc
 describe("a hostile file", function()
   local folder, count
   setup(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(os.execute("mkdir '" .. folder .. "'"))
+    folder = new_folder()
     count = 0
   end)
-  teardown(function() os.execute("rm -r '" .. folder .. "'") end)
+  teardown(function() folder:remove() end)
 
   local function write(extension, bytes)
     count = count + 1
-    local path = ("%s/%d.%s"):format(folder, count, extension)
-    local file <close> = assert(io.open(path, "wb"))
-    assert(file:write(bytes))
-    return path
+    local name = count .. "." .. extension
+    folder:write(name, bytes)
+    return folder:path(name)
   end
 
   local function compressed(command, bytes)
@@ -177,7 +175,7 @@ describe("a hostile file", function()
   it("that was cut off, anywhere", function()
     local model = { a = lk.tensor.randn { 20, 10 }, b = lk.tensor.randn { 200, 100 }, text = ("x"):rep(300) }
     for _, extension in ipairs { "npz", "safetensors", "lkz", "tar", "tar.gz", "tar.xz", "tar.zst", "tar.bz2" } do
-      local path = folder .. "/whole." .. extension
+      local path = folder:path("whole." .. extension)
       local whole = model
       if extension == "npz" or extension == "safetensors" then whole = { a = model.a, b = model.b } end
       lk.save(path, whole)
@@ -191,7 +189,7 @@ describe("a hostile file", function()
   end)
 
   it("whose bytes are damaged, where they are copied", function()
-    local path = folder .. "/whole.lkz"
+    local path = folder:path "whole.lkz"
     lk.save(path, { small = lk.tensor.ones { 10 }, large = lk.tensor.ones { 300, 100 } })
     local file <close> = io.open(path, "rb")
     local bytes = file:read "a"

@@ -1,16 +1,15 @@
 -- Files mapped into memory: what is shared, what is read-only, and what happens when a file is cut off.
 local lk = require "lkrun"
+local new_folder = require "tests.folder"
 local program = require "tests.program"
 
 describe("a mapped file", function()
   local folder, path
   setup(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(os.execute("mkdir '" .. folder .. "'"))
-    path = folder .. "/model.npy"
+    folder = new_folder()
+    path = folder:path "model.npy"
   end)
-  teardown(function() os.execute("rm -r '" .. folder .. "'") end)
+  teardown(function() folder:remove() end)
 
   local ROWS <const> = 300
   local function saved(dtype)
@@ -67,7 +66,7 @@ describe("a mapped file", function()
   end)
 
   it("is read-only where it is small, and so read instead", function()
-    local small = folder .. "/small.npy"
+    local small = folder:path "small.npy"
     lk.save(small, lk.tensor.ones { 3 })
     assert.error_matches(function() lk.load(small):fill(0) end, "was loaded from a file")
     lk.load(small, { copy = true }):fill(0)
@@ -130,7 +129,7 @@ describe("a mapped file", function()
       assert.error_matches(function() t:sum() end, pattern)
       assert.error_matches(function() return t:sum() end, pattern)
       assert.error_matches(function() return t:mv(ones) end, pattern)
-      assert.error_matches(function() lk.save(folder .. "/copy.npy", t) end, "has lost it")
+      assert.error_matches(function() lk.save(folder:path "copy.npy", t) end, "has lost it")
       local ok, message = coroutine.resume(coroutine.create(function() return t:clone() end))
       assert.is_false(ok)
       assert.matches(pattern, message)

@@ -1,21 +1,20 @@
 -- .npy files: what is written, what is read, and what is refused.
 local lk = require "lkrun"
 local tensor = lk.tensor
+local new_folder = require "tests.folder"
 local program = require "tests.program"
 
 describe("npy", function()
   local folder, count
   setup(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(os.execute("mkdir '" .. folder .. "'"))
+    folder = new_folder()
     count = 0
   end)
-  teardown(function() os.execute("rm -r '" .. folder .. "'") end)
+  teardown(function() folder:remove() end)
 
   local function new_path()
     count = count + 1
-    return ("%s/%d.npy"):format(folder, count)
+    return folder:path(count .. ".npy")
   end
 
   local function write(bytes)
@@ -223,21 +222,21 @@ describe("npy", function()
     fails("^lkrun: lk.load: the path is nil; a string is expected", lk.load)
     fails("has no extension that is known; .npy, .npz", lk.load, "file.xyz")
     fails("has no extension that is known", lk.save, "file", t)
-    fails("argument 2 is nil; a tensor is expected", lk.save, folder .. "/x.npy")
+    fails("argument 2 is nil; a tensor is expected", lk.save, folder:path "x.npy")
     fails("no file can be made beside it: No such file", lk.save, "/no/such/file.npy", t)
-    assert(os.execute("mkdir '" .. folder .. "/folder.npy'"))
-    fails("it is a directory", lk.load, folder .. "/folder.npy")
-    fails("it is a directory", lk.save, folder .. "/folder.npy", t)
-    assert(os.execute("mkfifo '" .. folder .. "/pipe.npy'"))
-    fails("no regular file", lk.load, folder .. "/pipe.npy")
-    fails("no regular file", lk.save, folder .. "/pipe.npy", t)
-    assert(os.execute("ln -s nowhere '" .. folder .. "/loose.npy'"))
-    fails("a link that leads nowhere", lk.save, folder .. "/loose.npy", t)
+    assert(os.execute("mkdir " .. folder:path "folder.npy"))
+    fails("it is a directory", lk.load, folder:path "folder.npy")
+    fails("it is a directory", lk.save, folder:path "folder.npy", t)
+    assert(os.execute("mkfifo " .. folder:path "pipe.npy"))
+    fails("no regular file", lk.load, folder:path "pipe.npy")
+    fails("no regular file", lk.save, folder:path "pipe.npy", t)
+    assert(os.execute("ln -s nowhere " .. folder:path "loose.npy"))
+    fails("a link that leads nowhere", lk.save, folder:path "loose.npy", t)
     fails("a NUL byte", lk.load, "a\0.npy")
   end)
 
   it("leaves the old file and nothing else when the disk is full", function()
-    local place = folder .. "/full"
+    local place = folder:path "full"
     assert(os.execute(("mkdir '%s'"):format(place)))
     lk.save(place .. "/x.npy", tensor.ones { 3 })
     local result = program.run([[
@@ -251,7 +250,7 @@ describe("npy", function()
   end)
 
   it("replaces a file at once, through a link too, and leaves nothing else behind", function()
-    local place = folder .. "/place"
+    local place = folder:path "place"
     assert(os.execute(("mkdir '%s' && touch '%s/real.npy' && chmod 640 '%s/real.npy' && ln -s real.npy '%s/link.npy'")
       :format(place, place, place, place)))
     lk.save(place .. "/link.npy", tensor.ones { 3 })
