@@ -250,8 +250,9 @@ LUA_DIR = $(DESTDIR)$(LUA_LIBDIR)
 MAN_DIR = $(DESTDIR)$(PREFIX)/share/man
 DOC_DIR = $(DESTDIR)$(PREFIX)/share/doc/lkrun
 COMPLETIONS = $(DESTDIR)$(PREFIX)/share
-# Annotations, for editors: the modules that run are inside the executable and core.so.
 SHARE_DIR = $(DESTDIR)$(PREFIX)/share/lkrun
+# Annotations, as an addon of lua-language-server: the modules that run are inside the executable and core.so.
+ADDON = $(SHARE_DIR)/addons/lkrun
 # What workflows include.
 RULES := $(sort $(shell find rules -type f -not -name '*.pyc'))
 install: all
@@ -273,7 +274,8 @@ install: all
 	    install -D -m 644 $(B)/completions.bash $(COMPLETIONS)/bash-completion/completions/lkrun && \
 	    install -D -m 644 $(B)/completions.zsh $(COMPLETIONS)/zsh/site-functions/_lkrun && \
 	    install -D -m 644 $(B)/completions.fish $(COMPLETIONS)/fish/vendor_completions.d/lkrun.fish; fi
-	for module in $(MODULES); do install -D -m 644 $$module $(SHARE_DIR)/$$module || exit; done
+	for module in $(MODULES:lua/%=%); do install -D -m 644 lua/$$module $(ADDON)/library/$$module || exit; done
+	install -m 644 packaging/luals/config.json $(ADDON)
 
 # The tree as one archive, the same bytes for the same commit.
 VERSION := $(shell sed -n 's/^\#define LKRUN_VERSION "\(.*\)"/\1/p' lkrun/util.h)

@@ -322,7 +322,7 @@ end
 --- Iterates over recommendations: user, rank from 1, item, score; the ids where they were given,
 --- else indices.
 ---@param recommendations lkrec.Recommendations
----@return fun(): (integer|string)?, integer?, (integer|string)?, number?
+---@return fun(): integer|string|nil, integer?, integer|string|nil, number?
 function batch.each(recommendations)
   local users, items, scores = recommendations.users, recommendations.items, recommendations.scores
   local ids = recommendations.ids

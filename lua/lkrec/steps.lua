@@ -29,7 +29,7 @@ local function check(where, options, known, expected)
   end
 end
 
----@class lkrec.SplitOptions
+---@class lkrec.SplitStep
 ---@field output string # where the data go, .lkz
 ---@field tasks? string # where the tasks of `lkrun map` go, .csv: ranges of users
 ---@field block? integer # users a task; default 50
@@ -42,7 +42,7 @@ end
 ---@field seed? integer # of the split, and of generated ratings that have none of their own
 
 --- Loads or generates ratings and splits them; writes both parts, and who is to get recommendations.
----@param options lkrec.SplitOptions
+---@param options lkrec.SplitStep
 -- Raises for options and ratings that can't be used.
 function steps.split(options)
   check("split", options, {
@@ -177,14 +177,14 @@ local function read_recommendations(path, split, n)
   return { users = users, items = lk.tensor.from(items, "i64") }
 end
 
----@class lkrec.EvaluateOptions
+---@class lkrec.EvaluateStep
 ---@field data string # what steps.split wrote
 ---@field recommendations string # a CSV file with the columns user, rank and item
 ---@field output string # where the means go, .json: metric → mean
 ---@field n? integer # places that count; default 10
 
 --- Measures recommendations by the test part of the ratings.
----@param options lkrec.EvaluateOptions
+---@param options lkrec.EvaluateStep
 -- Raises for files that can't be used.
 function steps.evaluate(options)
   check("evaluate", options, { data = "string", recommendations = "string", output = "string", n = "number" },

@@ -57,7 +57,7 @@ require("lkrun.core.random").install()
 
 require "lkrun.core.random" -- in a task, math.random draws from the task's stream from now on
 
-return setmetatable(lk, {
+setmetatable(lk, {
   __names = { modules, fields }, -- for completion: all that can be asked for
   __index = function(self, name)
     local value
@@ -71,3 +71,5 @@ return setmetatable(lk, {
     return value
   end,
 })
+
+return lk

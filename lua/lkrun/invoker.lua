@@ -236,6 +236,7 @@ end
 ---@param tasks any as for invoker:map
 ---@param options? lkrun.Options
 ---@return fun(): integer, ... iterator
+---@return any ... the rest of what a generic `for` asks for
 local function map(model, func, tasks, options)
   local where = "lk.map"
   local f, s, first, closing, length = generator(where, tasks) -- raises before there is anything to close

@@ -35,7 +35,6 @@ local core = require "lkrun.core.sparse"
 --- (of equal ones those of the lower columns).
 ---@field prune fun(self: lkrun.Sparse, least: number, keep?: integer): lkrun.Sparse
 ---@field todense fun(self: lkrun.Sparse): lkrun.Tensor [m, n]
-
 --- `topk`: the k greatest entries of each row and their columns (i64), both [m, k], the greatest first, the
 --- lower column first among equals; 0 and column 0 where there are fewer.
 ---@field topk fun(self: lkrun.Sparse, k: integer): lkrun.Tensor, lkrun.Tensor

@@ -19,7 +19,7 @@ local core = require "lkrun.core.tensor"
 --- side; `/` of integers gives f64. Integers wrap modulo their dtype, and raise when divided by 0.
 ---@class lkrun.Tensor
 ---@field dtype lkrun.dtype
----@field [integer] number|boolean|lkrun.Tensor
+---@field [integer] any
 ---@operator add(number|lkrun.Tensor): lkrun.Tensor
 ---@operator sub(number|lkrun.Tensor): lkrun.Tensor
 ---@operator mul(number|lkrun.Tensor): lkrun.Tensor
@@ -33,10 +33,10 @@ local core = require "lkrun.core.tensor"
 ---@field numel fun(self: lkrun.Tensor): integer
 ---@field is_contiguous fun(self: lkrun.Tensor): boolean whether elements lie in row-major order without gaps
 --- Elements. As many indices as dimensions; `item` is the only element of a tensor that has one.
----@field get fun(self: lkrun.Tensor, ...: integer): number|boolean
+---@field get fun(self: lkrun.Tensor, ...: integer): any a number, or a boolean of bool
 ---@field set fun(self: lkrun.Tensor, ...: integer|number|boolean) the indices, then the value
----@field item fun(self: lkrun.Tensor): number|boolean
----@field totable fun(self: lkrun.Tensor): lkrun.Nested
+---@field item fun(self: lkrun.Tensor): any
+---@field totable fun(self: lkrun.Tensor): table nested, one level for each dimension
 --- Views: they share storage with the tensor, and keep it alive.
 ---@field select fun(self: lkrun.Tensor, dim: integer, index: integer): lkrun.Tensor one dimension less
 ---@field narrow fun(self: lkrun.Tensor, dim: integer, first: integer, count: integer): lkrun.Tensor
@@ -81,11 +81,11 @@ local core = require "lkrun.core.tensor"
 --- sums of integers and bools are i64. Not-a-number wins `min` and `max`.
 ---@field sum (fun(self: lkrun.Tensor): number)|(fun(self: lkrun.Tensor, dim: integer): lkrun.Tensor)
 ---@field mean (fun(self: lkrun.Tensor): number)|(fun(self: lkrun.Tensor, dim: integer): lkrun.Tensor)
----@field min (fun(self: lkrun.Tensor): number|boolean)|(fun(self: lkrun.Tensor, dim: integer): lkrun.Tensor)
----@field max (fun(self: lkrun.Tensor): number|boolean)|(fun(self: lkrun.Tensor, dim: integer): lkrun.Tensor)
+---@field min (fun(self: lkrun.Tensor): any)|(fun(self: lkrun.Tensor, dim: integer): lkrun.Tensor)
+---@field max (fun(self: lkrun.Tensor): any)|(fun(self: lkrun.Tensor, dim: integer): lkrun.Tensor)
 --- `argmin`: an index for each dimension, or i64 along one.
----@field argmin (fun(self: lkrun.Tensor): integer...)|(fun(self: lkrun.Tensor, dim: integer): lkrun.Tensor)
----@field argmax (fun(self: lkrun.Tensor): integer...)|(fun(self: lkrun.Tensor, dim: integer): lkrun.Tensor)
+---@field argmin (fun(self: lkrun.Tensor): integer, ...)|(fun(self: lkrun.Tensor, dim: integer): lkrun.Tensor)
+---@field argmax (fun(self: lkrun.Tensor): integer, ...)|(fun(self: lkrun.Tensor, dim: integer): lkrun.Tensor)
 ---@field norm fun(self: lkrun.Tensor): number the square root of the sum of squares, of all elements
 --- Order: stable, not-a-number last in either direction.
 ---@field sort fun(self: lkrun.Tensor, descending?: boolean): lkrun.Tensor [n], a new one

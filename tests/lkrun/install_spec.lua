@@ -27,7 +27,8 @@ describe("make install", function()
     local installed = folder .. "/opt/lkrun/"
     for _, name in ipairs { "bin/lkrun", "lib/lua/5.4/lkrun/core.so", "lib/lua/5.4/lkrun.so",
       "share/doc/lkrun/README.md", "share/doc/lkrun/LICENSE", "share/doc/lkrun/docs/tutorial.md",
-      "share/doc/lkrun/examples/recommend.lua", "share/lkrun/lua/lkrun/init.lua",
+      "share/doc/lkrun/examples/recommend.lua", "share/lkrun/addons/lkrun/config.json",
+      "share/lkrun/addons/lkrun/library/lkrun/init.lua",
       "share/bash-completion/completions/lkrun", "share/zsh/site-functions/_lkrun",
       "share/fish/vendor_completions.d/lkrun.fish" } do
       assert.equal(0, shell("test -s " .. installed .. name).status, name)

@@ -158,6 +158,36 @@ describe("the public interface", function()
     end
   end)
 
+  it("has nothing in the annotations that is not there", function()
+    local annotations = require "lkrun.annotations"
+    local fresh <close> = lk.invoker(nil, error, { n_jobs = 1, on_error = "return" })
+    local bar <close> = lk.invoke_progress { total = 1 }
+    local things = {
+      Invoker = fresh, Future = fresh:submit(1), Stats = fresh:stats(), Progress = bar, Logger = lk.log.get "public",
+      ["random.Stream"] = lk.random.stream(1), WorkChunks = lk.WorkChunks.create(1), Config = lk.config(),
+      Sparse = lk.sparse.csr({ 1 }, { 1 }, { 1 }, { 1, 1 }), Tensor = lk.tensor.zeros { 1 },
+      TaskError = fresh:collect({ "x" }).errors[1],
+    }
+    for name, thing in pairs(things) do
+      local count = 0
+      for _, field in ipairs((annotations.class("lkrun." .. name))) do
+        local is_named = field.name:find "^[%a_][%w_]*$" and not field.optional
+        local may_be_nil = field.type == "any" or field.type:find "%?$"
+        if is_named and not may_be_nil then
+          assert.is_not_nil(thing[field.name], name .. "." .. field.name)
+          count = count + 1
+        end
+      end
+      assert.is_true(count > 0, name)
+    end
+    for name, module in pairs(modules) do
+      for _, entry in ipairs(annotations.module(module).entries) do
+        local is_public = not entry.class and read(files_of(module).source):find("\n[%w_ ]+%." .. entry.name .. "[ (]")
+        if is_public then assert.is_not_nil(lk[name][entry.name], name .. "." .. entry.name) end
+      end
+    end
+  end)
+
   it("has each option of an invoker in a table of its page, and in the annotations", function()
     local _, err = pcall(lk.invoker, nil, print, { [""] = 1 })
     local annotated = read "lua/lkrun/invoker.lua":match "(%-%-%-@class lkrun.Options\n.-)\n[^-]"
