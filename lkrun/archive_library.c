@@ -1,53 +1,39 @@
-/* What always holds: `library` is whole, or `library_problem` says why it is not. */
 #include "archive_library.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
+#include <stddef.h>
 
-#define ARCHIVE_LIBRARY "libarchive.so.13"
+#include "library.h"
 
-static struct archive_library library;
+#define SYMBOL(name) {"archive_" #name, offsetof(struct archive_library, name)},
+static const struct library_symbol symbols[] = {FOR_ARCHIVE_FUNCTIONS(SYMBOL)};
+#undef SYMBOL
+
+static struct archive_library functions; /* whole unless `library` has a problem */
+static struct library library = {
+    .file = "libarchive.so.13",
+    /* Lazily: of what it stands on, ICU among others, hardly anything is ever called. */
+    .mode = RTLD_LAZY | RTLD_LOCAL,
+    .subject = "archives need a library that",
+    .package = "libarchive13",
+    .symbols = symbols,
+    .count = sizeof symbols / sizeof *symbols,
+};
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
-static locale_t utf8;               /* 0: the system has none */
-static const char *library_problem; /* NULL: none */
+static locale_t utf8; /* 0: the system has none */
 
 static void load_library(void)
 {
-    static char problem[360];
-#define ENTRY(name) {"archive_" #name, &library.name},
-    const struct {
-        const char *symbol;
-        void *entry;
-    } entries[] = {FOR_ARCHIVE_FUNCTIONS(ENTRY)};
-#undef ENTRY
     utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", 0);
-    /* Lazily: of what it stands on, ICU among others, hardly anything is ever called. */
-    void *handle = dlopen(ARCHIVE_LIBRARY, RTLD_LAZY | RTLD_LOCAL);
-    bool found = handle;
-    for (size_t i = 0; found && i < sizeof entries / sizeof *entries; i++) {
-        void *symbol = dlsym(handle, entries[i].symbol);
-        memcpy(entries[i].entry, &symbol, sizeof symbol);
-        found = symbol;
-    }
-    if (!found) {
-        const char *why = dlerror();
-        snprintf(
-            problem, sizeof problem,
-            "archives need a library that could not be loaded (%.200s); install the Debian package "
-            "libarchive13",
-            why ? why : ARCHIVE_LIBRARY);
-        library_problem = problem;
-    }
+    library_load(&library, &functions);
 }
 
 const struct archive_library *archive_library(const char **problem)
 {
     pthread_once(&library_once, load_library);
-    *problem = library_problem;
-    return library_problem ? NULL : &library;
+    *problem = *library.problem ? library.problem : NULL;
+    return *problem ? NULL : &functions;
 }
 
 locale_t archive_enter_utf8(void)

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "backend_open.h"
+#include "library.h"
 #include "snakemake.h"
 #include "util.h"
 
@@ -224,10 +225,7 @@ int backend_threads(void)
 #define LAPACK(name)  ENTRY(d##name, "d" #name "_"), ENTRY(s##name, "s" #name "_")
 #define CONTROL(name) ENTRY(name, "openblas_" #name)
 
-static const struct {
-    const char *symbol;
-    size_t offset;
-} entries[] = {
+static const struct library_symbol symbols[] = {
     CBLAS(gemv),
     CBLAS(gemm),
     CBLAS(dot),
@@ -261,14 +259,11 @@ static bool load_library(char *problem, size_t size)
         return false;
     }
     struct backend found;
-    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
-        void *symbol = dlsym(handle, entries[i].symbol);
-        if (!symbol) {
-            snprintf(problem, size, BACKEND_LIBRARY " has no %s", entries[i].symbol);
-            dlclose(handle);
-            return false;
-        }
-        memcpy((char *)&found + entries[i].offset, &symbol, sizeof symbol);
+    const char *missing = library_fill(handle, symbols, sizeof symbols / sizeof *symbols, &found);
+    if (missing) {
+        snprintf(problem, size, BACKEND_LIBRARY " has no %s", missing);
+        dlclose(handle);
+        return false;
     }
     backend = found;
     openmp_inherited = openmp_inherited && backend.get_parallel() == PARALLEL_OPENMP;

@@ -4,25 +4,15 @@
 
 #include <math.h>
 #include <string.h>
-#include <jansson.h>
 #include <lauxlib.h>
 
+#include "json_tree.h"
 #include "sparse.h"
 #include "tensor_class.h"
 #include "util.h"
 
-#define TREE_CLASS "lkrun.bundle.tree"
-
 /* Stack indices of bundle_decode. */
 enum { MANIFEST = 1, ARRAYS, TREE, DEFINED };
-
-static int collect_tree(lua_State *L)
-{
-    json_t **tree = lua_touserdata(L, 1);
-    json_decref(*tree);
-    *tree = NULL;
-    return 0;
-}
 
 /* `number`: 0, or what a table or matrix is defined as. */
 static void push_value(lua_State *L, json_t *value, json_int_t number);
@@ -223,28 +213,15 @@ static void push_object(lua_State *L, json_t *object, json_int_t number)
 static void push_value(lua_State *L, json_t *value, json_int_t number)
 {
     luaL_checkstack(L, 12, NULL);
-    switch (value ? json_typeof(value) : JSON_NULL) {
+    switch (json_typeof(value)) {
     case JSON_OBJECT:
         push_object(L, value, number);
         break;
     case JSON_ARRAY:
         push_sequence(L, value, number);
         break;
-    case JSON_STRING:
-        lua_pushlstring(L, json_string_value(value), json_string_length(value));
-        break;
-    case JSON_INTEGER:
-        lua_pushinteger(L, json_integer_value(value));
-        break;
-    case JSON_REAL:
-        lua_pushnumber(L, json_real_value(value));
-        break;
-    case JSON_TRUE:
-    case JSON_FALSE:
-        lua_pushboolean(L, json_is_true(value));
-        break;
-    case JSON_NULL:
-        lua_pushlightuserdata(L, NULL);
+    default:
+        json_push_scalar(L, value);
         break;
     }
 }
@@ -253,18 +230,11 @@ static json_t *parse(lua_State *L)
 {
     size_t length;
     const char *text = lua_tolstring(L, MANIFEST, &length);
-    json_t **tree = lua_newuserdatauv(L, sizeof *tree, 0);
-    *tree = NULL;
-    if (luaL_newmetatable(L, TREE_CLASS)) {
-        lua_pushcfunction(L, collect_tree);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
     json_error_t error;
-    *tree = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
-    if (!*tree)
+    json_t *tree = json_tree_push(L, text, length, 0, &error);
+    if (!tree)
         raise_plain(L, "line %d, column %d: %s", error.line, error.column, error.text);
-    return *tree;
+    return tree;
 }
 
 int bundle_decode(lua_State *L)
@@ -282,8 +252,6 @@ int bundle_decode(lua_State *L)
         raise_plain(L, "it has no model");
     lua_newtable(L);
     push_value(L, model, 0);
-    json_t **owner = lua_touserdata(L, TREE);
-    json_decref(*owner);
-    *owner = NULL;
+    json_tree_free(L, TREE);
     return 1;
 }

@@ -1,21 +1,10 @@
 /* Reading JSON, by jansson; and the module. */
 #include "json.h"
 
-#include <jansson.h>
-
+#include "json_tree.h"
 #include "util.h"
 
-#define WHERE      "lk.json.decode"
-#define TREE_CLASS "lkrun.json.tree"
-
-/* Jansson's tree of a text, owned by Lua so that an error cannot lose it. */
-static int tree_collect(lua_State *L)
-{
-    json_t **tree = luaL_checkudata(L, 1, TREE_CLASS);
-    json_decref(*tree);
-    *tree = NULL;
-    return 0;
-}
+#define WHERE "lk.json.decode"
 
 static void push_value(lua_State *L, const json_t *value);
 
@@ -51,21 +40,8 @@ static void push_value(lua_State *L, const json_t *value)
     case JSON_ARRAY:
         push_array(L, value);
         break;
-    case JSON_STRING:
-        lua_pushlstring(L, json_string_value(value), json_string_length(value));
-        break;
-    case JSON_INTEGER:
-        lua_pushinteger(L, json_integer_value(value));
-        break;
-    case JSON_REAL:
-        lua_pushnumber(L, json_real_value(value));
-        break;
-    case JSON_TRUE:
-    case JSON_FALSE:
-        lua_pushboolean(L, json_is_true(value));
-        break;
-    case JSON_NULL:
-        lua_pushlightuserdata(L, NULL);
+    default:
+        json_push_scalar(L, value);
         break;
     }
 }
@@ -76,18 +52,13 @@ int json_decode(lua_State *L)
         return raise_error(L, WHERE, "the text is a %s; a string is expected", luaL_typename(L, 1));
     size_t length;
     const char *text = lua_tolstring(L, 1, &length);
-    json_t **tree = lua_newuserdatauv(L, sizeof *tree, 0);
-    *tree = NULL;
-    luaL_setmetatable(L, TREE_CLASS);
     json_error_t error;
-    *tree =
-        json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
-    if (!*tree)
+    const json_t *tree = json_tree_push(L, text, length, JSON_DECODE_ANY, &error);
+    if (!tree)
         return raise_error(L, WHERE, "line %d, column %d: %s", error.line, error.column,
                            error.text);
-    push_value(L, *tree);
-    json_decref(*tree);
-    *tree = NULL;
+    push_value(L, tree);
+    json_tree_free(L, -2);
     return 1;
 }
 
@@ -111,7 +82,6 @@ static int mark_object(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg tree_methods[] = {{"__gc", tree_collect}, {NULL, NULL}};
 static const luaL_Reg no_methods[] = {{NULL, NULL}};
 static const luaL_Reg functions[] = {
     {"encode", json_encode}, {"decode", json_decode}, {"object", mark_object}, {NULL, NULL}};
@@ -119,7 +89,6 @@ static const luaL_Reg functions[] = {
 int luaopen_lkrun_core_json(lua_State *L);
 int luaopen_lkrun_core_json(lua_State *L)
 {
-    register_class(L, TREE_CLASS, tree_methods);
     register_class(L, JSON_OBJECT_CLASS, no_methods);
     json_encode_open(L);
     luaL_newlib(L, functions);

@@ -1,61 +1,43 @@
-/* What always holds: `library` is whole, or `library_problem` says why it is not. */
 #include "libedit.h"
 
 #include <dlfcn.h>
-#include <stdbool.h>
-#include <string.h>
 
-#define LIBEDIT "libedit.so.2"
+#include "library.h"
 
-static struct libedit library;
-static const char *library_problem; /* NULL: none */
+static const struct library_symbol symbols[] = {
+    {"el_init", offsetof(struct libedit, init)},
+    {"el_end", offsetof(struct libedit, end)},
+    {"el_gets", offsetof(struct libedit, gets)},
+    {"el_set", offsetof(struct libedit, set)},
+    {"el_push", offsetof(struct libedit, push)},
+    {"el_source", offsetof(struct libedit, source)},
+    {"el_resize", offsetof(struct libedit, resize)},
+    {"el_cursor", offsetof(struct libedit, cursor)},
+    {"el_insertstr", offsetof(struct libedit, insert)},
+    {"el_winsertstr", offsetof(struct libedit, insert_wide)},
+    {"el_line", offsetof(struct libedit, line)},
+    {"el_wline", offsetof(struct libedit, line_wide)},
+    {"history_init", offsetof(struct libedit, history_init)},
+    {"history_end", offsetof(struct libedit, history_end)},
+    {"history", offsetof(struct libedit, history)},
+};
 
-static void load_library(void)
-{
-    static char problem[360];
-    const struct {
-        const char *symbol;
-        void *entry;
-    } entries[] = {
-        {"el_init", &library.init},
-        {"el_end", &library.end},
-        {"el_gets", &library.gets},
-        {"el_set", &library.set},
-        {"el_push", &library.push},
-        {"el_source", &library.source},
-        {"el_resize", &library.resize},
-        {"el_cursor", &library.cursor},
-        {"el_insertstr", &library.insert},
-        {"el_winsertstr", &library.insert_wide},
-        {"el_line", &library.line},
-        {"el_wline", &library.line_wide},
-        {"history_init", &library.history_init},
-        {"history_end", &library.history_end},
-        {"history", &library.history},
-    };
-    void *handle = dlopen(LIBEDIT, RTLD_NOW | RTLD_LOCAL);
-    bool found = handle;
-    for (size_t i = 0; found && i < sizeof entries / sizeof *entries; i++) {
-        void *symbol = dlsym(handle, entries[i].symbol);
-        memcpy(entries[i].entry, &symbol, sizeof symbol);
-        found = symbol;
-    }
-    if (!found) {
-        const char *why = dlerror();
-        snprintf(problem, sizeof problem,
-                 "no line editing: the library could not be loaded (%.200s); "
-                 "install the Debian package libedit2",
-                 why ? why : LIBEDIT);
-        library_problem = problem;
-    }
-}
+static struct libedit functions; /* whole unless `library` has a problem */
+static struct library library = {
+    .file = "libedit.so.2",
+    .mode = RTLD_NOW | RTLD_LOCAL,
+    .subject = "no line editing: the library",
+    .package = "libedit2",
+    .symbols = symbols,
+    .count = sizeof symbols / sizeof *symbols,
+};
 
 const struct libedit *libedit_library(const char **problem)
 {
     static bool tried;
     if (!tried)
-        load_library();
+        library_load(&library, &functions);
     tried = true;
-    *problem = library_problem;
-    return library_problem ? NULL : &library;
+    *problem = *library.problem ? library.problem : NULL;
+    return *problem ? NULL : &functions;
 }

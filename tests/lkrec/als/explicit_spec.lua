@@ -3,29 +3,10 @@ local batch = require "lkrec.batch"
 local bias = require "lkrec.bias"
 local data = require "lkrec.data"
 local explicit = require "lkrec.als.explicit"
+local small = require "tests.lkrec.als.small"
 
-local users, items, factors = 30, 20, 4
-
--- Ratings from 1 to 5; user 7 and item 9 have none.
-local function ratings()
-  local stream = lk.random.stream(11)
-  local rows, columns, values = {}, {}, {}
-  for user = 1, users do
-    for item = 1, items do
-      if user ~= 7 and item ~= 9 and stream:uniform() < 0.3 then
-        rows[#rows + 1], columns[#columns + 1] = user, item
-        values[#values + 1] = stream:integer(1, 5)
-      end
-    end
-  end
-  return lk.sparse.csr(rows, columns, values, { users, items })
-end
-
-local function dot(x, y)
-  local sum = 0.0
-  for k = 1, #x do sum = sum + x[k] * y[k] end
-  return sum
-end
+local users, items, factors = small.users, small.items, 4
+local dot = small.dot
 
 -- The largest element of (Σ x xᵀ + λ n I) y - Σ e x over all items' rows y, where e is what a rating is
 -- above its biases: 0 where each row of the items solves its equation.
@@ -48,7 +29,7 @@ local function worst_residual(model, matrix, regularization)
 end
 
 describe("lkrec.als.explicit", function()
-  local matrix = ratings()
+  local matrix = small.ratings "f64"
   local options = { factors = factors, epochs = 3, regularization = 0.05, n_jobs = 1 }
   local model = explicit.train(matrix, options)
 

@@ -2,29 +2,10 @@ local lk = require "lkrun"
 local batch = require "lkrec.batch"
 local data = require "lkrec.data"
 local implicit = require "lkrec.als.implicit"
+local small = require "tests.lkrec.als.small"
 
-local users, items, factors = 30, 20, 4
-
--- A matrix with values from 1 to 5; user 7 and item 9 have no entry.
-local function ratings()
-  local stream = lk.random.stream(11)
-  local rows, columns, values = {}, {}, {}
-  for user = 1, users do
-    for item = 1, items do
-      if user ~= 7 and item ~= 9 and stream:uniform() < 0.3 then
-        rows[#rows + 1], columns[#columns + 1] = user, item
-        values[#values + 1] = stream:integer(1, 5)
-      end
-    end
-  end
-  return lk.sparse.csr(rows, columns, lk.tensor.from(values, "f32"), { users, items })
-end
-
-local function dot(x, y)
-  local sum = 0.0
-  for k = 1, #x do sum = sum + x[k] * y[k] end
-  return sum
-end
+local users, items, factors = small.users, small.items, 4
+local dot = small.dot
 
 -- The largest element of (XᵀX + λI + Σ w x xᵀ) y - Σ (1 + w) x over all items' rows y: 0 where each
 -- row of the items solves its equation of Hu, Koren and Volinsky, section 4.
@@ -68,7 +49,7 @@ local function loss(model, matrix, options)
 end
 
 describe("lkrec.als.implicit.train", function()
-  local matrix = ratings()
+  local matrix = small.ratings "f32"
 
   it("solves each row's equation exactly with Cholesky", function()
     local options = { factors = factors, epochs = 3, weight = 2.5, regularization = 0.5, n_jobs = 1 }

@@ -7,43 +7,6 @@ local plainly = require "tests.lkrec.knn.plainly"
 local matrix = data.matrix(data.generate { users = 60, items = 40, ratings = 600 }, { values = true })
 local users, items = matrix:size(1), matrix:size(2)
 
--- All scores by the definition; nil where there is none.
-local function scores_plainly(k, least_neighbours, least, explicit)
-  local by_item = plainly.table(matrix:t(), not explicit and 1 or nil)
-  local means = plainly.means(by_item)
-  local values = explicit and plainly.centered(by_item, means) or by_item
-  local cosines = plainly.cosines(values)
-  local scores = {}
-  for user = 1, users do
-    scores[user] = {}
-    for item = 1, items do
-      local neighbours = {}
-      for other = 1, items do
-        if values[other][user] then neighbours[#neighbours + 1] = { cosines[item][other], values[other][user] } end
-      end
-      local sum, weight, count = plainly.aggregate(neighbours, k, least)
-      if count >= least_neighbours then scores[user][item] = explicit and means[item] + sum / weight or weight end
-    end
-  end
-  return scores
-end
-
-local function check(expected, scores)
-  local missing = 0
-  for user = 1, users do
-    for item = 1, items do
-      local wanted, found = expected[user][item], scores:get(user, item)
-      if wanted then
-        assert.is_true(math.abs(wanted - found) < 2e-5, ("%d %d: %g, not %g"):format(user, item, found, wanted))
-      else
-        assert.is_true(found ~= found)
-        missing = missing + 1
-      end
-    end
-  end
-  return missing
-end
-
 describe("lkrec.knn.item", function()
   for _, feedback in ipairs { "explicit", "implicit" } do
     it("scores by its definition for " .. feedback .. " feedback", function()
@@ -52,7 +15,8 @@ describe("lkrec.knn.item", function()
         local model = item_knn.train(matrix, {
           feedback = feedback, neighbours = c[1], least_neighbours = c[2], least_similarity = c[3], n_jobs = 1,
         })
-        missing = missing + check(scores_plainly(c[1], c[2], c[3], feedback == "explicit"), batch.score(model))
+        local expected = plainly.scores(matrix:t(), c[1], c[2], c[3], feedback)
+        missing = missing + plainly.check(expected, batch.score(model):t())
       end
       assert.is_true(missing > 0)
     end)

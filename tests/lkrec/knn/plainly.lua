@@ -1,8 +1,10 @@
 -- Neighbourhood models by their definitions: loops over plain tables, all numbers f64.
+local assert = require "luassert"
+
 local plainly = {}
 
 -- ratings[row][column] of a sparse matrix, where it has an entry; `value` instead of each value.
-function plainly.table(matrix, value)
+local function table_of(matrix, value)
   local rows = {}
   for row, columns, values in matrix:rows() do
     rows[row] = {}
@@ -11,7 +13,7 @@ function plainly.table(matrix, value)
   return rows
 end
 
-function plainly.means(rows)
+local function means_of(rows)
   local means = {}
   for row, entries in ipairs(rows) do
     local sum, count = 0, 0
@@ -22,7 +24,7 @@ function plainly.means(rows)
 end
 
 -- Rows less their means.
-function plainly.centered(rows, means)
+local function centered(rows, means)
   local result = {}
   for row, entries in ipairs(rows) do
     result[row] = {}
@@ -32,7 +34,7 @@ function plainly.centered(rows, means)
 end
 
 -- The cosine of each two rows, 0 for one with itself.
-function plainly.cosines(rows)
+local function cosines_of(rows)
   local function product(a, b)
     local sum = 0
     for column, value in pairs(a) do sum = sum + value * (b[column] or 0) end
@@ -52,7 +54,7 @@ end
 
 -- The sum of similarity × value, and of similarity, over the k most similar of `neighbours`, each
 -- {similarity, value}, those of at least `least`; and how many there are.
-function plainly.aggregate(neighbours, k, least)
+local function aggregate(neighbours, k, least)
   local near = {}
   for place, neighbour in ipairs(neighbours) do
     if neighbour[1] >= least then near[#near + 1] = { neighbour[1], neighbour[2], place } end
@@ -64,6 +66,46 @@ function plainly.aggregate(neighbours, k, least)
   local sum, weight = 0, 0
   for i = 1, math.min(k, #near) do sum, weight = sum + near[i][1] * near[i][2], weight + near[i][1] end
   return sum, weight, #near
+end
+
+-- The scores of all rows for all columns, scores[row][column], nil where there is none: a row's neighbours
+-- are the rows most similar to it that have the column. Rows are items for item-item neighbourhoods, else users.
+function plainly.scores(matrix, k, least_neighbours, least, feedback)
+  local explicit = feedback == "explicit"
+  local rows = table_of(matrix, not explicit and 1 or nil)
+  local means = means_of(rows)
+  local values = explicit and centered(rows, means) or rows
+  local cosines = cosines_of(values)
+  local scores = {}
+  for row = 1, #rows do
+    scores[row] = {}
+    for column = 1, matrix:size(2) do
+      local neighbours = {}
+      for other = 1, #rows do
+        if values[other][column] then neighbours[#neighbours + 1] = { cosines[row][other], values[other][column] } end
+      end
+      local sum, weight, count = aggregate(neighbours, k, least)
+      if count >= least_neighbours then scores[row][column] = explicit and means[row] + sum / weight or weight end
+    end
+  end
+  return scores
+end
+
+-- Compares a tensor of scores with these, and counts those that neither has.
+function plainly.check(expected, scores)
+  local missing = 0
+  for row = 1, scores:size(1) do
+    for column = 1, scores:size(2) do
+      local wanted, found = expected[row][column], scores:get(row, column)
+      if wanted then
+        assert.is_true(math.abs(wanted - found) < 2e-5, ("%d %d: %g, not %g"):format(row, column, found, wanted))
+      else
+        assert.is_true(found ~= found)
+        missing = missing + 1
+      end
+    end
+  end
+  return missing
 end
 
 return plainly

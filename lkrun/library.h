@@ -1,0 +1,32 @@
+/* Libraries that are loaded on first use: their functions as a struct of pointers. */
+#ifndef LKRUN_LIBRARY_H
+#define LKRUN_LIBRARY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A function of the library, and where in the struct its pointer goes. */
+struct library_symbol {
+    const char *name;
+    size_t offset;
+};
+
+struct library {
+    const char *file;    /* as dlopen takes it */
+    int mode;            /* of dlopen */
+    const char *subject; /* what could not be loaded, as its message begins */
+    const char *package; /* Debian's, that has it */
+    const struct library_symbol *symbols;
+    size_t count;
+    char problem[360]; /* why it can't be used; empty: it can */
+};
+
+/* Loads it and fills the struct `functions`. What holds afterwards: `functions` is whole, or the
+ * answer is false and `problem` says why. Once, by one thread. */
+bool library_load(struct library *library, void *functions);
+
+/* Fills `functions` from a library that is loaded. NULL, or the first name that it has not. */
+const char *library_fill(void *handle, const struct library_symbol *symbols, size_t count,
+                         void *functions);
+
+#endif
