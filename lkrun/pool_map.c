@@ -284,6 +284,19 @@ static bool push_task(lua_State *L, struct map *map, int *status)
     return true;
 }
 
+/* That the next task is in progress. Nothing is drawn while it runs. */
+static void show_own_task(struct pool *pool, const struct map *map)
+{
+    if (!pool->progress || (map->delivered > 0 && clock_coarse() == pool->tick))
+        return;
+    pool->tick = clock_coarse();
+    struct progress_state state = {.in_progress = 1, .finished = map->delivered};
+    if (map->delivered == 0)
+        progress_set_ahead(pool->progress, &state);
+    else
+        progress_set(pool->progress, &state);
+}
+
 /* `status`: of the generator, if it has `returned`. */
 static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool returned,
                          int status)
@@ -315,6 +328,7 @@ static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool 
     struct outcome outcome = {.index = ++map->pulled + map->shift};
     lua_getiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_POOL);
     lua_insert(L, -2);
+    show_own_task(pool, map);
     if (lua_isnil(L, -1) || !inplace_run(L, pool, pool->maps, &outcome, &out)) {
         map_name_task(L, outcome.index);
         struct failure failure = {.message = lua_tostring(L, -1), .reason = "error", .status = -1};
@@ -325,10 +339,5 @@ static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool 
     }
     pool->result = out;         /* back for the next task, before anything can raise */
     signal_raise_if_pending(L); /* the program was interrupted, whatever its task made of that */
-    if (pool->progress && clock_coarse() != pool->tick) {
-        pool->tick = clock_coarse();
-        struct progress_state state = {.finished = map->delivered + 1};
-        progress_set(pool->progress, &state);
-    }
     return map->pool ? deliver(L, pool, map, &outcome) : 0;
 }

@@ -330,6 +330,20 @@ void progress_set(struct progress *progress, const struct progress_state *state)
     pthread_mutex_unlock(&lock);
 }
 
+void progress_set_ahead(struct progress *progress, const struct progress_state *state)
+{
+    progress_set(progress, state);
+    struct display *display = display_of(progress);
+    if (progress->finished || display_is_foreign(display) || display->remote)
+        return;
+    pthread_mutex_lock(&lock);
+    uint64_t now = clock_nanoseconds();
+    next_draw = display->watch_due = now;
+    show_due(now);
+    display->watch_due = now + 2 * JSON_INTERVAL; /* two a second, this one included */
+    pthread_mutex_unlock(&lock);
+}
+
 int progress_tick(void)
 {
     uint64_t next = atomic_load(&due);

@@ -45,6 +45,8 @@ struct progress *progress_open(const char *logger, const char *label, int64_t to
 struct progress *progress_check(lua_State *L, int index);
 /* Says where it stands; draws when a drawing is due. Cheap when none is. */
 void progress_set(struct progress *progress, const struct progress_state *state);
+/* The same before a while in which nothing can be shown: programs that watch are told at once. */
+void progress_set_ahead(struct progress *progress, const struct progress_state *state);
 /* Draws whatever is due: the pool calls it while it waits. Gives milliseconds until the next
  * drawing could be due, or -1 when no display is live. */
 int progress_tick(void);

@@ -1,8 +1,42 @@
 # What the rules of the workflow ask of its configuration, whose defaults are in config.schema.yaml.
+import difflib
 import json
 
+import yaml
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
+with open(workflow.source_path("config.schema.yaml")) as file:
+    SCHEMA = yaml.safe_load(file)
+
+
+def check_keys(given, schema, where, are_others_allowed=False):
+    """Raises for a key that the schema does not have. Others are allowed if they are no misspelling."""
+    known = list(schema["properties"])
+    for key in given:
+        near = difflib.get_close_matches(
+            str(key).lower(), known, n=1, cutoff=0.8 if are_others_allowed else 0.6
+        )
+        if key in known or are_others_allowed and not near:
+            continue
+        meant = f"{where}{near[0]} may be meant; " if near else ""
+        raise WorkflowError(
+            f"lkrun: configuration of the recommendation workflow: {where}{key} is no key of it; {meant}"
+            f"expected {', '.join(known)}"
+        )
+
+
+# As a module it may be given the configuration of a whole workflow, which has keys of its own.
+check_keys(
+    config, SCHEMA, "", are_others_allowed=workflow.modifier.namespace is not None
+)
+for part in ("generate", "split"):
+    if isinstance(config.get(part), dict):
+        check_keys(config[part], SCHEMA["properties"][part], f"{part}.")
+if isinstance(config.get("models"), dict):
+    config["models"] = {
+        str(name): options for name, options in config["models"].items()
+    }
 validate(config, "config.schema.yaml")
 
 
@@ -18,11 +52,11 @@ def split_options():
 
 
 def model_module(wildcards):
-    return config["models"][wildcards.model].get("model", wildcards.model)
+    return (config["models"][wildcards.model] or {}).get("model", wildcards.model)
 
 
 def model_options(wildcards):
-    options = config["models"][wildcards.model]
+    options = config["models"][wildcards.model] or {}
     return {name: value for name, value in options.items() if name != "model"}
 
 

@@ -202,6 +202,18 @@ describe("LK_PROGRESS_DIR", function()
     end
   end)
 
+  it("says that a task in place is in progress, from the first one on", function()
+    local result = with_folder [[
+      local function op(_, task)
+        local files = io.popen "cat $LK_PROGRESS_DIR/*"
+        for line in files:lines() do
+          if line:find '"in_progress":1,"finished":0,' then return task end
+        end
+      end
+      print(lk.invoker(nil, op, { n_jobs = 1, progress = true }):collect({ 7 })[1])]]
+    assert.equal("7\n", result.out, result.err)
+  end)
+
   it("that can't be written to is no error", function()
     local result = program.run([[require "lkrun".invoke_progress{total = 1}:finish() print "on"]],
       { env = { LK_PROGRESS_DIR = "/proc/no/such" } })

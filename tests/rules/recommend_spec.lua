@@ -13,7 +13,7 @@ describe("The recommendation workflow", function()
   lazy_setup(function()
     run = workflow.new {
       ["config.yaml"] = "generate: " .. SMALL .. "\nshards: 3\nblock: 7\nn: 5\nmodels:\n"
-        .. "  popularity: {}\n  'k & n': {model: knn.item, feedback: implicit}\n"
+        .. "  popularity:\n  'k & n': {model: knn.item, feedback: implicit}\n"
         .. "  als: {model: als.implicit, factors: 4}\n",
       ["other/Snakefile"] = [[
 module movies:
@@ -71,6 +71,42 @@ use rule * from movies as movies_*
     local list = "results/recommendations/popularity.csv"
     run:succeed("--snakefile other/Snakefile --cores 2 --set-scatter users=1 -- movies/" .. list)
     assert.equal(run:read(list), run:read("movies/" .. list))
+  end)
+
+  describe("with a configuration that it has no use for", function()
+    local function refused(snakefile, config)
+      local result = run:snakemake(("--snakefile %s --dry-run --config %s"):format(snakefile, config))
+      assert.equal(1, result.status, result.out)
+      return result.out
+    end
+
+    it("names the key, and the one that may be meant", function()
+      assert.matches("shard is no key of it; shards may be meant; expected ratings, generate,",
+        refused(SNAKEFILE, "shard=4"), 1, true)
+      assert.matches("palette is no key of it; expected", refused(SNAKEFILE, "palette=4"), 1, true)
+      assert.matches("generate.user is no key of it; generate.users may be meant",
+        refused(SNAKEFILE, [["generate={'user': 4}"]]), 1, true)
+      assert.matches("split.metod is no key of it; split.method may be meant",
+        refused(SNAKEFILE, [["split={'metod': 'last'}"]]), 1, true)
+    end)
+
+    it("says what a value may be, and that a model's name is part of a file's", function()
+      assert.matches("'first' is not one of ['random', 'last']",
+        refused(SNAKEFILE, [["split={'method': 'first'}"]]), 1, true)
+      assert.matches("'als/small' does not match", refused(SNAKEFILE, [["models={'als/small': {}}"]]), 1, true)
+    end)
+
+    it("leaves a workflow that uses it as a module the keys of its own", function()
+      run:write("own/Snakefile", [[
+module recommend:
+    snakefile: "RULES/recommend/Snakefile"
+    config: config
+use rule * from recommend
+]])
+      local plan = run:succeed "--snakefile own/Snakefile --dry-run --config palette=4"
+      assert.matches("recommendations +1\n", plan)
+      assert.matches("shards may be meant", refused("own/Snakefile", "shard=4"), 1, true)
+    end)
   end)
 
   it("pleases snakemake --lint and snakefmt", function()

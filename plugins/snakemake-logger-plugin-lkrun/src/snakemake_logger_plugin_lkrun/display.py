@@ -49,7 +49,8 @@ def current(jobs: Jobs, folder: ProgressFolder) -> list[tuple[str, Display]]:
         displays = folder.of_outputs(job.outputs)
         if displays:
             label = displays[-1].label
-            shown.append((f"{job.name} ({label})" if label else job.name, displays[-1]))
+            says_more = label and not job.rule.endswith(label)
+            shown.append((f"{job.name} ({label})" if says_more else job.name, displays[-1]))
     return shown
 
 

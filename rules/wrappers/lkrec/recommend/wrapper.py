@@ -15,7 +15,7 @@ extra = snakemake.params.get("extra", "")
 log = f"2> {shlex.quote(snakemake.log[0])}" if snakemake.log else ""
 
 with TemporaryDirectory() as folder:
-    operation = Path(folder) / "operation.lua"
+    operation = Path(folder) / "recommend.lua"
     operation.write_text('return require("lkrec.steps").operation(...)\n')
     words = ["lkrun", "map", str(operation)]
     words += ["--model", snakemake.input.model, "--tasks", snakemake.input.tasks]
