@@ -120,8 +120,9 @@ example: all
 	$(B)/lkrun examples/recommend.lua --output $(B)/example $(if $(RATINGS),--ratings '$(RATINGS)')
 
 VENV := build/venv
-# The sanitizers' options do nothing in a build without them.
-TEST_ENV = MAKEFLAGS= LKRUN_SAN='$(SAN)' LKRUN_CC='$(CC)' LKRUN_PYTHON='$(CURDIR)/$(VENV)/bin/python' \
+# The sanitizers' options do nothing in a build without them. LKRUN_MAKE is for a make that a test starts:
+# without SAN=, CC= and the like it would build everything anew, under the tests that run.
+TEST_ENV = MAKEFLAGS= LKRUN_MAKE='$(MAKEOVERRIDES)' LKRUN_SAN='$(SAN)' LKRUN_CC='$(CC)' LKRUN_PYTHON='$(CURDIR)/$(VENV)/bin/python' \
            ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
            TSAN_OPTIONS='suppressions=$(CURDIR)/tests/tsan.supp:die_after_fork=0' \
            LSAN_OPTIONS='suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0'

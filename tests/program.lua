@@ -67,6 +67,13 @@ function program.shell(line)
   return result
 end
 
+--- Runs make in the checkout, which installs no package and builds what the tests were built as.
+--- @return {out: string, err: string, status: integer, how: "exit"|"signal"}
+function program.make(arguments)
+  local overrides = os.getenv "LKRUN_MAKE" or ""
+  return program.shell(("NO_INSTALL=1 make --no-print-directory %s %s"):format(overrides, arguments))
+end
+
 --- Runs `code` and gives what it wrote; raises when it failed.
 function program.output(code, options)
   local result = program.run(code, options)

@@ -12,8 +12,7 @@ describe("make install", function()
 
   setup(function()
     folder = program.capture "mktemp -d"
-    local result = shell(
-      "env NO_INSTALL=1 make --no-print-directory install PREFIX=/opt/lkrun DESTDIR=" .. folder)
+    local result = program.make("install PREFIX=/opt/lkrun DESTDIR=" .. folder)
     assert.equal(0, result.status, result.err)
     local code
     code, printed = first_program()
