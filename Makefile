@@ -186,7 +186,7 @@ check-slurm: all $(SNAKEMAKE)/installed
 	@NO_INSTALL=$(NO_INSTALL) sh lkrun/packages $(SLURM_PACKAGES)
 	@$(TEST_ENV) tests/slurm/cluster $(B)/lkrun tests/run.lua tests/slurm/jobs.lua
 
-check-docs: all $(VENV)/installed
+check-docs: all $(VENV)/installed $(SNAKEMAKE)/installed
 	@$(TEST_ENV) $(B)/lkrun tests/docs.lua README.md $(sort $(wildcard docs/*.md))
 
 # The manual as a site and as man pages: build/docs/html, build/docs/man.
@@ -266,15 +266,16 @@ install: all
 	install -m 644 $(wildcard docs/*.md docs/*.svg) $(DOC_DIR)/docs
 	install -m 644 $(wildcard examples/*) $(DOC_DIR)/examples
 	for file in $(RULES); do install -D -m 644 $$file $(SHARE_DIR)/$$file || exit; done
+	made=$$(mktemp -d) && trap 'rm -rf "$$made"' EXIT && \
 	if command -v lowdown >/dev/null; then \
-	    $(MAKE) --no-print-directory docs && \
-	    for page in $$(cd $(B)/docs/man && find . -type f); do \
-	        install -D -m 644 $(B)/docs/man/$$page $(MAN_DIR)/$$page || exit; done; \
-	else echo 'lkrun: no man pages: lowdown makes them, and is not there' >&2; fi
-	if $(foreach name,bash zsh fish,$(B)/lkrun packaging/completions.lua $(name) > $(B)/completions.$(name) &&) true; then \
-	    install -D -m 644 $(B)/completions.bash $(COMPLETIONS)/bash-completion/completions/lkrun && \
-	    install -D -m 644 $(B)/completions.zsh $(COMPLETIONS)/zsh/site-functions/_lkrun && \
-	    install -D -m 644 $(B)/completions.fish $(COMPLETIONS)/fish/vendor_completions.d/lkrun.fish; fi
+	    $(B)/lkrun docs/site/build.lua "$$made" && \
+	    for page in $$(cd "$$made/man" && find . -type f); do \
+	        install -D -m 644 "$$made/man/$$page" $(MAN_DIR)/$$page || exit; done; \
+	else echo 'lkrun: no man pages: lowdown makes them, and is not there' >&2; fi && \
+	if $(foreach name,bash zsh fish,$(B)/lkrun packaging/completions.lua $(name) > "$$made/$(name)" &&) true; then \
+	    install -D -m 644 "$$made/bash" $(COMPLETIONS)/bash-completion/completions/lkrun && \
+	    install -D -m 644 "$$made/zsh" $(COMPLETIONS)/zsh/site-functions/_lkrun && \
+	    install -D -m 644 "$$made/fish" $(COMPLETIONS)/fish/vendor_completions.d/lkrun.fish; fi
 	for module in $(MODULES:lua/%=%); do install -D -m 644 lua/$$module $(ADDON)/library/$$module || exit; done
 	install -m 644 packaging/luals/config.json $(ADDON)
 

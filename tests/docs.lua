@@ -1,56 +1,86 @@
--- Runs the programs of the manual: build/lkrun tests/docs.lua FILE.md...
--- Each ```lua block is a program of its own, run in an empty folder; where a ```text block is the
--- next block, it is what the program prints. ```lua norun is skipped, and counted as such. In a page
--- with the comment <!-- one after the other --> all blocks of lua, python and sh are run, in one
--- folder. Links to files must lead somewhere.
+-- Runs the code of the manual: build/lkrun tests/docs.lua FILE.md...
+--
+-- Every block of lua, sh and python is run, in the order of the page, each in an empty folder; a `text` block
+-- right after one is what it prints. A block with file=NAME is that file, and run only where `text` comes
+-- right after it. In a block `prompt` lines after > and >> are typed at the prompt, and the others are its
+-- answers. Links to files must lead somewhere. A page says with comments what it needs:
+--   <!-- one after the other -->  one folder for all its blocks; pages with files have one anyway
+--   <!-- in a clone -->           in that folder are the files of this checkout
+--   <!-- on a cluster -->         a Slurm: run by make check-slurm alone
+--   <!-- not run: why -->         before a block that is for reading
+local blocks = require "tests.docs.blocks"
 
-local lkrun = io.popen("realpath build/lkrun"):read()
-local folder = io.popen("mktemp -d"):read()
-
--- The fenced blocks of a file: { line =, kind =, text = }.
-local function blocks_of(path)
-  local blocks, open, fence = {}, nil, nil
-  local number = 0
-  for line in io.lines(path) do
-    number = number + 1
-    if open then
-      if line:match "^%s*(`+)%s*$" == fence then
-        open.text = table.concat(open, "\n")
-        blocks[#blocks + 1], open = open, nil
-      else
-        open[#open + 1] = line
-      end
-    else
-      local ticks, kind = line:match "^%s*(```+)%s*(.-)%s*$"
-      if ticks then open, fence = { line = number, kind = kind }, ticks end
-    end
-  end
-  if open then error(("%s:%d: this block has no end"):format(path, open.line), 0) end
-  return blocks
+local function capture(command)
+  local pipe <close> = io.popen(command)
+  return pipe:read()
 end
+
+local checkout = capture "pwd"
+local lkrun = capture "realpath build/lkrun"
+local folder = capture "mktemp -d"
+local python = os.getenv "LKRUN_PYTHON" or "build/venv/bin/python"
+python = python:find "^/" and python or checkout .. "/" .. python
+local snakemake = checkout .. "/build/venv-snakemake/bin"
 
 local function trimmed(text) return (text:gsub("[ \t]+\n", "\n"):gsub("%s+$", "")) end
 
 local function indented(text) return "    " .. trimmed(text):gsub("\n", "\n    ") end
 
-local python = os.getenv "LKRUN_PYTHON" or "build/venv/bin/python"
-python = python:find "^/" and python or io.popen("pwd"):read() .. "/" .. python
+local function exists(path)
+  local file <close> = io.open(path)
+  return file ~= nil
+end
+
+local function succeeds(command) return (os.execute(command .. " >/dev/null 2>&1")) == true end
+
+-- The reader's shell: nothing that this run was started with, lkrun and Snakemake on PATH.
+local function shell_command()
+  local unset = { "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "SNAKEMAKE_PROFILE" }
+  for name in io.popen("env"):read "a":gmatch "%f[^\0\n](LK_[A-Z_]+)=" do unset[#unset + 1] = name end
+  return ("env -u %s PYTHONDONTWRITEBYTECODE=1 XDG_CACHE_HOME='%s/.cache' PATH='%s':'%s':\"$PATH\" bash -eu")
+    :format(table.concat(unset, " -u "), folder, lkrun:match "^(.*)/", snakemake)
+end
 
 -- What a block is run by.
 local commands = {
-  lua = lkrun, python = "'" .. python .. "'", sh = ("PATH='%s':\"$PATH\" sh -eu"):format(lkrun:match "^(.*)/"),
+  lua = lkrun, python = "'" .. python .. "'", sh = shell_command(), prompt = lkrun .. " -i /dev/null <",
 }
 
 local function empty_folder() os.execute(("rm -rf %s && mkdir %s"):format(folder, folder)) end
 
--- Nil, or what is wrong with this program.
-local function trouble_of(kind, program, expected)
-  local script <close> = assert(io.open(folder .. "/program", "w"))
-  script:write(program):close()
-  local pipe = io.popen(("cd %s && timeout 120 env %s program 2>messages </dev/null"):format(folder, commands[kind]))
+local function write(name, text)
+  local path = folder .. "/" .. name
+  os.execute("mkdir -p '" .. path:match "^(.*)/" .. "'")
+  local file <close> = assert(io.open(path, "wb"))
+  assert(file:write(text))
+end
+
+-- Where the manual says that the rules are installed, those of the checkout are.
+local function as_here(text) return (text:gsub("/usr/local/share/lkrun/rules", checkout .. "/rules")) end
+
+-- A make in the clone builds what is there, and installs no package.
+local MAKE = ("make() { NO_INSTALL=1 command make -s -C '%s' %s \"$@\"; }\nHOME=$PWD\n"):format(checkout,
+  os.getenv "LKRUN_MAKE" or "")
+
+-- What is typed at the prompt, and what it answers.
+local function dialogue_of(text)
+  local typed, answers = {}, {}
+  for line in text:gmatch "[^\n]*\n" do
+    table.insert(line:find "^>" and typed or answers, (line:gsub("^>+ ?", "")))
+  end
+  return table.concat(typed), table.concat(answers)
+end
+
+-- Nil, or what is wrong with this block.
+local function trouble_of(block, in_clone, expected)
+  local name, text = block.file or "program", as_here(block.text)
+  if block.kind == "prompt" then text, expected = dialogue_of(text) end
+  write(name, (in_clone and block.kind == "sh" and MAKE or "") .. text)
+  local command = "cd %s && </dev/null timeout 600 %s %s 2>.messages"
+  local pipe = io.popen(command:format(folder, commands[block.kind], name))
   local output = pipe:read "a"
   local ok, how, code = pipe:close()
-  local messages <close> = assert(io.open(folder .. "/messages"))
+  local messages <close> = assert(io.open(folder .. "/.messages"))
   if not ok then
     return ("ended with %s %d:\n%s"):format(how, code, indented(output .. messages:read "a"))
   end
@@ -59,42 +89,57 @@ local function trouble_of(kind, program, expected)
   end
 end
 
--- Python's packages that the pages use.
-local has_python = os.execute(("%s -c 'import numpy, pandas, safetensors, scipy' 2>/dev/null"):format(commands.python))
+local has_python = succeeds(commands.python .. " -c 'import numpy, pandas, safetensors, scipy'")
+local has_snakemake = exists(snakemake .. "/snakemake")
+local sanitized = (os.getenv "LKRUN_SAN" or "") ~= ""
 
--- Whether the page's blocks build on each other; and whether they can be run here.
-local function order_of(text, blocks)
-  local in_order, runs = text:find("<!-- one after the other -->", 1, true) ~= nil, true
-  for _, block in ipairs(blocks) do runs = runs and (block.kind ~= "python" or has_python) end
-  return in_order, not in_order or runs
-end
-
-local function exists(path)
-  local file <close> = io.open(path)
-  return file ~= nil
+-- How the page is run: in one folder, in a clone; and why it cannot be run here, if it can't.
+local function needs_of(text, list)
+  local function says(what) return text:find("<!-- " .. what .. " -->", 1, true) ~= nil end
+  local needs = { in_clone = says "in a clone", in_order = says "one after the other" or says "in a clone" }
+  if says "on a cluster" and not os.getenv "LKRUN_SLURM" then needs.missing = "make check-slurm runs it" end
+  for _, block in ipairs(list) do
+    needs.in_order = needs.in_order or block.file ~= nil
+    if block.kind == "python" and not block.file and not has_python then needs.missing = "Python's packages" end
+    if block.kind == "sh" and block.text:find "%f[%a]snakemake " and not has_snakemake then
+      needs.missing = "Snakemake"
+    end
+  end
+  return needs
 end
 
 local passed, failed, skipped = 0, 0, 0
 
+local function skip(path, block, why)
+  skipped = skipped + 1
+  print(("skipped %s:%d: %s"):format(path, block.line, why))
+end
+
 local function run_blocks(path, text)
-  local blocks = blocks_of(path)
-  local in_order, can_run = order_of(text, blocks)
+  local list = blocks.of(path)
+  local needs = needs_of(text, list)
   empty_folder()
-  for i, block in ipairs(blocks) do
-    local is_program = block.kind == "lua" or in_order and commands[block.kind]
-    if block.kind == "lua norun" or is_program and not can_run then
-      skipped = skipped + 1
-    elseif is_program then
-      if not in_order then empty_folder() end
-      local after = blocks[i + 1]
-      local trouble = trouble_of(block.kind, block.text, after and after.kind == "text" and after.text or nil)
+  if needs.in_clone then os.execute(("ln -s '%s'/* %s"):format(checkout, folder)) end
+  for i, block in ipairs(list) do
+    local after = list[i + 1]
+    local expected = after and after.kind == "text" and after.text or nil
+    local is_run = commands[block.kind] and (not block.file or expected)
+    local why = block.not_run or needs.missing
+      or sanitized and block.text:find "lua5.4" and "a stock Lua lacks the sanitizer's runtime"
+    if is_run and why then
+      skip(path, block, why)
+    elseif is_run then
+      if not needs.in_order then empty_folder() end
+      local trouble = trouble_of(block, needs.in_clone, expected)
       if trouble then
         failed = failed + 1
         print(("failed %s:%d: %s"):format(path, block.line, trouble))
-        if in_order then break end
+        if needs.in_order then break end
       else
         passed = passed + 1
       end
+    elseif block.file then
+      write(block.file, as_here(block.text))
     end
   end
 end
