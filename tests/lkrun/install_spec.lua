@@ -1,10 +1,13 @@
+local blocks = require "tests.docs.blocks"
 local program = require "tests.program"
 local shell = program.shell
 
 -- The first program of the README and what it prints.
 local function first_program()
-  local file <close> = assert(io.open "README.md")
-  return file:read "a":match "```lua\n(.-)```%s*```text\n(.-)```"
+  local list = blocks.of "README.md"
+  for i, block in ipairs(list) do
+    if block.kind == "lua" then return block.text, list[i + 1].text end
+  end
 end
 
 describe("make install", function()

@@ -86,6 +86,12 @@ describe("Under Slurm,", function()
     assert.truthy(output:find "Submitted array job with Snakemake IDs %d+,%d+,%d+ and SLURM job ID %d+")
   end)
 
+  it("what the manual's page has a reader type does what it says", function()
+    local result = folder:shell("cd " .. workflow.checkout .. " && LKRUN_SLURM=1 lkrun tests/docs.lua docs/slurm.md")
+    assert.equal(0, result.status, result.out .. result.err)
+    assert.equal("2 passed, 0 failed, 0 skipped\n", result.out)
+  end)
+
   describe("jobs that are killed", function()
     local output, file
     -- One run for all: the time limit alone takes more than a minute.
