@@ -25,6 +25,15 @@ static bool fail_library(struct archive_reader *reader, struct source *source)
     return source_fail(source, "%.300s", why ? why : "out of memory");
 }
 
+/* Where the next entry should begin is something else: the last one may claim too much. */
+static bool fail_after(struct archive_reader *reader)
+{
+    const char *why = reader->library->error_string(reader->handle);
+    if (!reader->name[0] || !why)
+        return fail_library(reader, &reader->file);
+    return source_fail(&reader->file, "after entry '%.200s': %.300s", reader->name, why);
+}
+
 static bool read_entry(struct source *source, void *bytes, size_t length)
 {
     struct archive_reader *reader = (struct archive_reader *)source->container;
@@ -158,6 +167,7 @@ bool archive_reader_begin(struct archive_reader *reader, bool in_place)
     let_go(reader);
     reader->in_place = in_place;
     reader->declared = 0;
+    reader->name[0] = '\0';
     reader->handle = library->read_new();
     if (!reader->handle || !support_formats(library, reader->handle))
         return source_fail(&reader->file, "this libarchive lacks a format that is needed");
@@ -199,7 +209,7 @@ static int read_next(struct archive_reader *reader)
         if (status == ARCHIVE_EOF)
             return 0;
         if (status != ARCHIVE_OK && status != ARCHIVE_WARN) {
-            fail_library(reader, &reader->file);
+            fail_after(reader);
             return -1;
         }
         if (reader->in_place && library->filter_count(reader->handle) > 1)

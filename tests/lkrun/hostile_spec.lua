@@ -129,8 +129,9 @@ describe("a hostile file", function()
       tar { { name = "a.npy", data = npy() }, { name = "b.npy", size = 800 } }, { size_limit = 850 })
   end)
 
-  -- How much a program's memory grows at most while it fails to load a file, in MiB; and its message.
-  local function growth(path)
+  -- A program fails to load a file of these bytes, with this message, and its memory hardly grows meanwhile.
+  local function stays_small(pattern, extension, bytes)
+    local path = write(extension, bytes)
     local result = program.run([[
       local lk = require "lkrun"
       local function peak()
@@ -145,7 +146,9 @@ describe("a hostile file", function()
     ]], { args = { path } })
     local mib, ok, message = result.out:match "^(%S+)\t(%S+)\t(.*)"
     assert.equal("false", ok, result.out .. result.err)
-    return tonumber(mib), message
+    assert.matches(pattern, message)
+    assert.is_true(tonumber(mib) < 50, mib)
+    os.remove(path)
   end
 
   it("that would become large, before it becomes so", function()
@@ -154,22 +157,34 @@ describe("a hostile file", function()
       tar = compressed("gzip -1", tar { { name = "x.npy", size = 300 << 20, data = ("\0"):rep(300 << 20) } }),
       shape = zip { { name = "x.npy", size = 200 << 20, data = npy { shape = "(" .. zeros .. ",)" }, method = 8 } },
     }
-    local mib, message = growth(write("tar.gz", bombs.tar))
-    assert.matches("would become more than", message)
-    assert.is_true(mib < 50, mib)
+    stays_small("would become more than", "tar.gz", bombs.tar)
     -- Its header is not compressed as it claims.
-    mib = growth(write("npz", bombs.shape))
-    assert.is_true(mib < 50, mib)
+    stays_small("entry 'x.npy': ", "npz", bombs.shape)
     -- Fewer data than header, shape and size say: what did not come takes no memory.
     local start = npy { shape = "(25000000,)", data = "" }
-    mib, message = growth(write("tar.gz", compressed("head -c 100000 | gzip -1",
-      tar { { name = "x.npy", size = #start + 200000000, data = start .. ("\0"):rep(1 << 20) } })))
-    assert.matches("entry 'x.npy': ", message)
-    assert.is_true(mib < 50, mib)
-    mib, message = growth(write("safetensors",
-      safetensors('{"a":{"dtype":"F64","shape":[25000000],"data_offsets":[0,200000000]}}', ("\0"):rep(1000))))
-    assert.matches("the file has 1000 bytes of data", message)
-    assert.is_true(mib < 50, mib)
+    stays_small("entry 'x.npy': ", "tar.gz", compressed("head -c 100000 | gzip -1",
+      tar { { name = "x.npy", size = #start + 200000000, data = start .. ("\0"):rep(1 << 20) } }))
+  end)
+
+  -- What is claimed would take 200 MB; the file has some hundred bytes.
+  it("that claims much is refused before it gets memory, whatever its format", function()
+    local much = npy { shape = "(25000000,)" }
+    stays_small("16 bytes of data follow its header; f64 of %[25000000%] takes 200000000", "npy", much)
+    stays_small("its header claims 1000000000 bytes", "npy", "\x93NUMPY\2\0" .. string.pack("<I4", 1000000000) .. "{")
+    for _, entry in ipairs { { name = "x.npy", data = much }, { name = "x.npy", data = much, size = 200000080 },
+      { name = "x.npy", data = much, size = 200000080, packed_size = 200000080 } } do
+      stays_small("entry 'x.npy': ", "npz", zip { entry })
+      stays_small("entry 'x.npy': ", "lkz", zip { bundle '{"$tensor":"x"}', entry })
+      stays_small("entry 'x.npy': ", "tar", tar { bundle '{"$tensor":"x"}', entry })
+    end
+    stays_small("", "lkz", zip { { name = "manifest.json", data = "{", size = 200000000, packed_size = 200000000 } })
+    for _, size in ipairs { 25000000, 1 << 40 } do
+      stays_small("sparse", "lkz",
+        zip { bundle(('{"$sparse":[%d,2,"a","a","a"]}'):format(size)), { name = "a.npy", data = npy() } })
+    end
+    stays_small("the file has 1000 bytes of data", "safetensors",
+      safetensors('{"a":{"dtype":"F64","shape":[25000000],"data_offsets":[0,200000000]}}', ("\0"):rep(1000)))
+    stays_small("its header claims 90000000 bytes", "safetensors", safetensors("{", "", 90000000))
   end)
 
   it("that was cut off, anywhere", function()
