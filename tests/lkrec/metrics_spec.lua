@@ -97,16 +97,25 @@ describe("lkrec.metrics on published examples", function()
     end
   end)
 
-  it("reproduces the sum of the reference example for rank-biased precision", function()
-    -- The manual of evret: relevant at ranks 1, 3 and 4 of 5, p = 0.8: 0.2 + 0.128 + 0.1024.
-    near(0.4304, metrics.rbp({ "a", "b", "c", "d", "e" }, { a = 1, c = 1, d = 1 }, 5, 0.8))
+  it("reproduces the worked example of rank-biased precision in the manual of evret", function()
+    -- https://kaivid-labs.github.io/evret/metrics/rbp/: relevant at ranks 1, 3 and 4 of 5, p = 0.8, so
+    -- 0.2 + 0.128 + 0.1024 = 0.4304; and 1 in an endless list of relevant ones (Moffat and Zobel 2008, section 3).
+    near(0.4304, metrics.rbp({ "d1", "d2", "d3", "d4", "d5" }, { d1 = 1, d3 = 1, d4 = 1 }, 5, 0.8))
+    local list, relevant = {}, {}
+    for rank = 1, 200 do list[rank], relevant[rank] = rank, true end
+    for _, patience in ipairs { 0.5, 0.8 } do near(1, metrics.rbp(list, relevant, 200, patience)) end
   end)
 
   it("reproduces the mean reciprocal rank of the usual example", function()
-    -- Wikipedia, "Mean reciprocal rank": the answers stand at ranks 3, 2 and 1: 11/18.
+    -- https://en.wikipedia.org/wiki/Mean_reciprocal_rank: the plurals of cat, torus and virus, with the right
+    -- answers at ranks 3, 2 and 1: 1/3, 1/2 and 1, whose mean is 11/18, or 0.61.
+    local lists = { { "catten", "cati", "cats" }, { "torii", "tori", "toruses" }, { "viruses", "virii", "viri" } }
     local sum = 0
-    for _, rank in ipairs { 3, 2, 1 } do sum = sum + metrics.reciprocal_rank(ranking({ rank }, 1)) end
+    for i, answer in ipairs { "cats", "tori", "viruses" } do
+      sum = sum + metrics.reciprocal_rank(lists[i], { [answer] = 1 })
+    end
     near(11 / 18, sum / 3)
+    near(0.61, sum / 3, 0.005)
   end)
 end)
 
