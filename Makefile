@@ -228,9 +228,12 @@ $(B)/bench/bare.so: bench/bare.c $(B)/flags
 bench: all $(B)/bench/bare.so $(SNAKEMAKE)/installed
 	@$(B)/lkrun bench/run.lua $(FIGURES)
 
-# PEER_RUNS=1 is quicker; PICTURE=FILE.svg draws the table.
-bench-peers: all $(B)/bench/bare.so $(B)/peers/installed
-	@$(B)/lkrun bench/peers/run.lua $(B)/peers/bin/python
+# PEER_RUNS=1 is quicker, FIGURES="als load" are some of them.
+TABLE   = $(B)/bench/peers.md
+PICTURE = $(B)/bench/peers.svg
+bench-peers: all $(B)/bench/bare.so $(B)/peers/installed $(B)/venv-lenskit/installed
+	@TABLE='$(TABLE)' PICTURE='$(PICTURE)' $(B)/lkrun bench/peers/run.lua $(B)/peers/bin/python \
+	    $(B)/venv-lenskit/bin/python $(FIGURES)
 
 $(B)/peers/installed: bench/peers/requirements.txt
 	/usr/bin/python3 -m venv $(B)/peers

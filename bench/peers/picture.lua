@@ -43,14 +43,24 @@ local function present(names, rows, column)
   return list
 end
 
----@param names string[] of rows, the first one is ours
----@param rows table<string, table<table, number[]>> rows[name][column] = { median }
----@param columns table[] with a title, and whether more is better
+-- What is drawn, a panel each: names of rows, of which the first is ours, rows, a column.
+local function panels_of(groups)
+  local panels = {}
+  for _, group in ipairs(groups) do
+    for _, column in ipairs(group.columns) do
+      if column.drawn then panels[#panels + 1] = { group.names, group.rows, column } end
+    end
+  end
+  return panels
+end
+
+---@param groups table[] of rows: title, names, columns, rows[name][column] = { median }
 ---@return string svg
-return function(names, rows, columns)
+return function(groups)
   local out, top = {}, 0
   local function add(format, ...) out[#out + 1] = format:format(...) end
-  for _, column in ipairs(columns) do
+  for _, one in ipairs(panels_of(groups)) do
+    local names, rows, column = table.unpack(one)
     local shown = present(names, rows, column)
     local panel = TITLE + #shown * (BAR + GAP) + GAP
     local low, high = decades(shown, rows, column)

@@ -1,28 +1,39 @@
--- What others need for the same work, beside lkrun: lkrun bench/peers/run.lua PYTHON. Prints one table of
--- medians of PEER_RUNS (5) runs; with PICTURE=FILE.svg draws it, too.
+-- What others need for the same work, beside lkrun: lkrun bench/peers/run.lua PYTHON LENSKIT_PYTHON [FIGURE...].
+-- Prints tables of medians of PEER_RUNS (5) runs; TABLE=FILE.md has them too, and PICTURE=FILE.svg is a drawing.
 --
 -- A figure is a file in bench/peers/figures, which returns a table:
+--   group    the title of its table
 --   order    where its columns stand
 --   peers    the names of the others
 --   command  function(python, peer): a shell command that prints key=value
+--   lenskit  the one of them, if any, that runs in the Python that has LensKit
 --   columns  each with a title, the key of the others' value (field) and what that is times (scale), the
---            figure of bench/run.lua that is lkrun's own or what it said, and whether it is drawn
+--            figure of bench/run.lua that is lkrun's own or what it said, whether it is drawn, and whether
+--            more is better
 package.path = "bench/?.lua;bench/peers/?.lua;" .. package.path
 local measure = require "measure"
 
-local python, lkrun = assert(arg[1], "which Python?"), arg[-1]
+local python, lenskit, lkrun = assert(arg[1], "which Python?"), assert(arg[2], "which Python has LensKit?"), arg[-1]
 local runs = measure.option("PEER_RUNS", 5)
 local SECONDS <const> = 120 -- a run may take
 
 local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
+-- Those that are named; nobody named: all.
 local function load_figures()
-  local figures = {}
+  local wanted, figures = {}, {}
+  for i = 3, #arg do wanted[arg[i]] = true end
   local pipe <close> = io.popen "ls bench/peers/figures/*.lua"
   for file in pipe:lines() do
     local figure = dofile(file)
     figure.name = file:match "([^/]+)%.lua$"
-    figures[#figures + 1] = figure
+    if #arg < 3 or wanted[figure.name] then figures[#figures + 1] = figure end
+    wanted[figure.name] = nil
+  end
+  local unknown = next(wanted)
+  if unknown then
+    io.stderr:write(("bench-peers: there is no figure '%s' in bench/peers/figures\n"):format(unknown))
+    os.exit(2)
   end
   table.sort(figures, function(a, b) return a.order < b.order end)
   return figures
@@ -33,7 +44,7 @@ end
 local function run_once(figure, peer)
   local output = os.tmpname()
   local ok, how, status = os.execute(("timeout -k 5 %d %s >%s 2>/dev/null </dev/null"):format(SECONDS,
-    figure.command(quoted(python), peer), output))
+    figure.command(quoted(peer == figure.lenskit and lenskit or python), peer), output))
   local fields = {}
   for line in io.lines(output) do
     if line:find "^[%w_]+=" then
@@ -101,35 +112,57 @@ local function show_cell(cell)
   return ("%s (%s to %s)"):format(show(cell[1]), show(cell[2]), show(cell[3]))
 end
 
-local columns, names, rows = {}, { "lkrun" }, {}
-for _, figure in ipairs(load_figures()) do
-  for _, column in ipairs(figure.columns) do columns[#columns + 1] = column end
-  for _, peer in ipairs(figure.peers) do
-    if not rows[peer] then
-      names[#names + 1], rows[peer] = peer, {}
+-- Figures of one group share a table: { title, names, columns, rows[name][column] }.
+local function measure_groups(figures)
+  local groups = {}
+  for _, figure in ipairs(figures) do
+    local group = groups[figure.group]
+    if not group then
+      group = { title = figure.group, names = { "lkrun" }, columns = {}, rows = {} }
+      groups[#groups + 1], groups[figure.group] = group, group
     end
-    measure_peer(figure, peer, rows[peer])
+    for _, column in ipairs(figure.columns) do table.insert(group.columns, column) end
+    for _, peer in ipairs(figure.peers) do
+      if not group.rows[peer] then
+        table.insert(group.names, peer)
+        group.rows[peer] = {}
+      end
+      measure_peer(figure, peer, group.rows[peer])
+    end
   end
+  for _, group in ipairs(groups) do group.rows.lkrun = measure_lkrun(group.columns) end
+  return groups
 end
-rows.lkrun = measure_lkrun(columns)
 
-io.write "| |"
-for _, column in ipairs(columns) do io.write(" ", column.title, " |") end
-io.write("\n|---|", ("---|"):rep(#columns), "\n")
-for _, name in ipairs(names) do
-  io.write("| ", name, " |")
-  for _, column in ipairs(columns) do io.write(" ", show_cell(rows[name][column]), " |") end
-  io.write "\n"
-end
-print(("\nMedians of %d runs of each (of lkrun: see make bench)%s."):format(runs,
-  runs > 1 and ", quartiles in brackets" or ""))
-
-local picture = os.getenv "PICTURE"
-if picture and picture ~= "" then
-  local drawn = {}
-  for _, column in ipairs(columns) do
-    if column.drawn then drawn[#drawn + 1] = column end
+local function text_of(groups)
+  local out = {}
+  local function add(...) out[#out + 1] = table.concat { ... } end
+  for _, group in ipairs(groups) do
+    add("| ", group.title, " |")
+    for _, column in ipairs(group.columns) do add(" ", column.title, " |") end
+    add("\n|---|", ("---|"):rep(#group.columns), "\n")
+    for _, name in ipairs(group.names) do
+      add("| ", name, " |")
+      for _, column in ipairs(group.columns) do add(" ", show_cell(group.rows[name][column]), " |") end
+      add "\n"
+    end
+    add "\n"
   end
-  local file <close> = assert(io.open(picture, "w"))
-  file:write(require("picture")(names, rows, drawn))
+  add(("Medians of %d runs of each (of lkrun: see make bench)%s.\n"):format(runs,
+    runs > 1 and ", quartiles in brackets" or ""))
+  return table.concat(out)
 end
+
+local function save(variable, text)
+  local path = os.getenv(variable)
+  if not path or path == "" then return end
+  local file <close> = assert(io.open(path, "w"))
+  assert(file:write(text))
+  io.stderr:write(("bench-peers: %s is in %s\n"):format(variable:lower(), path))
+end
+
+local groups = measure_groups(load_figures())
+local text = text_of(groups)
+io.write(text)
+save("TABLE", text)
+save("PICTURE", require "picture" (groups))

@@ -3,10 +3,15 @@ local path = os.getenv "LKRUN_RATINGS" or "../shared/data/ml-latest-small/rating
 
 return {
   order = 7,
-  peers = { "implicit" },
-  command = function(python) return ("%s bench/peers/recommenders.py als '%s'"):format(python, path) end,
+  group = "Recommenders",
+  peers = { "implicit", "LensKit" },
+  lenskit = "LensKit",
+  command = function(python, peer)
+    local program = peer == "LensKit" and "lenskit_als.py" or "recommenders.py als"
+    return ("%s bench/peers/%s '%s'"):format(python, program, path)
+  end,
   columns = {
-    { title = "ALS of 100,836 ratings, s", field = "seconds", figure = "als.s" },
+    { title = "implicit ALS of MovieLens ratings, s", field = "seconds", figure = "als.s", drawn = true },
     { title = "by conjugate gradients, s", field = "cg_seconds", figure = "als.cg.s" },
   },
 }

@@ -2,6 +2,7 @@
 local pools = require "pools"
 
 return {
+  group = "Pools of processes",
   order = 5,
   peers = pools.names,
   command = pools.command("crash", 1000),

@@ -2,6 +2,7 @@
 local pools = require "pools"
 
 return {
+  group = "Pools of processes",
   order = 3,
   peers = pools.names,
   command = pools.command("matvec", 2000),
