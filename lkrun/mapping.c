@@ -10,6 +10,7 @@
 #include "mapping.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "signals.h"
@@ -30,6 +32,8 @@ struct mapping {
     atomic_size_t bytes; /* 0: not in use */
     atomic_size_t lost;  /* from this offset on the pages are zeros; NOTHING: none */
     char *path;
+    dev_t device; /* with `inode`, which file it is, whatever its name */
+    ino_t inode;
     struct mapping *next;
 };
 
@@ -56,7 +60,7 @@ static struct mapping *find_free(void)
 }
 
 /* Under the mutex. */
-static struct mapping *add(char *base, size_t bytes, const char *path)
+static struct mapping *add(char *base, size_t bytes, const char *path, const struct stat *status)
 {
     if (empty_file < 0)
         empty_file = memfd_create("lkrun-empty", MFD_CLOEXEC);
@@ -68,6 +72,8 @@ static struct mapping *add(char *base, size_t bytes, const char *path)
     }
     free(mapping->path);
     mapping->path = copy;
+    mapping->device = status->st_dev;
+    mapping->inode = status->st_ino;
     atomic_store(&mapping->references, 1);
     atomic_store(&mapping->lost, NOTHING);
     atomic_store(&mapping->base, base);
@@ -77,11 +83,14 @@ static struct mapping *add(char *base, size_t bytes, const char *path)
 
 struct mapping *mapping_open(int descriptor, size_t bytes, const char *path)
 {
-    void *base = bytes ? mmap(NULL, bytes, PROT_READ, MAP_SHARED, descriptor, 0) : MAP_FAILED;
+    struct stat status;
+    void *base = bytes && fstat(descriptor, &status) == 0
+                     ? mmap(NULL, bytes, PROT_READ, MAP_SHARED, descriptor, 0)
+                     : MAP_FAILED;
     if (base == MAP_FAILED)
         return NULL;
     pthread_mutex_lock(&mutex);
-    struct mapping *mapping = add(base, bytes, path);
+    struct mapping *mapping = add(base, bytes, path, &status);
     pthread_mutex_unlock(&mutex);
     if (!mapping)
         munmap(base, bytes);
@@ -104,6 +113,29 @@ const char *mapping_bytes(const struct mapping *mapping)
     return atomic_load(&mapping->base);
 }
 
+size_t mapping_size(const struct mapping *mapping)
+{
+    return atomic_load(&mapping->bytes);
+}
+
+const char *mapping_path(const struct mapping *mapping)
+{
+    return mapping->path;
+}
+
+int mapping_reopen(const struct mapping *mapping)
+{
+    struct stat status;
+    /* What has the name now may be a pipe, which must not be waited for. */
+    int descriptor = open(mapping->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor >= 0 && fstat(descriptor, &status) == 0 && status.st_dev == mapping->device &&
+        status.st_ino == mapping->inode)
+        return descriptor;
+    if (descriptor >= 0)
+        close(descriptor);
+    return -1;
+}
+
 static void release_storage(struct storage *storage)
 {
     mapping_release(storage->owner);
@@ -115,6 +147,11 @@ struct storage *mapping_storage(struct mapping *mapping, const void *data, size_
     if (storage)
         atomic_fetch_add(&mapping->references, 1);
     return storage;
+}
+
+struct mapping *mapping_of(const struct storage *storage)
+{
+    return storage->release == release_storage ? storage->owner : NULL;
 }
 
 /* ---- Losses ---- */

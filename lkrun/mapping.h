@@ -16,9 +16,16 @@ struct mapping;
 struct mapping *mapping_open(int descriptor, size_t bytes, const char *path);
 void mapping_release(struct mapping *mapping);
 const char *mapping_bytes(const struct mapping *mapping);
+size_t mapping_size(const struct mapping *mapping);
+const char *mapping_path(const struct mapping *mapping); /* as it was given */
+/* Opens the file once more, for another process to map: -1 where its name leads elsewhere by now.
+ */
+int mapping_reopen(const struct mapping *mapping);
 /* Read-only storage of a part of the mapping, which stays as long as the storage; one reference for
  * the caller. NULL: out of memory. */
 struct storage *mapping_storage(struct mapping *mapping, const void *data, size_t bytes);
+/* Whose part this storage is; NULL: no mapping's. */
+struct mapping *mapping_of(const struct storage *storage);
 
 /* What a file does not have any more, cut off by somebody or on a disk that fails, raises SIGBUS
  * where it is read. Once this was called it reads as zeros, and is a loss. The executable calls it,

@@ -23,6 +23,7 @@
 #include "carry.h"
 #include "identity.h"
 #include "log.h"
+#include "mapping.h"
 #include "region.h"
 #include "segment.h"
 
@@ -33,19 +34,49 @@ bool spawn_is_lkrun;
 struct spawn {
     int job, region;
     char executable[PATH_MAX];
-    struct segment *copies;        /* of tensors that were not in the region */
+    struct segment *copies;        /* of tensors that were neither in the region nor mapped */
     struct identity_map copied_of; /* storage → handle of its copy */
+    int file_count;
+    int files[SPAWN_MOST_FILES];                    /* descriptors of what workers map */
+    const struct mapping *mapped[SPAWN_MOST_FILES]; /* as the host has mapped it, while it starts */
 };
 
-/* --- storage by region handle; handles are whole pages, and 1 more says writable --- */
+/* --- storage by handle --- */
+
+/* The number of the file that is mapped there; -1: it has to be copied. */
+static int number_of(struct spawn *spawn, const struct mapping *mapping)
+{
+    for (int i = 0; i < spawn->file_count; i++)
+        if (spawn->mapped[i] == mapping)
+            return i;
+    int descriptor = spawn->file_count < SPAWN_MOST_FILES ? mapping_reopen(mapping) : -1;
+    if (descriptor < 0)
+        return -1;
+    spawn->mapped[spawn->file_count] = mapping;
+    spawn->files[spawn->file_count] = descriptor;
+    return spawn->file_count++;
+}
+
+static bool give_mapped(struct spawn *spawn, const struct storage *storage, uint64_t *handle)
+{
+    const struct mapping *mapping = mapping_of(storage);
+    int number = mapping ? number_of(spawn, mapping) : -1;
+    if (number < 0)
+        return false;
+    uint64_t offset = (uint64_t)((const char *)storage->data - mapping_bytes(mapping));
+    *handle = offset * SPAWN_OFFSET + (uint64_t)number * SPAWN_FILE + SPAWN_MAPPED;
+    return true;
+}
 
 static bool give(void *context, struct storage *storage, uint64_t *handle, const char **error)
 {
     struct pool *pool = context;
     if (region_owns(storage->data)) {
-        *handle = region_handle(storage->data) | storage->shared_writable;
+        *handle = region_handle(storage->data) | (storage->shared_writable ? SPAWN_WRITABLE : 0);
         return true;
     }
+    if (give_mapped(pool->spawn, storage, handle))
+        return true;
     struct identity *copy = identity_find(&pool->spawn->copied_of, storage);
     *error = "out of memory";
     if (!copy)
@@ -125,8 +156,14 @@ static bool write_job(struct pool *pool, lua_State *L)
                             .shared_size = pool->shared_size,
                             .fetch_budget = pool->fetch_budget,
                             .options = pool->options,
+                            .file_count = pool->spawn->file_count,
                             .carried = pool->carried.length};
     snprintf(job.version, sizeof job.version, "%s", LKRUN_VERSION);
+    for (int i = 0; i < job.file_count; i++) {
+        const struct mapping *mapping = pool->spawn->mapped[i];
+        job.files[i].bytes = mapping_size(mapping);
+        snprintf(job.files[i].path, sizeof job.files[i].path, "%s", mapping_path(mapping));
+    }
     while (job.log_level < LOG_LEVEL_ERROR && !log_enabled((enum log_level)job.log_level))
         job.log_level++;
     size_t region_size, path_length, cpath_length;
@@ -152,8 +189,9 @@ static bool write_job(struct pool *pool, lua_State *L)
     return done || pool_fail(pool, "writing what workers need");
 }
 
-/* The descriptors of a worker, out of the way of the numbers that it finds them under. */
-static bool prepare_descriptors(struct pool *pool, struct worker *worker, int source[SPAWN_END])
+/* The descriptors of a worker, out of the way of the numbers that it finds them under; `end` is
+ * behind the last of those. */
+static bool prepare_descriptors(struct pool *pool, struct worker *worker, int *source, int end)
 {
     source[1] = worker->output_end[0];
     source[2] = worker->output_end[1];
@@ -163,15 +201,17 @@ static bool prepare_descriptors(struct pool *pool, struct worker *worker, int so
     source[SPAWN_REGION] = pool->spawn->region;
     source[SPAWN_POOL_BELL] = pool->bell_fd;
     source[SPAWN_WORKER_BELL] = worker->bell_fd;
+    for (int i = SPAWN_FILES; i < end; i++)
+        source[i] = pool->spawn->files[i - SPAWN_FILES];
     bool done = true;
-    for (int i = 1; i < SPAWN_END; i++) {
-        source[i] = fcntl(source[i], F_DUPFD_CLOEXEC, SPAWN_END);
+    for (int i = 1; i < end; i++) {
+        source[i] = fcntl(source[i], F_DUPFD_CLOEXEC, end);
         done = done && source[i] >= 0;
     }
     return done;
 }
 
-static int start_process(struct pool *pool, int place, const int source[SPAWN_END], pid_t *pid)
+static int start_process(struct pool *pool, int place, const int *source, int end, pid_t *pid)
 {
     char number[16];
     snprintf(number, sizeof number, "%d", place);
@@ -189,7 +229,7 @@ static int start_process(struct pool *pool, int place, const int source[SPAWN_EN
     posix_spawnattr_setsigdefault(&attributes, &all);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    for (int i = 1; i < SPAWN_END; i++)
+    for (int i = 1; i < end; i++)
         posix_spawn_file_actions_adddup2(&actions, source[i], i);
     int error =
         posix_spawn(pid, pool->spawn->executable, &actions, &attributes, arguments, environ);
@@ -201,11 +241,12 @@ static int start_process(struct pool *pool, int place, const int source[SPAWN_EN
 bool spawn_worker(struct pool *pool, int place)
 {
     struct worker *worker = &pool->workers[place];
-    int source[SPAWN_END];
+    int source[SPAWN_FILES + SPAWN_MOST_FILES], end = SPAWN_FILES + pool->spawn->file_count;
     pid_t pid = 0;
-    int error = prepare_descriptors(pool, worker, source) ? start_process(pool, place, source, &pid)
-                                                          : errno;
-    for (int i = 1; i < SPAWN_END; i++)
+    int error = prepare_descriptors(pool, worker, source, end)
+                    ? start_process(pool, place, source, end, &pid)
+                    : errno;
+    for (int i = 1; i < end; i++)
         if (source[i] >= 0)
             close(source[i]);
     worker->starting = false;
@@ -227,6 +268,8 @@ void spawn_unmake(struct pool *pool)
         return;
     if (pool->spawn->job >= 0)
         close(pool->spawn->job);
+    for (int i = 0; i < pool->spawn->file_count; i++)
+        close(pool->spawn->files[i]);
     segments_free(&pool->spawn->copies);
     identity_end(&pool->spawn->copied_of);
     free(pool->spawn);

@@ -16,9 +16,12 @@
 
 #include "carry.h"
 #include "host.h"
+#include "mapping.h"
 #include "random.h"
 #include "region.h"
 #include "signals.h"
+
+static struct mapping *mapped[SPAWN_MOST_FILES]; /* while func and model are taken */
 
 struct start {
     struct pool *pool;
@@ -26,13 +29,29 @@ struct start {
     int place;
 };
 
+/* A part of a file that the host has mapped. */
+static struct storage *take_mapped(const struct spawn_job *job, uint64_t handle, size_t bytes,
+                                   const char **error)
+{
+    int number = (int)(handle % SPAWN_OFFSET / SPAWN_FILE);
+    struct mapping **mapping = &mapped[number];
+    if (!*mapping)
+        *mapping =
+            mapping_open(SPAWN_FILES + number, job->files[number].bytes, job->files[number].path);
+    *error = "its file cannot be mapped";
+    return *mapping
+               ? mapping_storage(*mapping, mapping_bytes(*mapping) + handle / SPAWN_OFFSET, bytes)
+               : NULL;
+}
+
 /* Before region_enter_worker: until then the host's region is this process's own. */
-static struct storage *take(void *unused, uint64_t handle, size_t bytes, const char **error)
+static struct storage *take(void *job, uint64_t handle, size_t bytes, const char **error)
 {
     const uint64_t page = 4096;
-    (void)unused;
-    bool writable = handle & 1;
-    void *address = region_resolve_own(handle & ~(uint64_t)1, bytes);
+    if (handle & SPAWN_MAPPED)
+        return take_mapped(job, handle, bytes, error);
+    bool writable = handle & SPAWN_WRITABLE;
+    void *address = region_resolve_own(handle & ~(uint64_t)SPAWN_WRITABLE, bytes);
     struct storage *storage = address ? storage_wrap(address, bytes, NULL, NULL, 0) : NULL;
     if (!storage) {
         *error = address ? "out of memory" : "it is outside the region";
@@ -42,6 +61,16 @@ static struct storage *take(void *unused, uint64_t handle, size_t bytes, const c
     if (!writable && bytes)
         (void)!mprotect(address, (bytes + page - 1) / page * page, PROT_READ);
     return storage;
+}
+
+/* The tensors keep their files mapped from here on. */
+static void let_go_of_files(const struct spawn_job *job)
+{
+    for (int i = 0; i < job->file_count; i++) {
+        if (mapped[i])
+            mapping_release(mapped[i]);
+        close(SPAWN_FILES + i);
+    }
 }
 
 static void set_field(lua_State *L, const char *table, const char *name, const char *text,
@@ -70,7 +99,7 @@ static int prepare(lua_State *L)
 {
     const struct start *start = lua_touserdata(L, 1);
     const struct spawn_job *job = start->job;
-    const struct carry_port port = {NULL, NULL, take};
+    const struct carry_port port = {(void *)job, NULL, take};
     const char *path = (const char *)(job + 1);
     luaL_openlibs(L);
     lua_gc(L, LUA_GCGEN, 0, 0);
@@ -79,7 +108,9 @@ static int prepare(lua_State *L)
     set_field(L, LUA_LOADLIBNAME, "path", path, job->path);
     set_field(L, LUA_LOADLIBNAME, "cpath", path + job->path, job->cpath);
     set_log_level(L, job->log_level);
-    return carry_decode(L, path + job->path + job->cpath, job->carried, &port);
+    int count = carry_decode(L, path + job->path + job->cpath, job->carried, &port);
+    let_go_of_files(job);
+    return count;
 }
 
 static int fail(const char *what)
@@ -124,12 +155,14 @@ static bool attach(struct pool *pool, const struct spawn_job *job, int place)
 int spawn_main(const char *place)
 {
     static struct pool pool;
-    for (int descriptor = SPAWN_SHARED; descriptor < SPAWN_END; descriptor++)
+    for (int descriptor = SPAWN_SHARED; descriptor < SPAWN_FILES; descriptor++)
         fcntl(descriptor, F_SETFD, FD_CLOEXEC);
     const struct spawn_job *job = map_job();
     if (!job || job->size != sizeof *job || strcmp(job->version, LKRUN_VERSION) != 0)
         return fail("this lkrun, " LKRUN_VERSION ", is not the version of the program that "
                     "started it");
+    for (int i = 0; i < job->file_count; i++)
+        fcntl(SPAWN_FILES + i, F_SETFD, FD_CLOEXEC);
     struct start start = {&pool, job, atoi(place)};
     if (getppid() != job->owner)
         return EXIT_FAILURE;

@@ -1,6 +1,7 @@
 -- Files mapped into memory: what is shared, what is read-only, and what happens when a file is cut off.
 local lk = require "lkrun"
 local new_folder = require "tests.folder"
+local processes = require "tests.processes"
 local program = require "tests.program"
 
 describe("a mapped file", function()
@@ -94,17 +95,55 @@ describe("a mapped file", function()
     local t = lk.load(saved "f32")
     for _, workers in ipairs { "processes", "threads", "spawn" } do
       local inv <close> = lk.invoker({ t = t }, function(m, row)
-        return m.t:select(1, row):sum(), pcall(m.t.set, m.t, 1, 1, 5)
+        local maps <close> = io.open "/proc/self/maps"
+        return m.t:select(1, row):sum(), maps:read "a":find(path, 1, true) ~= nil, pcall(m.t.set, m.t, 1, 1, 5)
       end, { n_jobs = 2, workers = workers })
-      for _, sum, written in inv:map { 1, 2, ROWS } do
+      for _, sum, is_mapped, written, message in inv:map { 1, 2, ROWS } do
         assert.equal(1000.0, sum)
+        assert.is_true(is_mapped)
         assert.is_false(written)
+        assert.matches("was loaded from a file, and is read%-only", message)
       end
     end
   end)
 
+  it("is several files, and several parts of one, for spawned processes", function()
+    local model = { whole = lk.load(saved "f32") }
+    for i = 1, 40 do -- more than they map
+      local name = folder:path(i .. ".lkz")
+      lk.save(name, { a = lk.tensor.full({ 20000 }, i), b = lk.tensor.full({ 30000 }, -i) })
+      model[i] = lk.load(name)
+    end
+    local tasks = {}
+    for i = 1, 40 do tasks[i] = i end
+    local function round()
+      local inv <close> = lk.invoker(model, function(m, i) return m[i].a:sum(), m[i].b:sum(), m.whole:sum() end,
+        { n_jobs = 2, workers = "spawn" })
+      for i, a, b, whole in inv:map(tasks) do
+        assert.same({ 20000.0 * i, -30000.0 * i, 300000.0 }, { a, b, whole })
+      end
+    end
+    round() -- what is opened once and for all
+    local open = processes.count_descriptors()
+    round()
+    assert.equal(open, processes.count_descriptors())
+  end)
+
+  it("is what it was for spawned processes, though its name is another file's by then, or no file's", function()
+    local function replace_it() lk.save(path, lk.tensor.zeros { ROWS, 1000 }) end
+    local function remove_it() os.remove(path) end
+    for _, change in ipairs { replace_it, remove_it } do
+      local t = lk.load(saved "f64")
+      change()
+      local inv <close> = lk.invoker(t, function(m) return m:sum() end, { n_jobs = 2, workers = "spawn" })
+      assert.same({ 300000.0, 300000.0 }, { table.unpack(inv:collect { 1, 2 }, 1, 2) })
+    end
+  end)
+
   it("that is cut off is an error of the task that needs what is gone, with every kind of worker", function()
-    for _, options in ipairs { { n_jobs = 2 }, { n_jobs = 1 }, { n_jobs = 2, workers = "threads" } } do
+    for _, options in ipairs {
+      { n_jobs = 2 }, { n_jobs = 1 }, { n_jobs = 2, workers = "threads" }, { n_jobs = 2, workers = "spawn" },
+    } do
       local t = lk.load(saved "f64")
       options.on_error = "return"
       local inv <close> = lk.invoker(t, function(m, row) return m:select(1, row):sum() end, options)
