@@ -1,6 +1,6 @@
---- Waits until a condition holds and gives what it returned; raises after a minute.
+--- Waits until a condition holds and gives what it returned; raises after some minutes.
 local lk = require "lkrun"
-local PATIENCE = 60 -- seconds; a sanitizer on a loaded machine needs some
+local PATIENCE = 200 -- seconds; a sanitizer on a loaded machine needs some
 
 return function(condition, what)
   local start = lk.clock()

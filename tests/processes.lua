@@ -76,18 +76,22 @@ function processes.mappings(pid, name)
   return list
 end
 
---- Waits until an invoker has, and knows, all its workers: a short map may be over before the last one
---- has started. Gives the number of tasks, each 1, that it had it do.
+--- Waits until an invoker has, and knows, all its workers, and those have started: a short map may be
+--- over before the last one has. Gives the number of tasks, each 1, that it had it do.
 function processes.await_workers(inv)
   local tasks = 0
   await(function()
-    inv:submit(1):get() -- it looks around when it waits
-    tasks = tasks + 1
+    local started = true
     for _, worker in ipairs(inv:stats().workers) do
-      -- One that sleeps waits for tasks: it has started.
-      if worker.pid == 0 or stat_of(worker.pid) ~= "S" then return false end
+      if worker.pid == 0 or not processes.runs(worker.pid) then
+        inv:submit(1):get() -- it looks around when it waits
+        tasks = tasks + 1
+        return false
+      end
+      -- One that sleeps waits for tasks. A task now would have it clear up after that one first.
+      started = started and stat_of(worker.pid) == "S"
     end
-    return true
+    return started
   end, "all workers")
   return tasks
 end

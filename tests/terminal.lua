@@ -2,7 +2,7 @@
 local lk = require "lkrun"
 local program = require "tests.program"
 
-local PATIENCE = 60 -- seconds; a sanitizer on a loaded machine needs some
+local PATIENCE = 200 -- seconds; a sanitizer on a loaded machine needs some
 
 local terminal = {}
 terminal.__index = terminal

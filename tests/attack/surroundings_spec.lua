@@ -52,7 +52,7 @@ describe("a program in a stock Lua", function()
           inv:shutdown()
         ]]):format(kind, wait))
       end
-      local command = "LUA_CPATH='%s/lib/?.so;;' exec timeout -s KILL 100 lua5.4 %s"
+      local command = "LUA_CPATH='%s/lib/?.so;;' exec timeout -s KILL 200 lua5.4 %s"
       local result = program.shell(command:format(folder, script))
       os.remove(script)
       assert.equal("", result.err)

@@ -66,6 +66,16 @@ static void read_terminal(int milliseconds)
     seen.data[seen.length] = '\0';
 }
 
+/* Whether `second` comes behind the first `part`; it may be on its way when that is there. */
+static bool expect_behind(const char *part, const char *second)
+{
+    uint64_t end = clock_nanoseconds() + PATIENCE;
+    do
+        read_terminal(20);
+    while (!strstr(strstr(seen.data, part), second) && clock_nanoseconds() < end);
+    return strstr(strstr(seen.data, part), second);
+}
+
 static const char *last_of(const char *text, const char *part)
 {
     const char *last = NULL;
@@ -164,9 +174,10 @@ static void test_mirror(void)
     seen.length = 0;
     progress_drop_worker(2);
     progress_set(ours, &(struct progress_state){.finished = 2});
-    check(expect("outer  50%"), "a worker that dies …");
-    at = strstr(seen.data, "outer  50%");
-    check(!strstr(at, "worker 2") && strstr(at, "worker 3"),
+    bool drawn = expect("outer  50%");
+    check(drawn, "a worker that dies …");
+    check(drawn && expect_behind("outer  50%", "worker 3") &&
+              !strstr(strstr(seen.data, "outer  50%"), "worker 2"),
           "… takes its displays along, and no other");
     progress_drop_worker(3);
     progress_free(ours);
@@ -192,8 +203,7 @@ static void test_worker(void)
     }
     int status;
     waitpid(child, &status, 0);
-    read_terminal(1000);
-    check(status == 0 && strstr(seen.data, "from a worker") && !strstr(seen.data, "outer"),
+    check(status == 0 && expect_behind("", "from a worker") && !strstr(seen.data, "outer"),
           "… is not drawn by a worker");
     seen.length = 0;
     progress_set(ours, &(struct progress_state){.finished = 1});

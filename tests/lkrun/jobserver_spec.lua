@@ -63,7 +63,7 @@ local meeting = [[
   local function run(_, task)
     io.open(folder .. "/here" .. task, "w"):close()
     local start = lk.clock()
-    while not met() do assert(lk.clock() - start < 60, "nobody came") end
+    while not met() do assert(lk.clock() - start < 200, "nobody came") end
     return task
   end
   local tasks = {}
@@ -89,7 +89,7 @@ local function with_tokens(folder, tokens, line)
     export MAKEFLAGS="-j --jobserver-auth=fifo:$PWD/server"
     (exec 9>&-; %s)
     echo "status $?"
-    timeout 1 head -c %d <&9 | fold -w 1 | sort | tr -d '\n'
+    timeout 20 head -c %d <&9 | fold -w 1 | sort | tr -d '\n'
     ]]):format(folder, tokens, line, #tokens))
 end
 
@@ -222,7 +222,7 @@ all:
       local lk = require "lkrun"
       local inv = lk.invoker(nil, function(_, task) return task end, { n_jobs = 3 })
       inv:collect(lk.WorkChunks(1000, 1, 1000))
-      os.execute("timeout 10 head -c 2 server >taken; cat taken >server")
+      os.execute("timeout 100 head -c 2 server >taken; cat taken >server")
       inv:collect(lk.WorkChunks(1000, 1, 1000))
     ]])
     local result = with_tokens(folder, "ab", "$LKRUN job.lua")

@@ -258,19 +258,19 @@ for _, n_jobs in ipairs { 1, 2, 4 } do
       it("no more is pulled than the pool can use soon", function()
         local LENGTH = 5e-3 -- seconds
         local inv <close> = invoker(function() spin(LENGTH) end, { ordered = false })
-        local pulled, delivered, kept_away, left = 0, 0, 0, nil
+        local pulled, delivered, kept_away, left = 0, 0, 0, lk.clock()
         for _ in inv:map(function()
           pulled = pulled + 1
           return pulled
         end) do
           delivered = delivered + 1
+          kept_away = math.max(kept_away, lk.clock() - left)
           -- Each worker has one task, and ahead of it what lasts for as long as this program was lately
           -- away (little, unless the machine is loaded), at first guessed from nothing.
           local ahead = math.ceil(kept_away / LENGTH)
           assert.is_true(pulled - delivered <= n_jobs * (16 + 2 * ahead),
             ("%d pulled when %d came; %g s away"):format(pulled, delivered, kept_away))
           if delivered == 60 then break end
-          if left then kept_away = math.max(kept_away, lk.clock() - left) end
           left = lk.clock()
         end
       end)

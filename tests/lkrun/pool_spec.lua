@@ -200,7 +200,7 @@ local function doomed(fate, interpreter)
     %s
     wait $!
     status=$?
-    timeout 60 cat <&3 || echo late
+    timeout 200 cat <&3 || echo late
     rm -r $folder
     exit $status]]):format(interpreter or "$LKRUN", script, fate))
   assert.truthy(result.out:find "ready", result.err)
@@ -409,7 +409,7 @@ describe("long tasks behind many short ones", function()
     local inv <close> = lk.invoker(begun, function(model, task)
       if task <= SHORT then return true end
       model:set(task - SHORT, 1)
-      local until_time, count = lk.clock() + 60, 0
+      local until_time, count = lk.clock() + 200, 0
       while count < 2 and lk.clock() < until_time do -- two of them run at a time, or this one waits in vain
         count = 0
         for i = 1, 4 do count = count + model:get(i) end

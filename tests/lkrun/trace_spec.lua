@@ -32,6 +32,15 @@ local function select_events(events, fields)
   return list
 end
 
+-- Those of tasks of a map, not submitted ones.
+local function tasks_of_maps(events)
+  local list = {}
+  for _, event in ipairs(select_events(events, { cat = "task" })) do
+    if event.args.map > 0 then list[#list + 1] = event end
+  end
+  return list
+end
+
 local function indices(events)
   local set, count = {}, 0
   for _, event in ipairs(events) do
@@ -63,11 +72,12 @@ describe("a timeline", function()
   it("has a span for every task, in the row of its worker, within its map", function()
     local path = new_path()
     local inv <close> = lk.invoker(nil, function(_, i) return i end, { n_jobs = 2, trace = path })
+    processes.await_workers(inv)
     local results = inv:collect(lk.tensor.arange(2000, "i64"):totable())
     assert.equal(2000, results.n)
     inv:shutdown()
     local events = events_of(path)
-    local tasks = select_events(events, { cat = "task" })
+    local tasks = tasks_of_maps(events)
     local set, count = indices(tasks)
     assert.equal(2000, count)
     for i = 1, 2000 do assert.equal(1, set[i]) end
@@ -102,14 +112,17 @@ describe("a timeline", function()
         if i == 3 then error "no" end
         if i == 5 and os.remove(path) then os.execute "kill -9 $PPID" end
       end, { n_jobs = 2, retries = 1, on_error = "return" })
-      for i, _, err in inv:map { 1, 2, 3, 4, 5, 6 } do if err then print(i) end end]]
+      local processes = require "tests.processes"
+      processes.await_workers(inv)
+      for i, _, err in inv:map { 1, 2, 3, 4, 5, 6 } do if err then print(i) end end
+      processes.await_workers(inv)]]
     assert.equal("3\n", result.out)
     local crash = select_events(events, { cat = "crash" })
     assert.equal(1, #crash)
     assert.equal(5, crash[1].args.index)
     assert.matches("SIGKILL", crash[1].args.how)
     assert.equal(5, select_events(events, { cat = "retry" })[1].args.index)
-    local tasks = select_events(events, { cat = "task" })
+    local tasks = tasks_of_maps(events)
     local set = indices(tasks)
     assert.same({ 1, 1, 1, 1, 2, 1 }, set)
     for _, task in ipairs(tasks) do
