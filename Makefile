@@ -281,6 +281,7 @@ install: all
 	    install -D -m 644 "$$made/fish" $(COMPLETIONS)/fish/vendor_completions.d/lkrun.fish; fi
 	for module in $(MODULES:lua/%=%); do install -D -m 644 lua/$$module $(ADDON)/library/$$module || exit; done
 	install -m 644 packaging/luals/config.json $(ADDON)
+	install -D -m 644 packaging/gdb/lkrun.gdb $(SHARE_DIR)/gdb/lkrun.gdb
 
 # The tree as one archive, the same bytes for the same commit.
 VERSION := $(shell sed -n 's/^\#define LKRUN_VERSION "\(.*\)"/\1/p' lkrun/util.h)

@@ -7,6 +7,7 @@
 --   <!-- one after the other -->  one folder for all its blocks; pages with files have one anyway
 --   <!-- in a clone -->           in that folder are the files of this checkout
 --   <!-- on a cluster -->         a Slurm: run by make check-slurm alone
+--   <!-- needs gdb -->            gdb, and leave to attach it
 --   <!-- not run: why -->         before a block that is for reading
 local blocks = require "tests.docs.blocks"
 
@@ -55,8 +56,11 @@ local function write(name, text)
   assert(file:write(text))
 end
 
--- Where the manual says that the rules are installed, those of the checkout are.
-local function as_here(text) return (text:gsub("/usr/local/share/lkrun/rules", checkout .. "/rules")) end
+-- Where the manual says that rules and commands of gdb are installed, those of the checkout are.
+local function as_here(text)
+  local folders = { rules = checkout .. "/rules", gdb = checkout .. "/packaging/gdb" }
+  return (text:gsub("/usr/local/share/lkrun/(%l+)", folders))
+end
 
 -- A make in the clone builds what is there, and installs no package.
 local MAKE = ("make() { NO_INSTALL=1 command make -s -C '%s' %s \"$@\"; }\nHOME=$PWD\n"):format(checkout,
@@ -71,11 +75,15 @@ local function dialogue_of(text)
   return table.concat(typed), table.concat(answers)
 end
 
+-- What a block leaves in the background ends with it.
+local SHELL <const> = "trap 'kill $(jobs -p) 2>/dev/null || :' EXIT\n"
+
 -- Nil, or what is wrong with this block.
 local function trouble_of(block, in_clone, expected)
   local name, text = block.file or "program", as_here(block.text)
   if block.kind == "prompt" then text, expected = dialogue_of(text) end
-  write(name, (in_clone and block.kind == "sh" and MAKE or "") .. text)
+  local before = block.kind == "sh" and SHELL .. (in_clone and MAKE or "") or ""
+  write(name, before .. text)
   local command = "cd %s && </dev/null timeout 600 %s %s 2>.messages"
   local pipe = io.popen(command:format(folder, commands[block.kind], name))
   local output = pipe:read "a"
@@ -93,10 +101,16 @@ local has_python = succeeds(commands.python .. " -c 'import numpy, pandas, safet
 local has_snakemake = exists(snakemake .. "/snakemake")
 local sanitized = (os.getenv "LKRUN_SAN" or "") ~= ""
 
+-- A container may forbid it; the leak checker does not bear it.
+local function can_attach()
+  return not sanitized and succeeds "sh -c 'sleep 60 & gdb --batch -p $! -ex kill 2>&1 | grep -q Inferior.*killed'"
+end
+
 -- How the page is run: in one folder, in a clone; and why it cannot be run here, if it can't.
 local function needs_of(text, list)
   local function says(what) return text:find("<!-- " .. what .. " -->", 1, true) ~= nil end
   local needs = { in_clone = says "in a clone", in_order = says "one after the other" or says "in a clone" }
+  if says "needs gdb" and not can_attach() then needs.missing = "no gdb, or none that can attach" end
   if says "on a cluster" and not os.getenv "LKRUN_SLURM" then needs.missing = "make check-slurm runs it" end
   for _, block in ipairs(list) do
     needs.in_order = needs.in_order or block.file ~= nil

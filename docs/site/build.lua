@@ -69,6 +69,7 @@ local frame = [[
 <a class="home" href="index.html">lkrun %s</a>
 <a href="manual.html">The manual</a>
 <a href="tutorial.html">The tutorial</a>
+<a href="tutorial-workflow.html">… to a cluster</a>
 <a href="reference.html">Reference</a>
 %s
 </nav>
@@ -110,8 +111,18 @@ end
 
 -- --- man pages ---
 
--- The sections of a page are those of a man page, one level up; links lead nowhere in it.
+local function exists(path)
+  local file <close> = io.open(path)
+  return file ~= nil
+end
+
+-- The sections of a page are those of a man page, one level up; links lead nowhere in it. A picture is there
+-- as text where there is a file of its name that ends in .txt, else as what it is said to show.
 local function as_man(text)
+  text = text:gsub("!%[([^]]*)%]%(([%w_-]+)%.svg%)", function(shows, name)
+    local path = "docs/" .. name .. ".txt"
+    return exists(path) and "```\n" .. read(path) .. "```" or "(" .. shows .. ")"
+  end)
   return (text:gsub("^#%s+[^\n]+\n", "# DESCRIPTION\n"):gsub("%[([^%]\n]*)%]%(([^)\n]*)%)", function(name, target)
     return target:find "//" and ("%s (%s)"):format(name, target) or name
   end):gsub("\n##(#*) ([^\n]*)", function(deeper, heading)
@@ -125,6 +136,7 @@ local man_pages = {
   { name = "lkrun-map", section = 1, about = "an operation over a file of tasks", source = "docs/map.md" },
   { name = "lkrun-doctor", section = 1, about = "what lkrun would use here, and why", source = "docs/doctor.md" },
   { name = "lkrun-trace", section = 1, about = "the timeline of a pool, in short", source = "docs/trace.md" },
+  { name = "lkrun-pool", section = 7, about = "how the pool of workers works", source = "docs/pool.md" },
   { name = "lkrun", section = 3, about = "the Lua modules of lkrun" },
 }
 

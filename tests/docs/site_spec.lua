@@ -57,6 +57,13 @@ describe("make docs", function()
       local result = program.shell(("man --warnings -E UTF-8 -l -Tutf8 -Z %s >/dev/null"):format(path))
       if result.status ~= 127 then assert.equal("", result.err, path) end
     end
-    assert.same({ "lkrun-doctor.1", "lkrun-map.1", "lkrun-trace.1", "lkrun.1", "lkrun.3" }, names)
+    assert.same({ "lkrun-doctor.1", "lkrun-map.1", "lkrun-trace.1", "lkrun.1", "lkrun.3", "lkrun-pool.7" }, names)
+  end)
+
+  it("shows the diagram of the pool as a picture on the site, as text in the man page", function()
+    assert.matches('<img src="pool.svg" alt="The pool: ', contents(folder .. "/html/pool.html"), 1, true)
+    local roff = contents(folder .. "/man/man7/lkrun-pool.7")
+    assert.matches("| generator of tasks   |   memory", roff, 1, true)
+    assert.is_nil(roff:find("svg", 1, true))
   end)
 end)

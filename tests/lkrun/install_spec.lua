@@ -29,7 +29,7 @@ describe("make install", function()
     local installed = folder .. "/opt/lkrun/"
     for _, name in ipairs { "bin/lkrun", "lib/lua/5.4/lkrun/core.so", "lib/lua/5.4/lkrun.so",
       "share/doc/lkrun/README.md", "share/doc/lkrun/LICENSE", "share/doc/lkrun/docs/tutorial.md",
-      "share/doc/lkrun/examples/recommend.lua", "share/lkrun/addons/lkrun/config.json",
+      "share/doc/lkrun/examples/recommend.lua", "share/lkrun/gdb/lkrun.gdb", "share/lkrun/addons/lkrun/config.json",
       "share/lkrun/addons/lkrun/library/lkrun/init.lua",
       "share/bash-completion/completions/lkrun", "share/zsh/site-functions/_lkrun",
       "share/fish/vendor_completions.d/lkrun.fish" } do
