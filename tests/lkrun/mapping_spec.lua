@@ -1,5 +1,6 @@
 -- Files mapped into memory: what is shared, what is read-only, and what happens when a file is cut off.
 local lk = require "lkrun"
+local await = require "tests.await"
 local new_folder = require "tests.folder"
 local processes = require "tests.processes"
 local program = require "tests.program"
@@ -105,6 +106,42 @@ describe("a mapped file", function()
         assert.matches("was loaded from a file, and is read%-only", message)
       end
     end
+  end)
+
+  -- Proportional set size of what a process has of the file, in KiB: a page that n processes have is 1/n each.
+  local function pss_of(pid)
+    local kib, inside = 0, false
+    for line in io.lines(("/proc/%d/smaps"):format(pid)) do
+      if line:find "^%x+%-%x+ " then inside = line:find(path, 1, true) end
+      local pss = line:match "^Pss:%s+(%d+)"
+      if pss and inside then kib = kib + tonumber(pss) end
+    end
+    return kib
+  end
+
+  it("is one copy for ten programs that load it", function()
+    saved "f64"
+    folder:write("load.lua", [[
+      local t = require("lkrun").load(arg[1])
+      assert(t:sum() == t:numel())
+      local file <close> = io.open(arg[2] .. ".new", "w")
+      file:write((io.open "/proc/self/stat":read "n")):close()
+      os.rename(arg[2] .. ".new", arg[2])
+      io.read "a" -- until the test closes it
+    ]])
+    local programs, sum = {}, 0
+    for i = 1, 10 do
+      local words = { program.executable, folder:path "load.lua", path, folder:path("pid" .. i) }
+      for k, word in ipairs(words) do words[k] = program.quote(word) end
+      programs[i] = io.popen(table.concat(words, " "), "w")
+    end
+    for i = 1, 10 do
+      await(function() return folder:read("pid" .. i) end, "a program that loads the file")
+    end
+    for i = 1, 10 do sum = sum + pss_of(folder:read("pid" .. i)) end
+    for _, one in ipairs(programs) do assert.is_true(one:close()) end
+    local file_kib = ROWS * 1000 * 8 / 1024
+    assert.is_true(sum > 0.9 * file_kib and sum < 1.1 * file_kib, ("%g KiB of %g"):format(sum, file_kib))
   end)
 
   it("is several files, and several parts of one, for spawned processes", function()
