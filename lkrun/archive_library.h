@@ -29,6 +29,7 @@
     X(read_next_header)                                                                            \
     X(read_data)                                                                                   \
     X(read_data_block)                                                                             \
+    X(format)                                                                                      \
     X(filter_count)                                                                                \
     X(error_string)                                                                                \
     X(write_new)                                                                                   \

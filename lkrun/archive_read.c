@@ -29,8 +29,10 @@ static bool fail_library(struct archive_reader *reader, struct source *source)
 static bool fail_after(struct archive_reader *reader)
 {
     const char *why = reader->library->error_string(reader->handle);
-    if (!reader->name[0] || !why)
+    if (!why || reader->library->format(reader->handle) == 0) /* it is no archive */
         return fail_library(reader, &reader->file);
+    if (!reader->name[0])
+        return source_fail(&reader->file, "its first entry: %.300s", why);
     return source_fail(&reader->file, "after entry '%.200s': %.300s", reader->name, why);
 }
 
@@ -108,6 +110,35 @@ static bool check_size(struct archive_reader *reader, int64_t size)
                        reader->name, (long long)size, (long long)reader->most);
 }
 
+/* How many entries a zip says it has, in the record at its end; -1: it does not say. */
+static int64_t entries_claimed(const struct archive_reader *reader)
+{
+    enum { RECORD = 22, MOST = RECORD + UINT16_MAX, UNTOLD = UINT16_MAX };
+    unsigned char tail[MOST];
+    int64_t size = lseek(reader->file.descriptor, 0, SEEK_END);
+    int64_t first = size > MOST ? size - MOST : 0;
+    ssize_t length = size < RECORD ? 0 : pread(reader->file.descriptor, tail, sizeof tail, first);
+    for (ssize_t at = length - RECORD; at >= 0; at--) {
+        const unsigned char *record = tail + at;
+        int comment = record[20] | record[21] << 8, entries = record[10] | record[11] << 8;
+        if (memcmp(record, "PK\5\6", 4) == 0 && at + RECORD + comment == length)
+            return entries == UNTOLD ? -1 : entries;
+    }
+    return -1;
+}
+
+/* At the end: libarchive passes over an entry of a zip that begins where another one does. */
+static bool check_count(struct archive_reader *reader)
+{
+    if ((reader->library->format(reader->handle) & ARCHIVE_FORMAT_BASE_MASK) != ARCHIVE_FORMAT_ZIP)
+        return true;
+    int64_t claimed = entries_claimed(reader);
+    return claimed < 0 || claimed == reader->seen ||
+           source_fail(&reader->file,
+                       "%lld entries are at places of their own; it says it has %lld",
+                       (long long)reader->seen, (long long)claimed);
+}
+
 /* ---- Going through them ---- */
 
 /* Whether all there is is a zip's end of the central directory: no entries, no bytes of them. */
@@ -166,7 +197,7 @@ bool archive_reader_begin(struct archive_reader *reader, bool in_place)
     const struct archive_library *library = reader->library;
     let_go(reader);
     reader->in_place = in_place;
-    reader->declared = 0;
+    reader->declared = reader->seen = 0;
     reader->name[0] = '\0';
     reader->handle = library->read_new();
     if (!reader->handle || !support_formats(library, reader->handle))
@@ -207,11 +238,12 @@ static int read_next(struct archive_reader *reader)
     do {
         int status = library->read_next_header(reader->handle, &entry);
         if (status == ARCHIVE_EOF)
-            return 0;
+            return check_count(reader) ? 0 : -1;
         if (status != ARCHIVE_OK && status != ARCHIVE_WARN) {
             fail_after(reader);
             return -1;
         }
+        reader->seen++;
         if (reader->in_place && library->filter_count(reader->handle) > 1)
             return 0; /* compressed as a whole */
         if (!take_name(reader, entry))

@@ -21,6 +21,7 @@ struct archive_reader {
     bool in_place; /* only entries that lie in the mapped file as they are */
     int64_t most;  /* bytes that all entries may have, by the file's size or the caller's leave */
     int64_t declared;    /* bytes of the entries so far, as they say */
+    int64_t seen;        /* entries so far */
     char name[PATH_MAX]; /* of the current one */
 };
 

@@ -93,6 +93,20 @@ describe("a hostile file", function()
       zip { { name = "x.npy", data = large }, { name = "x.npy", data = large } })
   end)
 
+  it("with entries at places where none, or another one, is", function()
+    local large = npy { shape = "(20000,)", data = ("\0"):rep(160000) }
+    for _, data in ipairs { npy(), large } do
+      refused("1 entries are at places of their own; it says it has 2", "npz",
+        zip { { name = "x.npy", data = data }, { name = "y.npy", data = data, offset = 0 } })
+      refused("its first entry: Damaged", "npz", zip { { name = "x.npy", data = data, offset = 20 } })
+    end
+    for _, offset in ipairs { 1 << 30, 0xFFFFFFFF } do
+      refused("its first entry: Truncated", "npz", zip { { name = "x.npy", data = npy(), offset = offset } })
+      refused("after entry 'manifest.json': Truncated", "lkz",
+        zip { bundle "1", { name = "x.npy", data = npy(), offset = offset } })
+    end
+  end)
+
   it("with arrays that are no arrays of numbers", function()
     entry_refused("entry 'x.npy': its dtype is |O %(Python objects%)", { name = "x.npy", data = npy { descr = "|O" } })
     entry_refused("entry 'x.npy': its dtype is <c8", { name = "x.npy", data = npy { descr = "<c8" } })
