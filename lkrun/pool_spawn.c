@@ -289,14 +289,15 @@ bool spawn_start(struct pool *pool, lua_State *L)
     lua_pushvalue(L, 2);
     carry_encode(L, "lk.invoker", names, 2, &port, &pool->carried);
     lua_pop(L, 2);
-    pool->started = true; /* whatever goes wrong from here on, pool_stop puts in order */
-    bool made = pool_make_shared(pool);
-    if (made) {
-        pool->generation = region_fork_lock();
-        if (pool->generation)
-            region_fork_unlock();
-        made = find_executable(pool) && write_job(pool, L);
+    if (!pool_make_shared(pool)) {
+        pool_unmake(pool);
+        return false;
     }
+    pool->started = true; /* whatever goes wrong from here on, pool_stop puts in order */
+    pool->generation = region_fork_lock();
+    if (pool->generation)
+        region_fork_unlock();
+    bool made = find_executable(pool) && write_job(pool, L);
     for (int place = 0; made && place < pool->options.jobs; place++)
         made = spawn_worker(pool, place);
     if (!made)
