@@ -42,6 +42,15 @@ static bool sits_in_a_task(const struct pool *pool, const struct worker *worker)
     return worker_is_busy(worker) && pool->tick > worker->begun_time + 2 * (uint64_t)HORIZON;
 }
 
+/* Tasks begin soonest with others; then where the last one was not begun in time; last where they
+ * have to wait for a long one. */
+static uint32_t reluctance(const struct worker *worker)
+{
+    return worker->overdue == OVERDUE_IDLE                             ? 1
+           : worker->overdue == OVERDUE_BUSY && worker_is_busy(worker) ? 2
+                                                                       : 0;
+}
+
 struct worker *pool_hungry(struct pool *pool, uint32_t *count)
 {
     struct worker *hungriest = NULL;
@@ -54,13 +63,15 @@ struct worker *pool_hungry(struct pool *pool, uint32_t *count)
         uint32_t waiting = worker_unbegun(worker, claim_of(worker));
         bool hungry = crowded ? worker->flights.count < 2
                               : waiting <= worker->window / 2 || worker->flights.count < 2;
-        uint32_t load = waiting + worker_is_busy(worker);
+        uint32_t reluctant = reluctance(worker);
+        uint32_t load = reluctant * 2 * MAX_WINDOW + waiting + worker_is_busy(worker);
         if (!hungry || load >= lightest || ring_room(&worker->tasks, RING_SIZE / 4) < RING_SIZE / 4)
             continue;
         lightest = load;
         fewest = waiting;
         hungriest = worker;
-        if (pool->mean > 0 && pool->mean < FILLED_BELOW && !sits_in_a_task(pool, worker))
+        if (pool->mean > 0 && pool->mean < FILLED_BELOW && !reluctant &&
+            !sits_in_a_task(pool, worker))
             break;
     }
     if (!hungriest)
@@ -86,6 +97,8 @@ void pool_publish(struct worker *worker)
         return;
     ring_publish(&worker->tasks);
     uint64_t claim = atomic_load_explicit(&worker->shared->claim, memory_order_relaxed), next;
+    if (claim_begun(claim) == claim_limit(claim))
+        worker->given_time = clock_coarse();
     do {
         next =
             (claim & ~(uint64_t)UINT32_MAX) | (uint32_t)(claim_limit(claim) + worker->unpublished);

@@ -41,6 +41,10 @@
 #include "segment.h"
 #include "util.h"
 
+/* What a worker did not begin in time was taken back, and it has begun nothing since: it may be
+ * slow to wake, or stopped; or it was in a long task. */
+enum overdue { NOT_OVERDUE, OVERDUE_IDLE, OVERDUE_BUSY };
+
 /* The host's view of one worker. */
 struct worker {
     pid_t pid;             /* 0: none, or not known yet */
@@ -60,18 +64,21 @@ struct worker {
     uint32_t window;             /* unbegun tasks it should have */
     uint32_t begun_seen;         /* tasks begun when last looked at … */
     uint64_t begun_time;         /* … and since when that is so */
-    uint64_t busy_seen;          /* busy time when last looked at */
-    uint32_t news_seen;          /* of the worker's news */
-    uint64_t head_noted;         /* results published when the host went to sleep */
-    uint64_t released;           /* its result ring is given back up to here */
-    struct buffer partial;       /* pieces of a large frame so far */
-    struct segment *held;        /* of finished tasks; the worker may still look at them */
-    struct segment *grants;      /* given to it for results */
-    bool deferred;               /* it waits for such a grant until others are delivered */
-    bool has_token;              /* of make's jobserver … */
-    uint64_t unused_since; /* … which does nothing since then (coarse clock); 0: it is used */
-    int fruitless;         /* workers in a row that died here before they were ready */
-    uint64_t condemned;    /* tasks begun, plus 1, when the host ended it; 0: it did not */
+    uint64_t given_time;         /* when it last got tasks while it had none to begin (coarse) */
+    enum overdue overdue;
+    uint64_t stopped_since; /* with a timeout: by a signal, as far as the host saw; 0: it runs */
+    uint64_t busy_seen;     /* busy time when last looked at */
+    uint32_t news_seen;     /* of the worker's news */
+    uint64_t head_noted;    /* results published when the host went to sleep */
+    uint64_t released;      /* its result ring is given back up to here */
+    struct buffer partial;  /* pieces of a large frame so far */
+    struct segment *held;   /* of finished tasks; the worker may still look at them */
+    struct segment *grants; /* given to it for results */
+    bool deferred;          /* it waits for such a grant until others are delivered */
+    bool has_token;         /* of make's jobserver … */
+    uint64_t unused_since;  /* … which does nothing since then (coarse clock); 0: it is used */
+    int fruitless;          /* workers in a row that died here before they were ready */
+    uint64_t condemned;     /* tasks begun, plus 1, when the host ended it; 0: it did not */
     uint64_t tasks_done;
     double busy_before; /* seconds, of earlier workers in this place */
 };

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "region.h"
 
@@ -33,13 +34,30 @@ static void end_worker(struct worker *worker, uint32_t begun, enum worker_verdic
     kill(worker->pid, SIGKILL);
 }
 
+/* Whether a signal has stopped it for longer than a task may run. Its time does not count between
+ * tasks, nor while it waits for the host: but it will not go on by itself. */
+static bool is_stopped(const struct pool *pool, struct worker *worker, uint64_t now)
+{
+    uint64_t limit = timeout_nanoseconds(&pool->options) + GRACE;
+    siginfo_t stop = {0};
+    bool stopped = worker->flights.count > 0 &&
+                   waitid(P_PID, (id_t)worker->pid, &stop, WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
+                   stop.si_pid == worker->pid;
+    if (!stopped)
+        worker->stopped_since = 0;
+    else if (!worker->stopped_since)
+        worker->stopped_since = now;
+    return stopped && now - worker->stopped_since > limit;
+}
+
 static void check_time(const struct pool *pool, struct worker *worker, uint64_t now)
 {
     struct worker_shared *shared = worker->shared;
     uint64_t since = atomic_load_explicit(&shared->task_since, memory_order_acquire);
     uint32_t begun = claim_begun(claim_of(worker));
-    if (since && now > since && now - since > timeout_nanoseconds(&pool->options) + GRACE &&
-        since == atomic_load_explicit(&shared->task_since, memory_order_acquire))
+    bool late = since && now > since && now - since > timeout_nanoseconds(&pool->options) + GRACE &&
+                since == atomic_load_explicit(&shared->task_since, memory_order_acquire);
+    if (late || is_stopped(pool, worker, now))
         end_worker(worker, begun, VERDICT_TIMEOUT);
 }
 

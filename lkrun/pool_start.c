@@ -170,6 +170,8 @@ void pool_empty_place(struct pool *pool, struct worker *worker)
     worker->busy_seen = worker->head_noted = worker->released = 0;
     worker->news_seen = 0;
     worker->condemned = 0;
+    worker->stopped_since = 0;
+    worker->overdue = NOT_OVERDUE;
     worker->window = 1;
     worker->pid = 0;
 }

@@ -15,9 +15,9 @@
 /* Results of tasks shorter than SHORT_TASK may wait QUIET_TIME before a sleeping host is woken. */
 #define SHORT_TASK 20000.0  /* nanoseconds */
 #define QUIET_TIME 100000.0 /* nanoseconds */
-/* A worker that has begun nothing for this long sits in a long task: what waits behind it is
- * shared. It is longer than the time slice for which a ready process may have to wait for its CPU.
- */
+/* A worker that has begun nothing for this long sits in a long task, or does not wake: what waits
+ * there is shared. It is longer than the time slice for which a ready process may have to wait for
+ * its CPU. */
 #define STUCK_TIME 10000000u /* nanoseconds */
 
 static bool is_idle(const struct pool *pool, const struct worker *worker)
@@ -27,8 +27,16 @@ static bool is_idle(const struct pool *pool, const struct worker *worker)
            !worker_is_busy(worker) && worker_may_run(pool, worker);
 }
 
+static bool is_stuck(const struct worker *worker, uint64_t now)
+{
+    uint64_t since = worker->begun_time;
+    if (!worker_is_busy(worker) && worker->given_time > since)
+        since = worker->given_time;
+    return now > since + STUCK_TIME;
+}
+
 /* A worker idles: what others have not begun is shared with it; all of it where they are stuck in a
- * long task. Says whether work that should be shared is still held back. */
+ * long task, or do not wake. Says whether this should be looked at again soon. */
 static bool balance(struct pool *pool, uint64_t now)
 {
     bool someone_idle = false, held_back = false;
@@ -39,13 +47,17 @@ static bool balance(struct pool *pool, uint64_t now)
         uint32_t waiting = worker_is_usable(worker) ? worker_unbegun(worker, claim_of(worker)) : 0;
         if (!waiting)
             continue;
-        bool stuck = now - worker->begun_time > STUCK_TIME;
-        if (stuck)
+        bool busy = worker_is_busy(worker);
+        uint32_t half = waiting == 1 && !busy ? 1 : waiting / 2; /* one is what it wakes for */
+        held_back = held_back || !busy; /* it may not wake, nor the next one */
+        if (is_stuck(worker, now)) {
+            worker->overdue = busy ? OVERDUE_BUSY : OVERDUE_IDLE;
             pool_take_back(pool, worker, 0);
-        else if (!pool_may_pull(pool) && waiting * pool->mean > QUIET_TIME)
-            pool_take_back(pool, worker, waiting / 2);
-        else
+        } else if (!pool_may_pull(pool) && waiting * pool->mean > QUIET_TIME) {
+            pool_take_back(pool, worker, half);
+        } else {
             held_back = true;
+        }
     }
     return held_back;
 }
@@ -119,6 +131,7 @@ static void measure(struct pool *pool, uint64_t now)
         time += busy > worker->busy_seen ? busy - worker->busy_seen : 0;
         worker->begun_seen = begun;
         worker->begun_time = now;
+        worker->overdue = NOT_OVERDUE;
         worker->busy_seen = busy;
     }
     if (!tasks)
