@@ -37,7 +37,7 @@ static int signal_number(lua_State *L, int index)
         int number;
     } signals[] = {{"INT", SIGINT},   {"TERM", SIGTERM}, {"KILL", SIGKILL}, {"SEGV", SIGSEGV},
                    {"ABRT", SIGABRT}, {"STOP", SIGSTOP}, {"CONT", SIGCONT}, {"ALRM", SIGALRM},
-                   {"CHLD", SIGCHLD}, {"PIPE", SIGPIPE}};
+                   {"CHLD", SIGCHLD}, {"PIPE", SIGPIPE}, {"USR1", SIGUSR1}};
     const char *name = luaL_checkstring(L, index);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         if (strcmp(signals[i].name, name) == 0)
@@ -64,6 +64,27 @@ static int block_signal(lua_State *L)
 static int ignore_signal(lua_State *L)
 {
     return succeed(L, signal(signal_number(L, 1), SIG_IGN) != SIG_ERR);
+}
+
+/* reset(signal): what it does is the system's again */
+static int reset_signal(lua_State *L)
+{
+    return succeed(L, signal(signal_number(L, 1), SIG_DFL) != SIG_ERR);
+}
+
+static int exit_status;
+
+static void exit_on_signal(int signal_number)
+{
+    (void)signal_number;
+    _exit(exit_status);
+}
+
+/* exit_on(signal, status): that signal ends this process as os.exit(status) would */
+static int set_exit_on(lua_State *L)
+{
+    exit_status = (int)luaL_checkinteger(L, 2);
+    return succeed(L, signal(signal_number(L, 1), exit_on_signal) != SIG_ERR);
 }
 
 /* --- crashes and calls that never return --- */
@@ -146,6 +167,12 @@ static int wait_process(lua_State *L)
     return 2;
 }
 
+/* adopt(): processes of this one's children that outlive those become its own children */
+static int adopt_orphans(lua_State *L)
+{
+    return succeed(L, prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
+}
+
 /* leave(status): ends the process at once, nothing flushed */
 static int leave(lua_State *L)
 {
@@ -220,28 +247,37 @@ static int become_nobody(lua_State *L)
     return succeed(L, done);
 }
 
-/* refuse(call, errno): this process and those it makes from now on get that error from the system
- * call "memfd_create", "pidfd_open", "clone3", "eventfd2" or "close_range" */
+/* refuse(call, reason): this process and those it makes from now on get that error from that system
+ * call, or with "KILL" a signal, SIGSYS, that ends them there */
 static int refuse_call(lua_State *L)
 {
-    static const char *const names[] = {"memfd_create", "pidfd_open", "clone3",
-                                        "eventfd2",     "clone",      NULL};
-    static const unsigned numbers[] = {SYS_memfd_create, SYS_pidfd_open, SYS_clone3, SYS_eventfd2,
-                                       SYS_clone};
+#ifdef SYS_dup2
+    enum { DUP2 = SYS_dup2 };
+#else
+    enum { DUP2 = SYS_dup3 };
+#endif
+    static const char *const names[] = {"memfd_create", "pidfd_open", "clone3", "eventfd2",
+                                        "clone",        "dup2",       NULL};
+    static const unsigned numbers[] = {SYS_memfd_create, SYS_pidfd_open, SYS_clone3,
+                                       SYS_eventfd2,     SYS_clone,      DUP2};
     unsigned number = numbers[luaL_checkoption(L, 1, NULL, names)];
     static const struct {
         const char *name;
-        unsigned number;
-    } reasons[] = {{"EAGAIN", EAGAIN}, {"ENOSYS", ENOSYS}, {"EPERM", EPERM}, {"EMFILE", EMFILE}};
-    unsigned reason = 0;
+        unsigned verdict;
+    } reasons[] = {{"EAGAIN", SECCOMP_RET_ERRNO | EAGAIN},
+                   {"ENOSYS", SECCOMP_RET_ERRNO | ENOSYS},
+                   {"EPERM", SECCOMP_RET_ERRNO | EPERM},
+                   {"EMFILE", SECCOMP_RET_ERRNO | EMFILE},
+                   {"KILL", SECCOMP_RET_KILL_PROCESS}};
+    unsigned verdict = SECCOMP_RET_ALLOW;
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
         if (strcmp(reasons[i].name, luaL_checkstring(L, 2)) == 0)
-            reason = reasons[i].number;
-    luaL_argcheck(L, reason, 2, "an unknown reason");
+            verdict = reasons[i].verdict;
+    luaL_argcheck(L, verdict != SECCOMP_RET_ALLOW, 2, "an unknown reason");
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | reason),
+        BPF_STMT(BPF_RET | BPF_K, verdict),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog program = {sizeof code / sizeof *code, code};
@@ -330,6 +366,8 @@ int luaopen_fault(lua_State *L)
     static const luaL_Reg functions[] = {{"kill", send_signal},
                                          {"block", block_signal},
                                          {"ignore", ignore_signal},
+                                         {"reset", reset_signal},
+                                         {"exit_on", set_exit_on},
                                          {"segv", crash_segv},
                                          {"abort", crash_abort},
                                          {"stuck", stuck},
@@ -339,6 +377,7 @@ int luaopen_fault(lua_State *L)
                                          {"user", get_user},
                                          {"fork", fork_process},
                                          {"wait", wait_process},
+                                         {"adopt", adopt_orphans},
                                          {"leave", leave},
                                          {"nap", nap},
                                          {"write", write_bytes},

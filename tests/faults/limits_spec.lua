@@ -1,5 +1,6 @@
 -- Tasks that take too long or too much.
 local lk = require "lkrun"
+local processes = require "tests.processes"
 local setup = require "tests.faults.setup"
 local fault, clean = setup.fault, setup.clean
 
@@ -52,6 +53,56 @@ describe("a timeout ends", function()
   for name, way in pairs(ways) do
     it(name, clean(function() assert_limited(way, { timeout = 0.2 }, "timeout", LATE .. WOULD) end))
   end
+
+  -- Its time does not count there; but what it holds would wait for ever, or bounce between it and others.
+  for which, name in ipairs { "a worker", "the other worker", "all workers" } do
+    it(name .. " that is stopped between tasks, with nobody to blame", clean(function()
+      local inv <close> = lk.invoker({}, function(_, n) return n * 2 end, { n_jobs = 2, timeout = 0.2 })
+      for _ = 1, 2 do
+        processes.await_workers(inv)
+        local stopped = {}
+        for i, worker in ipairs(inv:stats().workers) do
+          if which == 3 or which == i then
+            fault.kill(worker.pid, "STOP")
+            setup.eventually(function() return setup.state(worker.pid) == "T" end, "a worker that is stopped")
+            stopped[#stopped + 1] = worker.pid
+          end
+        end
+        setup.assert_goes_on(inv)
+        assert.equal(2, inv:submit(1):get())
+        for _, pid in ipairs(stopped) do fault.kill(pid, "CONT") end
+      end
+      setup.assert_goes_on(inv)
+      assert.equal(0, inv:stats().crashes)
+    end))
+  end
+
+  it("a worker that is stopped while it waits for room for its result", clean(function()
+    local begun = lk.tensor.zeros { 2 }
+    local inv <close> = lk.invoker({}, function(_, n)
+      if n == "first" then
+        repeat until begun:get(1) > 0
+        return 2
+      end
+      if n ~= "large" then return n * 2 end
+      begun:set(1, fault.pid())
+      repeat until begun:get(2) == 1
+      return ("x"):rep(4 << 20)
+    end, { n_jobs = 2, timeout = 0.5, on_error = "return", writable = { begun } })
+    local errors = {}
+    for i, _, err in inv:map { "first", "large" } do
+      errors[i] = err
+      if i == 1 then
+        local pid = math.tointeger(begun:get(1))
+        begun:set(2, 1)
+        setup.eventually(function() return setup.state(pid) == "S" end, "a worker that waits for room")
+        fault.kill(pid, "STOP")
+      end
+    end
+    assert.equal(("task 2 ran longer than its timeout of 0.5 seconds on worker %d%s"):format(
+      errors[2].worker, WOULD), errors[2].message)
+    setup.assert_goes_on(inv)
+  end))
 
   it("a task that waits for a program, and the program", clean(function()
     local path <close> = setup.file ""
@@ -112,6 +163,23 @@ describe("a timeout ends", function()
     setup.assert_goes_on(inv)
     assert.equal(0, inv:stats().crashes)
     for i, worker in ipairs(inv:stats().workers) do assert.truthy(pids[i] == 0 or worker.pid == pids[i]) end
+  end))
+end)
+
+describe("a worker that is stopped between tasks", function()
+  it("without a timeout keeps nobody waiting while there is another", clean(function()
+    for which = 1, 2 do
+      local inv <close> = lk.invoker({}, function(_, n) return n * 2 end, { n_jobs = 2 })
+      processes.await_workers(inv)
+      local pid = inv:stats().workers[which].pid
+      fault.kill(pid, "STOP")
+      setup.eventually(function() return setup.state(pid) == "T" end, "a worker that is stopped")
+      for _ = 1, 3 do setup.assert_goes_on(inv) end
+      assert.equal(2, inv:submit(1):get())
+      fault.kill(pid, "CONT")
+      setup.assert_goes_on(inv)
+      assert.equal(0, inv:stats().crashes)
+    end
   end))
 end)
 

@@ -52,16 +52,16 @@ end
 local function holdings()
   collectgarbage()
   collectgarbage()
-  local rings = 0
+  local shared = 0 -- mappings of rings and the like
   for _, line in ipairs(lines_of "/proc/self/maps") do
-    if line:find("lkrun-rings", 1, true) then rings = rings + 1 end
+    if line:find("memfd:lkrun-", 1, true) or line:find("/dev/zero", 1, true) then shared = shared + 1 end
   end
   local descriptors = {}
   for number, target in pairs(fault.descriptors()) do descriptors[number] = target:gsub(":.*", "") end
   return {
     children = setup.children(),
     descriptors = descriptors,
-    rings = rings,
+    shared = shared,
     region = region.use().used,
   }
 end
@@ -72,12 +72,32 @@ local function warm_up()
   inv:collect { 1, 2, 3 }
 end
 
---- The test, then the check that nothing is left.
+-- Processes that programs of the test left behind came to this one, or come when those end that they
+-- belong to: all must end by themselves.
+local function await_orphans(children)
+  local known = {}
+  for _, pid in ipairs(children) do known[pid] = true end
+  repeat
+    local orphan
+    for _, pid in ipairs(setup.children()) do
+      if not known[pid] then orphan = pid end
+    end
+    if orphan then
+      setup.eventually(function() return (setup.state(orphan) or "Z") == "Z" end, "the end of process " .. orphan)
+      fault.wait(orphan)
+    end
+  until not orphan
+end
+
+--- The test, then the check that nothing is left, of this process or of the programs that it ran.
 function setup.clean(test)
   return function()
     warm_up()
+    fault.adopt()
     local before = holdings()
     test()
+    collectgarbage() -- pools of the test end
+    await_orphans(before.children)
     assert.same(before, holdings())
   end
 end

@@ -152,44 +152,51 @@ for _, signal in ipairs { "INT", "TERM" } do
   end
 end
 
-describe("Ctrl-C in the middle of a bar", function()
-  for times = 1, 2 do
-    it(times == 1 and "ends the program with the terminal in order" or "and again does so too", clean(function()
-      local pids <close> = setup.file ""
-      local screen <close> = terminal.run(setup.prelude .. ([[
-        local inv <close> = lk.invoker({}, function(_, n)
-          if n > 5 then fault.stuck() end
-          return n
-        end, { n_jobs = 2, progress = lk.invoke_progress { label = "working", total = 10 } })
-        local guard <close> = setmetatable({}, { __close = function() if %d == 2 then while true do end end end })
-        for i in inv:map { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 } do
-          if i == 5 then
-            local file <close> = io.open(%q, "w")
-            file:write(fault.pid(), " ", inv:stats().template)
-            for _, worker in ipairs(inv:stats().workers) do file:write(" ", worker.pid) end
-            file:write "\n"
-          end
-        end]]):format(times, pids.path))
-      screen:expect "5/10"
-      screen:keys "C-c"
-      if times == 2 then
-        local file <close> = io.open(pids.path)
+for _, signal in ipairs { "INT", "TERM" } do
+  describe((signal == "INT" and "Ctrl-C" or "SIGTERM") .. " in the middle of a bar", function()
+    for times = 1, 2 do
+      it(times == 1 and "ends the program with the terminal in order" or "and again does so too", clean(function()
+        local pids <close> = setup.file ""
+        local screen <close> = terminal.run(setup.prelude .. ([[
+          local inv <close> = lk.invoker({}, function(_, n)
+            if n > 5 then fault.stuck() end
+            return n
+          end, { n_jobs = 2, progress = lk.invoke_progress { label = "working", total = 10 } })
+          local guard <close> = setmetatable({}, { __close = function() if %d == 2 then while true do end end end })
+          for i in inv:map { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 } do
+            if i == 5 then
+              local file <close> = io.open(%q, "w")
+              file:write(fault.pid(), " ", inv:stats().template)
+              for _, worker in ipairs(inv:stats().workers) do file:write(" ", worker.pid) end
+              file:write "\n"
+            end
+          end]]):format(times, pids.path))
+        screen:expect "5/10"
+        local file <close> = setup.eventually(function() -- the bar may be drawn before it is written
+          local file = io.open(pids.path)
+          if file:read "a":find "\n" then return file end
+          file:close()
+        end, "the processes of the program")
+        file:seek "set"
         local host = file:read "n"
-        setup.eventually(function() -- two at once are one request
-          return not fault.kill(host, "INT")
-        end, "the end of the program")
-      end
-      local shown = screen:expect "status 130"
-      assert.truthy(("\n" .. shown):find("\nstatus 130", 1, true), shown)
-      assert.equal(times == 1, shown:find "^lkrun: [^\n]*interrupted\n" ~= nil)
-      local file <close> = io.open(pids.path)
-      for pid in file:read "a":gmatch "%d+" do
-        setup.eventually(function() return pid == "0" or (setup.state(math.tointeger(pid)) or "Z") == "Z" end,
-          "the end of process " .. pid)
-      end
-    end))
-  end
-end)
+        if signal == "INT" then screen:keys "C-c" else fault.kill(host, signal) end
+        if times == 2 then
+          setup.eventually(function() -- two at once are one request
+            return not fault.kill(host, signal)
+          end, "the end of the program")
+        end
+        local shown = screen:expect("status " .. STATUS[signal])
+        assert.truthy(("\n" .. shown):find("\nstatus " .. STATUS[signal], 1, true), shown)
+        assert.equal(times == 1, shown:find "^lkrun: [^\n]*interrupted\n" ~= nil)
+        file:seek "set"
+        for pid in file:read "a":gmatch "%d+" do
+          setup.eventually(function() return pid == "0" or (setup.state(math.tointeger(pid)) or "Z") == "Z" end,
+            "the end of process " .. pid)
+        end
+      end))
+    end
+  end)
+end
 
 describe("standard output closed early", function()
   local function run(code)

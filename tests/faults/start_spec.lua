@@ -108,35 +108,72 @@ describe("no more processes", function()
   end))
 end)
 
-describe("no more descriptors", function()
-  it("at whatever moment: an error, and nothing half-made", clean(function()
-    local out = run [[
+describe("workers that end before they are ready", function()
+  it("are an error with the reason, and nobody waits", clean(function()
+    local out, err = run [[
       local inv = lk.invoker({}, double, { n_jobs = 2 })
-      check(inv)
       inv:shutdown()
       local before = held()
-      local messages, failed = {}, 0
-      for limit = 5, 100 do
-        fault.limit("nofile", limit)
-        local ok, made = pcall(lk.invoker, {}, double, { n_jobs = 2 })
-        fault.limit("nofile", 200)
-        if ok then
-          check(made)
-          made:shutdown()
-          break
-        end
-        failed = failed + 1
-        assert(held() == before, "something is left")
-        messages[made] = true
-      end
-      for message in pairs(messages) do print(message) end
-      print(failed > 10)]]
-    for line in out:gmatch "([^\n]*)\n" do
-      assert.truthy(line == "true" or line:find("^lkrun: lk%.invoker: workers cannot start: %l[%w_]*: " ..
-        "Too many open files; use fewer workers, or raise the limit on open files %(ulimit %-n%)$"), line)
-    end
-    assert.equal("true", out:match "(%l+)\n$")
+      fault.refuse("dup2", "KILL") -- which they need for their streams
+      inv = lk.invoker({}, double, { n_jobs = 2, on_error = "return" })
+      for _ = 1, 2 do print(pcall(function() for _ in inv:map { 1, 2, 3 } do print "a result" end end)) end
+      print(pcall(inv.submit, inv, 1))
+      print(inv:stats().crashes)
+      inv:shutdown()
+      print(held() == before)
+      check(lk.invoker({}, double, { n_jobs = 1 }))]]
+    local why = "workers cannot start: 8 in a row ended before they were ready, the last by SIGSYS"
+    assert.equal(("false\tlkrun: invoker: %s\n"):format(why):rep(2) ..
+      ("false\tlkrun: invoker:submit: %s\n0\ntrue\n"):format(why), out)
+    assert.truthy(err:find(("WARN lkrun: lk.invoker: %s; 1 of 2 workers left\n"):format(why), 1, true), err)
   end))
+
+  it("by os.exit in a module that they load, too", clean(function()
+    local module <close> = setup.file "if not in_the_program then os.exit(3) end return { 1 }"
+    local out = run(([[
+      in_the_program = true
+      package.path = %q -- whatever the module's name
+      local ends = require "ends"
+      local inv <close> = lk.invoker({}, function(_, n) return ends[1] * n end, { n_jobs = 2, workers = "spawn" })
+      print(pcall(function() for _ in inv:map { 1, 2, 3 } do print "a result" end end))]]):format(module.path))
+    assert.equal("false\tlkrun: invoker: workers cannot start: 8 in a row ended before they were ready, " ..
+      "the last by exit status 3\n", out)
+  end))
+end)
+
+describe("no more descriptors", function()
+  for _, kind in ipairs { "processes", "spawn", "threads" } do
+    it("at whatever moment: an error, and nothing half-made, workers = " .. kind, clean(function()
+      local out = run(([[
+        local options = { n_jobs = 2, workers = %q }
+        local function double(_, n) return n * 2 end -- needs no module, whose file could not be opened
+        local inv = lk.invoker({}, double, options)
+        check(inv)
+        inv:shutdown()
+        local before = held()
+        local messages, failed = {}, 0
+        for limit = 5, 100 do
+          fault.limit("nofile", limit)
+          local ok, made = pcall(lk.invoker, {}, double, options)
+          fault.limit("nofile", 200)
+          if ok then
+            check(made)
+            made:shutdown()
+            break
+          end
+          failed = failed + 1
+          assert(held() == before, "something is left")
+          messages[made] = true
+        end
+        for message in pairs(messages) do print(message) end
+        print(failed > 2)]]):format(kind))
+      for line in out:gmatch "([^\n]*)\n" do
+        assert.truthy(line == "true" or line:find("^lkrun: lk%.invoker: workers cannot start: %g+: " ..
+          "Too many open files; use fewer workers, or raise the limit on open files %(ulimit %-n%)$"), line)
+      end
+      assert.equal("true", out:match "(%l+)\n$")
+    end))
+  end
 
   it("from then on: the pool goes on, and dead workers are replaced", clean(function()
     local out = run [[
@@ -169,28 +206,35 @@ describe("a system call refused", function()
     assert.equal("", err)
   end))
 
-  it("memfd_create for the rings: an error, and nothing half-made", clean(function()
-    local out = run [[
-      local inv = lk.invoker({}, double, { n_jobs = 2 })
-      inv:shutdown()
-      local before = held()
-      fault.refuse("memfd_create", "EPERM")
-      print(pcall(lk.invoker, {}, double, { n_jobs = 2 }))
-      print(held() == before)]]
-    assert.equal("false\tlkrun: lk.invoker: workers cannot start: memfd_create: Operation not permitted\ntrue\n", out)
-  end))
-
-  it("eventfd: an error, and nothing half-made", clean(function()
-    local out = run [[
-      local inv = lk.invoker({}, double, { n_jobs = 2 })
-      inv:shutdown()
-      local before = held()
-      fault.refuse("eventfd2", "EMFILE")
-      print(pcall(lk.invoker, {}, double, { n_jobs = 2 }))
-      print(held() == before)]]
-    assert.equal("false\tlkrun: lk.invoker: workers cannot start: eventfd: Too many open files; " ..
-      "use fewer workers, or raise the limit on open files (ulimit -n)\ntrue\n", out)
-  end))
+  local TOO_MANY = "eventfd: Too many open files; use fewer workers, or raise the limit on open files (ulimit -n)"
+  local refusals = {
+    { name = "memfd_create for the rings", call = "memfd_create", reason = "EPERM",
+      says = "memfd_create: Operation not permitted" },
+    { name = "eventfd", call = "eventfd2", reason = "EMFILE", says = TOO_MANY },
+    { name = "clone3", call = "clone3", reason = "EAGAIN", says = { -- forked workers are tested above
+      spawn = NO_PROCESS:match ": (.*)":gsub("fork", "/proc/self/exe"),
+      threads = NO_PROCESS:match ": (.*)":gsub("fork", "pthread_create") } },
+  }
+  for _, refusal in ipairs(refusals) do
+    for _, kind in ipairs { "processes", "spawn", "threads" } do
+      local says = type(refusal.says) == "table" and refusal.says[kind] or refusal.says
+      if type(says) == "string" then
+        it(("%s: an error, and nothing half-made, workers = %s"):format(refusal.name, kind), clean(function()
+          local out = run(([[
+            local options = { n_jobs = 2, workers = %q }
+            local inv = lk.invoker({}, double, options)
+            check(inv)
+            inv:shutdown()
+            local before = held()
+            fault.refuse(%q, %q)
+            for _ = 1, 2 do print(pcall(lk.invoker, {}, double, options)) end
+            print(held() == before)
+            check(lk.invoker({}, double, { n_jobs = 1 }))]]):format(kind, refusal.call, refusal.reason))
+          assert.equal(("false\tlkrun: lk.invoker: workers cannot start: %s\n"):format(says):rep(2) .. "true\n", out)
+        end))
+      end
+    end
+  end
 
   for _, reason in ipairs { "ENOSYS", "EPERM" } do
     it("pidfd_open, " .. reason .. ": deaths are seen all the same", clean(function()
