@@ -17,7 +17,7 @@ local function capture(command)
 end
 
 local checkout = capture "pwd"
-local lkrun = capture "realpath build/lkrun"
+local lkrun = capture "readlink /proc/$PPID/exe" -- what runs this
 local folder = capture "mktemp -d"
 local python = os.getenv "LKRUN_PYTHON" or "build/venv/bin/python"
 python = python:find "^/" and python or checkout .. "/" .. python
