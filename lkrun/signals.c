@@ -36,6 +36,8 @@ static volatile sig_atomic_t pending;
 static volatile sig_atomic_t received;
 static volatile sig_atomic_t lost; /* a mapped file has: mapping.h */
 static volatile uint64_t received_at;
+static bool is_worker;            /* a process that is one, or a template */
+static bool host_was_interrupted; /* in another host, and what caught its error has not told yet */
 static int descriptor = -1;
 static pid_t owner; /* the process that installed the handlers, and no child of it */
 static pthread_t main_thread;
@@ -121,6 +123,9 @@ static void forget_pending(void)
         (void)!read(descriptor, &count, sizeof count);
 }
 
+/* What the stock interpreter's handler makes its hook raise. */
+#define HOST_INTERRUPTED "interrupted!"
+
 static int nothing(lua_State *L)
 {
     (void)L;
@@ -129,6 +134,11 @@ static int nothing(lua_State *L)
 
 void signal_raise_if_pending(lua_State *L)
 {
+    if (host_was_interrupted) {
+        host_was_interrupted = false;
+        lua_pushliteral(L, HOST_INTERRUPTED);
+        lua_error(L);
+    }
     /* Another host's handler may have set a hook, as the stock interpreter's does: it has a call to
      * run before. */
     if (lua_gethookmask(L) & LUA_MASKCALL && owner != getpid()) {
@@ -143,14 +153,21 @@ void signal_raise_if_pending(lua_State *L)
     lua_error(L);
 }
 
+static bool ends_with(const char *message, const char *tail)
+{
+    size_t length = message ? strlen(message) : 0;
+    return length >= strlen(tail) && strcmp(message + length - strlen(tail), tail) == 0;
+}
+
 bool signal_is_interruption(const char *message)
 {
-    size_t length = message ? strlen(message) : 0, tail = strlen(INTERRUPTED);
-    return received && length >= tail && strcmp(message + length - tail, INTERRUPTED) == 0;
+    return received && ends_with(message, INTERRUPTED);
 }
 
 void signal_rethrow(const char *message)
 {
+    if (descriptor < 0 && !is_worker && !is_thread_worker)
+        host_was_interrupted = ends_with(message, HOST_INTERRUPTED);
     if (is_thread_worker || !signal_is_interruption(message))
         return;
     pending = received;
@@ -272,6 +289,8 @@ static bool is_ignored(int signal_number)
 
 void signals_enter_worker(void)
 {
+    is_worker = true;
+    host_was_interrupted = false;
     if (!is_ignored(SIGINT))
         handle(SIGINT, ignore, SA_RESTART);
     if (descriptor < 0)

@@ -23,7 +23,8 @@ void signal_raise_if_pending(lua_State *L); /* in another host, its call hook ha
  * it). Text that says the same without a signal is none. */
 bool signal_is_interruption(const char *message);
 /* For what catches errors that it has no say in, like a task run in place: an interruption is
- * pending again, for signal_raise_if_pending as soon as the catcher has put its things in order. */
+ * pending again, for signal_raise_if_pending as soon as the catcher has put its things in order.
+ * The stock interpreter's own (lua.c raises "interrupted!" from a hook) counts, too. */
 void signal_rethrow(const char *message);
 /* In a new worker or template: SIGINT does nothing (the terminal sends it to all; the parent
  * decides), SIGTERM and SIGPIPE are as usual, nothing is pending. Programs it starts have the usual

@@ -30,33 +30,54 @@ describe("a limit on the size of files", function()
 end)
 
 describe("a program in a stock Lua", function()
-  for _, case in ipairs { "processes map", "processes future" } do
-    local kind, wait = case:match "(%a+) (%a+)"
-    it(("is interrupted while it waits for a %s of %s"):format(wait, kind), function()
+  -- The first signal is all that lua5.4 takes.
+  local function run(text)
+    local script = os.tmpname()
+    do
+      local file <close> = assert(io.open(script, "w"))
+      file:write('local lk, host = require "lkrun", io.open "/proc/self/stat":read "n"\n', text)
+    end
+    local command = "LUA_CPATH='%s/lib/?.so;;' exec timeout -s KILL 100 lua5.4 %s"
+    local result = program.shell(command:format(folder, script))
+    os.remove(script)
+    assert.equal("", result.err)
+    return result.out
+  end
+
+  for what, text in pairs {
+    ["it waits for a map"] = [[
+      local inv = lk.invoker(nil, function(_, pid) -- never ends by itself
+        io.popen("kill -INT " .. pid):close()
+        while true do end
+      end, { n_jobs = 2 })
+      local ok, message = pcall(function() inv:map({ host })() end)]],
+    ["it waits for a future"] = [[
+      local inv = lk.invoker(nil, function(_, pid)
+        io.popen("kill -INT " .. pid):close()
+        while true do end
+      end, { n_jobs = 2 })
+      local ok, message = pcall(function() inv:submit(host):get() end)]],
+    ["it makes tasks, and does not wait for those before"] = [[
+      local inv = lk.invoker(nil, function() while true do end end, { n_jobs = 2 })
+      local ok, message = pcall(function()
+        inv:map(function(_, last)
+          if last then io.popen("kill -INT " .. host):close() end
+          return (last or 0) + 1
+        end)()
+      end)]],
+    ["a task is run in place, and the error is not the task's"] = [[
+      local inv = lk.invoker(nil, function(_, pid)
+        io.popen("kill -INT " .. pid):close()
+        while true do end
+      end, { n_jobs = 1, on_error = "return" })
+      local ok, message = pcall(function() inv:map({ host })() end)]],
+  } do
+    it("is interrupted while " .. what, function()
       if (os.getenv "LKRUN_SAN" or "") ~= "" then return pending "a sanitized core needs a sanitized Lua" end
-      -- The task never ends by itself. The first signal is all that lua5.4 takes.
-      local script = os.tmpname()
-      do
-        local file <close> = assert(io.open(script, "w"))
-        file:write(([[
-          local lk = require "lkrun"
-          local host = io.open "/proc/self/stat":read "n"
-          local inv = lk.invoker(nil, function(_, pid)
-            io.popen("kill -INT " .. pid):close()
-            while true do end
-          end, { n_jobs = 2, workers = %q })
-          local ok, message = pcall(function()
-            if %q == "map" then inv:map({ host })() else inv:submit(host):get() end
-          end)
-          print(ok, (tostring(message):gsub(".*: ", "")))
-          inv:shutdown()
-        ]]):format(kind, wait))
-      end
-      local command = "LUA_CPATH='%s/lib/?.so;;' exec timeout -s KILL 200 lua5.4 %s"
-      local result = program.shell(command:format(folder, script))
-      os.remove(script)
-      assert.equal("", result.err)
-      assert.equal("false\tinterrupted!\n", result.out)
+      assert.equal("false\tinterrupted!\n", run(text .. [[
+
+        print(ok, (tostring(message):gsub(".*: ", "")))
+        inv:shutdown()]]))
     end)
   end
 end)
