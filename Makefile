@@ -181,10 +181,10 @@ soak: all $(FAULTS)
 	@$(TEST_ENV) sh tests/soak $(SOAK)
 
 # A real Slurm, on root's machine alone. What it needs is installed by this target only.
-SLURM_PACKAGES := slurmctld slurmd slurm-client munge lua-busted python3-venv
+SLURM_PACKAGES := slurmctld slurmd slurm-client munge lua-busted python3-venv tmux
 check-slurm: all $(SNAKEMAKE)/installed
 	@NO_INSTALL=$(NO_INSTALL) sh lkrun/packages $(SLURM_PACKAGES)
-	@$(TEST_ENV) tests/slurm/cluster $(B)/lkrun tests/run.lua tests/slurm/jobs.lua
+	@$(TEST_ENV) tests/slurm/cluster $(B)/lkrun tests/run.lua $(sort $(wildcard tests/slurm/*.lua))
 
 check-docs: all $(VENV)/installed $(SNAKEMAKE)/installed
 	@$(TEST_ENV) $(B)/lkrun tests/docs.lua README.md $(sort $(wildcard docs/*.md))

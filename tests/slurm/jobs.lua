@@ -1,12 +1,8 @@
 -- Jobs of a real Slurm, by Snakemake and without it. make check-slurm runs this, inside tests/slurm/cluster.
-local lk = require "lkrun"
+local slurm = require "tests.snakemake.slurm"
 local workflow = require "tests.snakemake.workflow"
 
 local SNAKEFILE = workflow.rules .. "/recommend/Snakefile"
--- Two Snakemakes and lkrun have to fit into a job's memory.
--- Slurm without accounts or accounting. The executor looks after 8 seconds, then 18 later, 28, …
-local SLURM = "--executor slurm --jobs 8 --slurm-no-account --slurm-status-command squeue "
-  .. "--slurm-init-seconds-before-status-checks 8 --default-resources slurm_partition=main mem_mb=600 runtime=10 "
 
 -- Each task says that it ran; task 4 of the first attempt does not end by itself.
 local OPERATION = [[
@@ -34,19 +30,6 @@ return {
 }
 ]]
 
-local PATIENCE <const> = 600 -- seconds; a minute's limit is enforced some time after the minute
-
--- Waits until a condition holds, without taking a CPU from the jobs.
-local function await(condition, what)
-  local start = lk.clock()
-  repeat
-    local value = condition()
-    if value then return value end
-    os.execute "sleep 0.2"
-  until lk.clock() - start > PATIENCE
-  error("waited in vain for " .. what, 2)
-end
-
 describe("Under Slurm,", function()
   local folder
   before_each(function() folder = workflow.new {} end)
@@ -62,15 +45,6 @@ describe("Under Slurm,", function()
     assert.truthy(above.err:find("above the 1 CPUs granted by SLURM_CPUS_PER_TASK", 1, true))
   end)
 
-  it("a machine that has a cluster of its own is left alone", function()
-    folder:write("etc/slurm.conf", "ClusterName=theirs\n")
-    local result = folder:shell("unshare --mount sh -c 'mount --bind etc /etc/slurm && "
-      .. workflow.checkout .. "/tests/slurm/cluster touch started'")
-    assert.equal(2, result.status)
-    assert.truthy(result.err:find("/etc/slurm/slurm.conf: is not ours", 1, true), result.err)
-    assert.is_nil(folder:read "started")
-  end)
-
   it("the recommendation workflow gives what it gives here, its shards in job arrays", function()
     folder:write("config.yaml", "generate: {users: 60, items: 120, ratings: 1500}\nshards: 3\nblock: 7\nn: 5\n"
       .. "threads: 1\nmodels:\n  als: {model: als.implicit, factors: 4}\n")
@@ -81,7 +55,7 @@ describe("Under Slurm,", function()
     run "--cores 2"
     local here = assert(folder:read(list))
     folder:shell "rm -r results .snakemake"
-    local output = run(SLURM .. "--slurm-array-jobs=all")
+    local output = run(slurm.OPTIONS .. "--slurm-array-jobs=all")
     assert.equal(here, folder:read(list))
     assert.truthy(output:find "Submitted array job with Snakemake IDs %d+,%d+,%d+ and SLURM job ID %d+")
   end)
@@ -125,13 +99,14 @@ rule map:
         " --resume --output {output:q} 2>>{log:q}"
 ]],
       }
-      local command = file:command("snakemake --nocolor " .. SLURM .. "--keep-going >run.log 2>&1; echo $? >status")
+      local command = file:command("snakemake --nocolor " .. slurm.OPTIONS
+        .. "--keep-going >run.log 2>&1; echo $? >status")
       assert(os.execute("(" .. command .. ") &"))
-      await(function() return file:read "cancelled.again" end, "task 4 of the job to cancel")
+      slurm.await(function() return file:read "cancelled.again" end, "task 4 of the job to cancel")
       local queue = file:shell "squeue --noheader --format '%i %k'".out
       local job = assert(queue:match "(%d+) rule_map_wildcards_cancelled", queue)
       file:shell("scancel " .. job)
-      await(function() return file:read "status" end, "the jobs to end")
+      slurm.await(function() return file:read "status" end, "the jobs to end")
       output = file:read "run.log"
       assert.equal("0\n", file:read "status", output)
       file:write("whole.again", "") -- nothing ends this one

@@ -1,0 +1,65 @@
+-- tests/slurm/cluster itself: a cluster within the cluster, on ports of its own.
+local slurm = require "tests.snakemake.slurm"
+local new_folder = require "tests.folder"
+local program = require "tests.program"
+
+local CLUSTER <const> = program.capture "pwd" .. "/tests/slurm/cluster"
+
+-- A shell line that starts one in which a job and a program of the command's own stay; `ends`: how it goes on.
+local function starting(folder, ends)
+  return ([[
+    cd %s && mkdir tmp && chmod a+x . # for munged
+    export TMPDIR=$PWD/tmp SLURM_PORT=17817
+    exec %s sh -c 'readlink /proc/self/ns/pid >namespace; sleep 1000 & srun --quiet sh -c "sleep 1000" &
+      until squeue --noheader --format %%T | grep -q RUNNING; do sleep 0.1; done
+      ls -A tmp >state; : >running; %s' 2>messages]]):format(program.quote(folder.name), CLUSTER, ends)
+end
+
+-- As often as processes are in it.
+local function processes_in(namespace)
+  local found = {}
+  local pipe <close> = io.popen "readlink /proc/[0-9]*/ns/pid"
+  for line in pipe:lines() do
+    if line == namespace then found[#found + 1] = line end
+  end
+  return found
+end
+
+describe("A cluster for a test", function()
+  local function assert_gone(folder)
+    assert.matches("%S", folder:read "state")
+    local namespace = folder:read "namespace":match "pid:%[%d+%]"
+    slurm.await(function() return #processes_in(namespace) == 0 end, "its processes to end")
+    assert.equal("", program.capture("ls -A " .. folder:path "tmp") or "")
+  end
+
+  it("ends with its command's status, and leaves no process and no file", function()
+    local folder <close> = new_folder()
+    local result = program.shell(starting(folder, "exit 7"))
+    assert.equal(7, result.status, folder:read "messages")
+    assert_gone(folder)
+  end)
+
+  it("ends with its own end, too", function()
+    local folder <close> = new_folder()
+    local pid = program.capture("(" .. starting(folder, "sleep 1000") .. ") >/dev/null & echo $!")
+    slurm.await(function()
+      assert(os.execute("kill -0 " .. pid), folder:read "messages")
+      return folder:read "running"
+    end, "a job to run")
+    assert.is_true(#processes_in(folder:read "namespace":match "pid:%[%d+%]") >= 5) -- of them three daemons
+    os.execute("kill -TERM " .. pid)
+    assert_gone(folder)
+  end)
+
+  it("is not started beside a cluster of the machine's own", function()
+    local folder <close> = new_folder()
+    os.execute("mkdir " .. folder:path "etc")
+    folder:write("etc/slurm.conf", "ClusterName=theirs\n")
+    local result = program.shell(("cd %s && unshare --mount sh -c 'mount --bind etc /etc/slurm && %s touch started'")
+      :format(program.quote(folder.name), CLUSTER))
+    assert.equal(2, result.status)
+    assert.truthy(result.err:find("/etc/slurm/slurm.conf: is not ours", 1, true), result.err)
+    assert.equal("etc", folder:entries())
+  end)
+end)
