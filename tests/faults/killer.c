@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static pid_t program;
@@ -56,6 +57,14 @@ ssize_t write(int fd, const void *bytes, size_t length)
     if (fd > 2 && length != 8 && is_full())
         return -1;
     return real(fd, bytes, length);
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+    __typeof__(&writev) real = REAL(writev);
+    if (fd > 2 && is_full())
+        return -1;
+    return real(fd, parts, count);
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t length, off_t offset)

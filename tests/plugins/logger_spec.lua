@@ -28,19 +28,6 @@ end
 io.open(snakemake.output[1], "w"):write "done\n":close()
 ]]
 
--- What a run writes, without what differs from run to run.
-local function normal(text)
-  local lines = {}
-  for line in text:gmatch "[^\n]+" do
-    if not (line:find "^%[" or line:find "Complete log" or line:find "Elapsed" or line:find "^  [A-Z]"
-      or line:find "INFO progress") then -- lkrun's own lines, where nobody watches
-      lines[#lines + 1] = line
-    end
-  end
-  table.sort(lines) -- jobs run side by side
-  return table.concat(lines, "\n")
-end
-
 local function new(files)
   local folder = workflow.new(files)
   finally(function() folder:remove() end)
@@ -98,37 +85,47 @@ describe("snakemake-logger-plugin-lkrun", function()
     screen:expect "status 0"
   end)
 
-  it("prints what Snakemake's own display prints", function()
-    for _, options in ipairs { "-p", "--quiet rules", "--quiet all", "--dry-run", "--quiet progress" } do
-      local printed = {}
-      for i, logger in ipairs { "", "--logger lkrun" } do
-        local folder = new { Snakefile = snakefile, ["work.lua"] = work, gate = "" }
-        local result = folder:shell(("PYTHONHASHSEED=0 snakemake --cores 1 %s %s 2>&1"):format(options, logger))
-        assert.equal(0, result.status, result.out)
-        printed[i] = normal(result.out:gsub("%S+/tmp[%w._]+", "TMP"))
-      end
-      assert.equal(printed[1], printed[2], options)
-    end
-  end)
-
-  it("shows a failed job and its log", function()
+  it("leaves jobs alone when there is no place for its folder, and when their disk is full", function()
     local folder = new { Snakefile = [[
-rule failing:
-    output: "x"
-    log: "x.log"
-    shell: "echo the last words >{log}; exit 3"
+rule full:
+    output: "out"
+    shell: "LD_PRELOAD=CHECKOUT/build/tests/killer.so LKRUN_FULL_AT=1 lkrun full.lua {output}"
+]], ["full.lua"] = [[
+local lk = require "lkrun"
+local display <close> = lk.invoke_progress { label = "users", total = 2 }
+display:update(2, "finished")
+io.open(arg[1], "w"):close()
 ]] }
-    local result = folder:snakemake "--cores 1 --show-failed-logs --logger lkrun"
-    assert.equal(1, result.status)
-    assert.matches("Error in rule failing", result.out, 1, true)
-    assert.matches("the last words", result.out, 1, true)
+    local out = folder:succeed "--cores 1 --logger lkrun --logger-lkrun-folder progress"
+    assert.matches("1 of 1 steps", out, 1, true)
+    assert.equal("0\n", folder:shell("cat progress/*.jsonl | wc -c").out) -- it had something to say
+    out = folder:succeed "--cores 1 --forceall --logger lkrun --logger-lkrun-folder /proc/nowhere"
+    assert.matches("1 of 1 steps", out, 1, true)
   end)
 
-  it("leaves jobs alone when it cannot write or is killed", function()
-    local folder = new { Snakefile = snakefile, ["work.lua"] = work, gate = "" }
-    local out = folder:succeed "--cores 2 --logger lkrun --logger-lkrun-folder /proc/nowhere"
-    assert.matches("4 of 4 steps", out, 1, true)
+  it("goes on where a job is killed, and says so", function()
+    local folder = new { Snakefile = snakefile, ["work.lua"] = work }
+    local screen <close> = terminal.run("", {
+      columns = 100, rows = 60,
+      command = folder:command("true"):gsub("^exec </dev/null; ", "")
+        .. " && (snakemake --cores 3 --keep-going --logger lkrun)",
+    })
+    screen:expect(function(shown)
+      return shown:find "work i=0 %(users%) +50%%" and shown:find "work i=1 %(users%) +50%%"
+    end)
+    local killed = folder:shell("grep -l out/0.txt .snakemake/lkrun-progress-*/*.jsonl").out:match "%-(%d+)%.jsonl"
+    os.execute("kill -9 " .. killed)
+    screen:expect(function(shown)
+      return shown:find("Error in rule work:", 1, true) and shown:find("1 of 4 jobs done, 1 running, 1 failed", 1, true)
+        and shown:find "work i=1 %(users%) +50%%" and not shown:find "work i=0 %(users%) +50%%"
+    end)
+    folder:write("gate", "")
+    screen:expect "status 1"
+    assert.equal("done\n", folder:read "out/1.txt")
+    assert.is_nil(folder:read "out/0.txt")
+  end)
 
+  it("leaves jobs alone when it is killed", function()
     local killed = new { Snakefile = snakefile, ["work.lua"] = work }
     local pid = killed:shell("snakemake --cores 3 --logger lkrun >printed 2>&1 & echo $!").out:match "%d+"
     await(function()
