@@ -10,6 +10,6 @@ return {
   end,
   columns = {
     { title = "CSV, to write a row, µs", field = "write_us", figure = "rows.write_us" },
-    { title = "to read it, µs", field = "read_us", figure = "rows.read_us", drawn = true },
+    { title = "CSV, to read a row, µs", field = "read_us", figure = "rows.read_us", drawn = true },
   },
 }
