@@ -36,6 +36,7 @@ file:write(lk.json.encode(job))
 ]==]
 
 local NAMES = [==[in 'put' "q".txt]==]
+local LINES = "two\nlines.txt"
 
 local function described(self, path) return lk.json.decode(self:read(path)) end
 
@@ -47,7 +48,7 @@ describe("script: with a Lua script", function()
   lazy_setup(function()
     included = workflow.new {
       ["config.yaml"] = "models: [als, bias]\n3: three\nday: 2026-01-31\nempty: null\nunicode: 'Ζωή'\n",
-      [NAMES] = "x", ["Ζωή $HOME `x`.txt"] = "y", ["plain.txt"] = "z",
+      [NAMES] = "x", [LINES] = "w", ["Ζωή $HOME `x`.txt"] = "y", ["plain.txt"] = "z",
       ["scripts/describe.lua"] = DESCRIBE,
       ["scripts/from_python.py"] = [[
 import os
@@ -73,7 +74,7 @@ rule all:
     input: "out/α β.json", "python.txt", "required.txt", "shadowed.txt", "shell.txt"
 
 rule describe:
-    input: NAME, model="plain.txt", parts=[NAME, "Ζωή $HOME `x`.txt"]
+    input: NAME, model="plain.txt", parts=[NAME, "Ζωή $HOME `x`.txt"], lines="two\nlines.txt"
     output: "out/{name}.json"
     params:
         7,
@@ -118,8 +119,8 @@ rule in_shell:
   it("finds the files of its job by position and by name, whatever they are called", function()
     local job = described(included, "out/α β.json")
     local third = "Ζωή $HOME `x`.txt"
-    assert.same({ NAMES, "plain.txt", NAMES, third }, job.input)
-    assert.same({ model = "plain.txt", parts = { NAMES, third } }, job.input_named)
+    assert.same({ NAMES, "plain.txt", NAMES, third, LINES }, job.input)
+    assert.same({ model = "plain.txt", parts = { NAMES, third }, lines = LINES }, job.input_named)
     assert.same({ "out/α β.json" }, job.output)
     assert.same({ "α β" }, job.wildcards)
     assert.same({ name = "α β" }, job.wildcards_named)

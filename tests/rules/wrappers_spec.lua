@@ -20,6 +20,24 @@ describe("The wrapper", function()
   end
   local function result(wrapper, path) return project:read(("master/%s/test/%s"):format(wrapper, path)) end
 
+  it("has the layout of the snakemake-wrappers project, each of them", function()
+    project:write("check.py", [[
+import pathlib, yaml
+for meta in sorted(pathlib.Path("master").glob("*/*/meta.yaml")):
+    folder, said = meta.parent, yaml.safe_load(meta.read_text())
+    assert {"name", "description", "authors", "input", "output", "notes"} <= set(said), said
+    assert all(isinstance(line, str) for line in said["input"] + said["output"] + said["authors"]), said
+    environment = yaml.safe_load((folder / "environment.yaml").read_text())
+    assert environment["channels"][0] == "conda-forge", environment
+    assert environment["dependencies"], environment
+    compile((folder / "wrapper.py").read_text(), "wrapper.py", "exec")
+    assert (folder / "test" / "Snakefile").exists(), folder
+    print(*folder.parts[1:])
+]])
+    local result = project:shell "python check.py"
+    assert.equal("lkrec evaluate\nlkrec recommend\nlkrec train\nlkrun map\n", result.out, result.err)
+  end)
+
   it("lkrun/map applies an operation, one shard a job", function()
     run("lkrun/map", "results/1-of-2.csv results/2-of-2.csv")
     assert.equal("id,result\na,1\nb,4\n", result("lkrun/map", "results/1-of-2.csv"))
