@@ -34,8 +34,8 @@ for meta in sorted(pathlib.Path("master").glob("*/*/meta.yaml")):
     assert (folder / "test" / "Snakefile").exists(), folder
     print(*folder.parts[1:])
 ]])
-    local result = project:shell "python check.py"
-    assert.equal("lkrec evaluate\nlkrec recommend\nlkrec train\nlkrun map\n", result.out, result.err)
+    local told = project:shell "python check.py"
+    assert.equal("lkrec evaluate\nlkrec recommend\nlkrec train\nlkrun map\n", told.out, told.err)
   end)
 
   it("lkrun/map applies an operation, one shard a job", function()

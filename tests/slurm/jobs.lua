@@ -93,7 +93,7 @@ rule map:
     log: "{name}.log"
     params: arguments=arguments
     resources: runtime=lambda wildcards: MINUTES.get(wildcards.name, 10)
-    retries: 1
+    retries: 3
     shell:
         "lkrun map operation.lua --tasks tasks.csv --types task:i64 --op-args {params.arguments:q} --seed 7"
         " --resume --output {output:q} 2>>{log:q}"
