@@ -3,6 +3,7 @@
 #   make example [RATINGS=FILE]   installs what is missing, builds, and runs the main job
 #   make check                    installs what the tests need too, builds, and runs every test
 #   make lint | bench | compare-lenskit | soak | fuzz | docs | install PREFIX=/usr/local DESTDIR=
+#   make dist | deb | plugins     packages: the tree, for Debian, for PyPI
 #
 # CC=clang, SAN=address,undefined, OPT=-O0 and the like rebuild what they change; V=1 shows the commands.
 # NO_INSTALL=1 never installs a package.
@@ -127,6 +128,15 @@ TEST_ENV = MAKEFLAGS= LKRUN_MAKE='$(MAKEOVERRIDES)' LKRUN_SAN='$(SAN)' LKRUN_CC=
            TSAN_OPTIONS='suppressions=$(CURDIR)/tests/tsan.supp:die_after_fork=0' \
            LSAN_OPTIONS='suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0'
 
+# The tools that make a package for PyPI, for make plugins and its test.
+PACKAGING := build/venv-packaging
+$(PACKAGING)/installed: tests/packaging/requirements.txt
+	@rm -rf $(PACKAGING)
+	@mkdir -p build
+	@[ '$(NO_INSTALL)' = 1 ] || { /usr/bin/python3 -m venv $(PACKAGING) && \
+	    $(PACKAGING)/bin/pip --quiet --disable-pip-version-check install --only-binary :all: -r $< && touch $@; } || \
+	    { rm -rf $(PACKAGING); echo 'lkrun: no build and twine: plugins will not be packed' >&2; }
+
 C_TESTS := $(patsubst tests/c/%.c,$(B)/tests/%,$(sort $(wildcard tests/c/*_test.c)))
 $(B)/tests/%: tests/c/%.c $(CORE_OBJECTS)
 	$(Q)$(CC) $(ALL_CFLAGS) -Ilkrun $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(CORE_OBJECTS) $(PKG_LIBS) -lm -ldl
@@ -164,7 +174,7 @@ $(SNAKEMAKE)/installed: tests/snakemake/requirements.txt $(LOGGER_FILES)
 	    $(SNAKEMAKE)/bin/pip --quiet --disable-pip-version-check install --no-deps $(SNAKEMAKE)/logger && touch $@; } || \
 	    { rm -rf $(SNAKEMAKE); echo 'lkrun: no Snakemake: its tests will be skipped' >&2; }
 
-check: all $(C_TESTS) $(FAULTS) $(VENV)/installed $(SNAKEMAKE)/installed
+check: all $(C_TESTS) $(FAULTS) $(VENV)/installed $(SNAKEMAKE)/installed $(PACKAGING)/installed
 	@$(TEST_ENV) $(B)/lkrun tests/suite.lua $(C_TESTS)
 
 # Under memcheck, what is fast enough there; a large region would not fit beside what memcheck keeps of it.
@@ -290,6 +300,16 @@ dist:
 	git archive --format=tar.gz --prefix=lkrun-$(VERSION)/ -o $(B)/lkrun-$(VERSION).tar.gz HEAD
 	@echo $(B)/lkrun-$(VERSION).tar.gz
 
+# Each plugin as PyPI takes it, in build/plugins.
+plugins: $(PACKAGING)/installed
+	@mkdir -p $(B)/plugins
+	@for plugin in $(notdir $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))); do \
+	    rm -rf $(B)/plugins/$$plugin && cp -R plugins/$$plugin $(B)/plugins && \
+	    $(PACKAGING)/bin/python -m build --no-isolation --outdir $(B)/plugins/$$plugin/dist $(B)/plugins/$$plugin \
+	        >$(B)/plugins/$$plugin/log 2>&1 || { cat $(B)/plugins/$$plugin/log >&2; exit 1; }; \
+	    $(PACKAGING)/bin/twine --no-color check --strict $(B)/plugins/$$plugin/dist/* || exit; \
+	done
+
 # A Debian package of the committed tree, in build/deb; nothing in it needs root.
 deb: dist
 	rm -rf $(B)/deb
@@ -305,5 +325,5 @@ clean:
 
 FORCE:
 .PHONY: all example check check-valgrind check-slurm check-docs check-fresh docs lint fuzz bench bench-peers compare-lenskit install \
-        dist deb soak clean FORCE
+        dist deb plugins soak clean FORCE
 -include $(OBJECTS:.o=.d) $(C_TESTS:=.d)
