@@ -64,6 +64,20 @@ describe("make install", function()
   end)
 end)
 
+describe("make", function()
+  it("says in one line that it is not Linux, where it is not", function()
+    local folder = program.capture "mktemp -d"
+    finally(function() os.execute("rm -rf " .. folder) end)
+    os.execute(("printf '#!/bin/sh\\necho Darwin\\n' >%s/uname && chmod +x %s/uname"):format(folder, folder))
+    for _, target in ipairs { "", "check", "install" } do
+      local result = shell(("PATH=%s:$PATH make %s"):format(folder, target))
+      assert.equal(2, result.status)
+      assert.matches("^Makefile:%d+: %*%*%* lkrun runs on Linux alone: [^\n]*%.%s*Stop%.\n$", result.err)
+      assert.equal("", result.out)
+    end
+  end)
+end)
+
 describe("installing packages", function()
   local folder
 

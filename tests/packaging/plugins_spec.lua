@@ -22,7 +22,6 @@ describe("make plugins", function()
       local dist = ("%s/plugins/%s/dist/%s-%s"):format(folder, name, name:gsub("-", "_"), lk.VERSION)
       for _, file in ipairs { dist .. "-py3-none-any.whl", dist .. ".tar.gz" } do
         assert.is_true(exists(file), file)
-        assert.matches(file:match "[^/]*$" .. ": PASSED", result.out, 1, true)
       end
       -- The page on PyPI is the README alone: links into the repository lead nowhere there.
       local description = program.shell("unzip -p " .. dist .. "-py3-none-any.whl '*/METADATA'").out
@@ -30,5 +29,6 @@ describe("make plugins", function()
       packed = packed + 1
     end
     assert.is_true(packed > 0)
+    assert.equal(2 * packed, select(2, result.out:gsub("PASSED", "")))
   end)
 end)
