@@ -52,7 +52,10 @@ endif
 endif
 endif
 
-LIBRARIES  = lua5.4 jansson
+# What pkg-config calls Lua 5.4 differs from one distribution to the next.
+LUA := $(firstword $(foreach name,lua5.4 lua-5.4 lua54 lua, \
+         $(shell pkg-config --exists '$(name) >= 5.4' '$(name) < 5.5' 2>/dev/null && echo $(name))) lua5.4)
+LIBRARIES  = $(LUA) jansson
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(LIBRARIES) 2>/dev/null)
 
@@ -131,9 +134,8 @@ TEST_ENV = MAKEFLAGS= LKRUN_MAKE='$(MAKEOVERRIDES)' LKRUN_SAN='$(SAN)' LKRUN_CC=
 # The tools that make a package for PyPI, for make plugins and its test.
 PACKAGING := build/venv-packaging
 $(PACKAGING)/installed: tests/packaging/requirements.txt
-	@rm -rf $(PACKAGING)
 	@mkdir -p build
-	@[ '$(NO_INSTALL)' = 1 ] || { /usr/bin/python3 -m venv $(PACKAGING) && \
+	@[ '$(NO_INSTALL)' = 1 ] || { rm -rf $(PACKAGING) && /usr/bin/python3 -m venv $(PACKAGING) && \
 	    $(PACKAGING)/bin/pip --quiet --disable-pip-version-check install --only-binary :all: -r $< && touch $@; } || \
 	    { rm -rf $(PACKAGING); echo 'lkrun: no build and twine: plugins will not be packed' >&2; }
 
