@@ -17,6 +17,8 @@ LKRUN_N ?= 10# items a user, and places that count
 LKRUN_SHARDS ?= 2# jobs that recommend, for each model
 LKRUN_MODELS ?= popularity
 # LKRUN_MODEL_x: the module of model x, where its name is another; LKRUN_OPTIONS_x: JSON members
+$(if $(findstring /,$(LKRUN_MODELS)),$(error lkrun: LKRUN_MODELS: $(LKRUN_MODELS) found; a name is part of \
+  file names, so one without / is expected, and LKRUN_MODEL_x says which module x is))
 
 lkrun-rules := $(dir $(lastword $(MAKEFILE_LIST)))
 lkrun-comma := ,

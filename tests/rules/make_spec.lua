@@ -58,6 +58,12 @@ describe("rules/lkrun.mk", function()
     assert.equal("make: Nothing to be done for 'all'.\n", result.out, result.err)
   end)
 
+  it("refuses a model's name that is no part of a file's", function()
+    local result = make(new_folder((makefile:gsub("popularity als", "als/small"))), "-n")
+    assert.equal(2, result.status)
+    assert.matches("lkrun: LKRUN_MODELS: als/small found; a name is part of file names", result.err, 1, true)
+  end)
+
   it("runs nothing under -n, -q and -t", function()
     for _, flag in ipairs { "n", "q", "t", "nk", "-dry-run", "-question", "-touch" } do
       local folder = new_folder(makefile .. "\nLKRUN = false\n")
