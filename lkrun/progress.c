@@ -1,5 +1,6 @@
 /* Progress displays: which there are, and when each is shown. Main invariants: `live` holds the
- * displays that this process shows itself, oldest first, each once and none that has ended; `due`
+ * displays that this process shows itself, its own before those of its workers, by worker and then
+ * the oldest first, each once and none that has ended; `due`
  * is never later than the moment something of them may be shown, so that progress_set and
  * progress_tick need nothing but the clock before it. */
 #include "progress.h"
@@ -95,15 +96,32 @@ static bool is_worth_a_line(const struct display *display, uint64_t now)
     return !display->base.worker || now - display->base.started >= MIRROR_DELAY;
 }
 
+/* Brings their rates up to date, and makes bars that stand below each other begin and end together.
+ */
+static void arrange_bars(struct bar_style *style, uint64_t now)
+{
+    static void (*const fit[])(struct bar_style *, const struct display *,
+                               uint64_t) = {bar_fit_label, bar_fit_cells};
+    int count = 0;
+    for (struct progress *each = live; each; each = each->next) {
+        bar_sample(display_of(each), now);
+        count += is_worth_a_line(display_of(each), now);
+    }
+    for (size_t i = 0; count > 1 && i < sizeof fit / sizeof *fit; i++)
+        for (struct progress *each = live; each; each = each->next)
+            if (is_worth_a_line(display_of(each), now))
+                fit[i](style, display_of(each), now);
+}
+
 static void draw_bars(uint64_t now)
 {
     struct buffer lines = {0};
     int rows, drawn = 0, hidden = 0;
     struct bar_style style = style_of_terminal(&rows);
     bool done = true;
+    arrange_bars(&style, now);
     for (struct progress *each = live; done && each; each = each->next) {
         struct display *display = display_of(each);
-        bar_sample(display, now);
         if (!is_worth_a_line(display, now))
             continue;
         /* The last row is for what the lines leave out, and one stays for the cursor. */
@@ -212,10 +230,11 @@ static void add_live(struct display *display, uint64_t now)
         if (mode == MODE_BAR)
             stdio_capture();
     }
-    struct progress **end = &live;
-    while (*end)
-        end = &(*end)->next;
-    *end = &display->base;
+    struct progress **at = &live;
+    while (*at && (*at)->worker <= display->base.worker)
+        at = &(*at)->next;
+    display->base.next = *at;
+    *at = &display->base;
     uint64_t wait = display->base.worker ? MIRROR_DELAY : 0;
     display->due = now + (mode == MODE_LINES ? FIRST_LINE : wait);
     display->watch_due = now + wait;

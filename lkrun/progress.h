@@ -26,7 +26,7 @@ struct progress {
     bool finished;
     uint64_t started;      /* clock_nanoseconds */
     uint64_t shown;        /* when it was last drawn or written */
-    struct progress *next; /* the list of live displays, oldest first */
+    struct progress *next; /* the list of live displays */
 };
 
 /* Raises when LK_PROGRESS is no way to show progress. C code that doesn't ask gets auto and a

@@ -8,10 +8,12 @@
 #include <string.h>
 #include <strings.h>
 
-/* Seconds after which what happened counts a third in the rate. */
-#define RATE_MEMORY 10.0
-#define BAR_LEAST   8
-#define BAR_MOST    40
+/* What happened counts a third in the rate after these many seconds, or, of long tasks, after the
+ * time that so many of them take: else the rate would jump at each and fade between. */
+#define RATE_SECONDS 10.0
+#define RATE_TASKS   8
+#define BAR_LEAST    8
+#define BAR_MOST     40
 
 void bar_sample(struct display *display, uint64_t now)
 {
@@ -19,10 +21,15 @@ void bar_sample(struct display *display, uint64_t now)
     uint64_t finished = display->base.state.finished;
     double tasks =
         finished > display->sampled_tasks ? (double)(finished - display->sampled_tasks) : 0;
-    double kept = exp(-seconds / RATE_MEMORY);
+    double memory = RATE_SECONDS;
+    if (finished) {
+        double task = (double)(now - display->base.started) * 1e-9 / (double)finished;
+        memory = fmax(memory, RATE_TASKS * task);
+    }
+    double kept = exp(-seconds / memory);
     /* What happened meanwhile has aged too, by its mean: so the rate does not depend on how often
      * it is looked at. */
-    double aged = seconds > 0 ? RATE_MEMORY * (1 - kept) / seconds : 1;
+    double aged = seconds > 0 ? memory * (1 - kept) / seconds : 1;
     display->recent_tasks = display->recent_tasks * kept + tasks * aged;
     display->recent_seconds = display->recent_seconds * kept + seconds * aged;
     display->sampled = now;
@@ -190,8 +197,10 @@ static int text_columns(const char *text, bool utf8)
 static bool append_label(struct buffer *out, const char *label, int columns,
                          const struct bar_style *style)
 {
-    if (text_columns(label, style->utf8) <= columns)
-        return append_fitting(out, label, columns, style->utf8) >= 0;
+    int used = text_columns(label, style->utf8);
+    if (used <= columns)
+        return append_fitting(out, label, columns, style->utf8) >= 0 &&
+               buffer_printf(out, "%*s", columns - used, "");
     return append_fitting(out, label, columns - 1, style->utf8) >= 0 &&
            buffer_printf(out, "%s",
                          columns < 1   ? ""
@@ -250,7 +259,31 @@ struct parts {
     int bar; /* cells; 0: no bar */
 };
 
-static void make_parts(struct parts *parts, const struct display *display, uint64_t now)
+/* Columns that a label may take whatever else there is to show. */
+static int label_share(const struct bar_style *style)
+{
+    return style->columns * 2 / 5;
+}
+
+/* A worker's says whose it is, in as many words as there is room for. */
+static void make_label(struct parts *parts, const struct progress *progress,
+                       const struct bar_style *style)
+{
+    const char *label = progress->label    ? progress->label
+                        : progress->logger ? progress->logger
+                                           : "";
+    parts->label = label;
+    if (!progress->worker)
+        return;
+    parts->label = parts->name;
+    snprintf(parts->name, sizeof parts->name, "worker %d%s%s", progress->worker, *label ? ": " : "",
+             label);
+    if (*label && text_columns(parts->name, style->utf8) > label_share(style))
+        snprintf(parts->name, sizeof parts->name, "%d: %s", progress->worker, label);
+}
+
+static void make_parts(struct parts *parts, const struct display *display, uint64_t now,
+                       const struct bar_style *style)
 {
     const struct progress *progress = &display->base;
     char done[32], total[32];
@@ -265,12 +298,7 @@ static void make_parts(struct parts *parts, const struct display *display, uint6
     format_time(parts->text[ELAPSED], sizeof *parts->text, elapsed_seconds(display, now));
     format_rate(parts->text[RATE], sizeof *parts->text, display, now);
     format_left(parts->text[LEFT], sizeof *parts->text, display, now);
-    parts->label = progress->label ? progress->label : progress->logger ? progress->logger : "";
-    if (progress->worker) {
-        snprintf(parts->name, sizeof parts->name, "worker %d%s%s", progress->worker,
-                 *parts->label ? ": " : "", parts->label);
-        parts->label = parts->name;
-    }
+    make_label(parts, progress, style);
 }
 
 /* Columns of all but the bar; each part but the first is set off by one or two spaces. */
@@ -289,14 +317,17 @@ static void fit_parts(struct parts *parts, bool has_bar, const struct bar_style 
 {
     const int bar_ends = 3; /* a space and two ends */
     int wanted = text_columns(parts->label, style->utf8);
-    int share = style->columns * 2 / 5;
+    int share = label_share(style);
+    if (style->label)
+        wanted = style->label;
     parts->label_columns = wanted < share ? wanted : share;
     int needed = has_bar ? BAR_LEAST + bar_ends : 0;
     for (int i = 0; i < PERCENT && style->columns - parts_columns(parts, style->utf8) < needed; i++)
         parts->text[i][0] = '\0';
     int room = style->columns - parts_columns(parts, style->utf8);
     if (has_bar && room >= needed) {
-        parts->bar = room - bar_ends < BAR_MOST ? room - bar_ends : BAR_MOST;
+        int most = style->cells ? style->cells : BAR_MOST;
+        parts->bar = room - bar_ends < most ? room - bar_ends : most;
         room -= parts->bar + bar_ends;
     }
     parts->label_columns +=
@@ -305,13 +336,33 @@ static void fit_parts(struct parts *parts, bool has_bar, const struct bar_style 
         parts->label_columns = 0;
 }
 
+void bar_fit_label(struct bar_style *style, const struct display *display, uint64_t now)
+{
+    struct parts parts = {0};
+    make_parts(&parts, display, now, style);
+    int wanted = text_columns(parts.label, style->utf8), share = label_share(style);
+    if (wanted > share)
+        wanted = share;
+    if (wanted > style->label)
+        style->label = wanted;
+}
+
+void bar_fit_cells(struct bar_style *style, const struct display *display, uint64_t now)
+{
+    struct parts parts = {0};
+    make_parts(&parts, display, now, style);
+    fit_parts(&parts, display->base.total >= 0, style);
+    if (parts.bar)
+        style->cells = parts.bar; /* never more than it was */
+}
+
 bool bar_draw(struct buffer *out, const struct display *display, uint64_t now,
               const struct bar_style *style)
 {
     static const enum part tail[] = {COUNTS, RATE, ELAPSED, LEFT};
     struct parts parts = {0};
     const char *gap = "";
-    make_parts(&parts, display, now);
+    make_parts(&parts, display, now, style);
     fit_parts(&parts, display->base.total >= 0, style);
     bool done = true;
     if (parts.label_columns > 0) {

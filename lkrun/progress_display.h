@@ -30,8 +30,16 @@ struct bar_style {
     int columns; /* that a line may take */
     bool utf8;
     bool colour;
+    /* Of bars that stand below each other: columns that labels are padded to, and cells that no bar
+     * has more of. 0: as each of them needs. */
+    int label;
+    int cells;
 };
 void bar_sample(struct display *display, uint64_t now); /* brings the rate up to date */
+/* Makes room in the style for this one beside those that it was called for before: for each of them
+ * bar_fit_label first, then bar_fit_cells. */
+void bar_fit_label(struct bar_style *style, const struct display *display, uint64_t now);
+void bar_fit_cells(struct bar_style *style, const struct display *display, uint64_t now);
 bool bar_draw(struct buffer *out, const struct display *display, uint64_t now,
               const struct bar_style *style);
 /* The same as a sentence for a log: "users: 450/1000 tasks (45%), 12 running, 12.3/s, 1:05 left".

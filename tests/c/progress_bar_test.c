@@ -116,6 +116,21 @@ static void test_rate(void)
     check_text(described(display, 121), "rows: 600/1000 tasks (60%) in 2:00, 5.00/s");
 }
 
+/* Tasks of a minute each: the rate stays near one a minute when they end and in between. */
+static void test_rate_of_long_tasks(void)
+{
+    struct display display = display_of(100, 0, NULL);
+    bool near = true;
+    for (int second = 1; second <= 1800; second++) {
+        display.base.state.finished = (uint64_t)(second / 60);
+        uint64_t now = (uint64_t)(second + 1) * SECOND;
+        bar_sample(&display, now);
+        double speed = display.recent_tasks / display.recent_seconds;
+        near = near && (second < 300 || (speed > 0.8 / 60 && speed < 1.25 / 60));
+    }
+    check(near, "the rate of long tasks neither jumps nor fades");
+}
+
 /* Columns of a line by the C library; -1: not a text that can be shown. */
 static int columns_of(const char *text)
 {
@@ -163,6 +178,7 @@ int main(void)
     test_parts();
     test_states();
     test_rate();
+    test_rate_of_long_tasks();
     test_width();
     printf("1..%d\n", tests);
     return failures != 0;

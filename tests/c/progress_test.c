@@ -174,10 +174,11 @@ static void test_mirror(void)
     seen.length = 0;
     progress_drop_worker(2);
     progress_set(ours, &(struct progress_state){.finished = 2});
-    bool drawn = expect("outer  50%");
+    static const char padded[] = "outer             50%";
+    bool drawn = expect(padded);
     check(drawn, "a worker that dies …");
-    check(drawn && expect_behind("outer  50%", "worker 3") &&
-              !strstr(strstr(seen.data, "outer  50%"), "worker 2"),
+    check(drawn && expect_behind(padded, "worker 3") &&
+              !strstr(strstr(seen.data, padded), "worker 2"),
           "… takes its displays along, and no other");
     progress_drop_worker(3);
     progress_free(ours);

@@ -205,27 +205,67 @@ describe("on a terminal", function()
     end
   end)
 
+  -- A map of two tasks under a bar, each with a display of its own that waits at its gate.
+  local nested = [[
+    local function op(_, task)
+      local p <close> = lk.invoke_progress{label = "inner " .. task, total = 4}
+      p:update(2)
+      wait(p, tostring(task))
+      if task == 2 then error "no two" end
+    end
+    local p <close> = lk.invoke_progress{label = "outer", total = 2}
+    local inv <close> = lk.invoker(nil, op, {n_jobs = 2, progress = p, on_error = os.getenv "ON_ERROR"})
+    for i in inv:map {1, 2} do end
+    wait(p, "end")]]
+
   it("a display made in a task is shown below the bar while it lives", function()
-    local t <close> = terminal.run [[
-      local function op(_, task)
-        local p <close> = lk.invoke_progress{label = "inner", total = 4}
-        p:update(2)
-        wait(p, tostring(task))
-      end
-      local p <close> = lk.invoke_progress{label = "outer", total = 2}
-      local inv <close> = lk.invoker(nil, op, {n_jobs = 2, progress = p})
-      for i in inv:map {1, 2} do end
-      wait(p, "end")]]
-    local screen = t:expect(function(text)
-      return text:find "worker 1: inner  50%%" and text:find "worker 2: inner  50%%"
+    local t <close> = terminal.run(nested, { env = { ON_ERROR = "return" } })
+    t:expect(function(text)
+      return text:find "^outer               0%%[^\n]*\nworker 1: inner %d  50%%[^\n]*\nworker 2: inner %d  50%%[^\n]*$"
     end)
-    assert.matches("^outer   0%%[^\n]*\nworker %d: inner[^\n]*\nworker %d: inner[^\n]*$", screen)
     t:open_gate "1"
-    t:expect(function(text) return text:find "^outer  50%%[^\n]*\nworker %d: inner  50%%[^\n]*$" end)
+    t:expect(function(text) return text:find "^outer              50%%[^\n]*\nworker %d: inner 2  50%%[^\n]*$" end)
     t:open_gate "2"
     t:expect(function(text) return text:find "^outer 100%%[^\n]*$" end)
     t:open_gate "end"
     assert.matches("^outer 100%%[^\n]*\nstatus 0$", (t:expect "status 0"))
+  end)
+
+  it("bars below each other begin and end together, at every width", function()
+    local t <close> = terminal.run(nested, { env = { ON_ERROR = "return", LANG = "C" }, columns = 100 })
+    local labels = { -- as there is room
+      [100] = "worker 1: inner %d", [80] = "worker 1: inner %d", [40] = "1: inner %d", [30] = "1: inner %d",
+      [14] = "1: [a-z]*%.?",
+    }
+    for _, columns in ipairs { 100, 30, 80, 14, 40 } do
+      t:resize(columns)
+      t:expect(function(text)
+        local lines, bars = {}, {}
+        for line in text:gmatch "[^\n]+" do
+          lines[#lines + 1] = line
+          local from, to = line:find "%[.*%]"
+          bars[from and ("%d-%d"):format(from, to) or "none"] = true
+        end
+        local where = next(bars)
+        return #lines == 3 and next(bars, where) == nil and (where == "none") == (columns == 14)
+          and lines[1]:find "^out" and lines[2]:find("^" .. labels[columns] .. " +50%%")
+          and (columns < 80 or lines[3]:find("2/4 tasks", 1, true))
+      end)
+    end
+    t:open_gate "1"
+    t:open_gate "2"
+    t:open_gate "end"
+    t:expect "status 0"
+  end)
+
+  it("an error in a task ends its display, the map's and the program in order", function()
+    local t <close> = terminal.run(nested, { env = { ON_ERROR = "raise" } })
+    t:expect "worker 2: inner"
+    t:open_gate "1"
+    t:open_gate "2"
+    local screen = t:expect "status 1"
+    assert.is_nil(screen:find("worker %d: inner"))
+    assert.matches("^outer 100%%[^\n]*\nlkrun: task 2 %(worker %d%): .*no two\n.*\nstatus 1$", screen)
   end)
 
   it("the display of a worker that dies goes with it", function()

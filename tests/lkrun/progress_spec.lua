@@ -348,7 +348,7 @@ describe("on a terminal", function()
       wait(a, "2")
       a:finish()]]
     local screen = t:expect "2/5"
-    assert.matches("^epochs  33%%.*\nrows  40%%", screen)
+    assert.matches("^epochs  33%%.*\nrows    40%%", screen)
     t:open_gate()
     screen = t:expect(function(text) return text:find "^rows" end)
     assert.matches("^rows  40%%.*\nepochs  33%%", screen)
