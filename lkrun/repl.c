@@ -90,20 +90,32 @@ static int compile_ending(lua_State *L, const char *text, size_t length, const c
     return status;
 }
 
-/* The text on the top, whose error as a whole is above it, may be statements and, in its last rows,
- * an expression: then that takes the place of the error. */
-static int compile_last_rows(lua_State *L, const char *text, int status)
+/* Whether this much of a text is a chunk by itself. */
+static bool compiles(lua_State *L, const char *text, size_t length)
+{
+    bool whole = luaL_loadbuffer(L, text, length, "=stdin") == LUA_OK;
+    lua_pop(L, 1);
+    return whole;
+}
+
+/* Of a text of several rows that are statements and, from some row on, an expression: pushes the
+ * function that gives its values; false, pushing nothing, for any other. With `whole` the text is
+ * statements throughout too: a row that could go on the one before it does. */
+static bool compile_last_rows(lua_State *L, const char *text, bool whole)
 {
     for (size_t at = strlen(text); at > 0; at--) {
-        if (text[at - 1] != '\n')
+        const char *row = text + at + strspn(text + at, " \t\n");
+        if (text[at - 1] != '\n' || !*row || (whole && strchr("([{\"'-~", *row)) ||
+            !compiles(L, text, at))
             continue;
-        if (compile_ending(L, text, at, ";") == LUA_OK) {
-            lua_remove(L, -2);
-            return LUA_OK;
+        if (compile_ending(L, row, 0, ";") == LUA_OK) {
+            lua_pop(L, 1);
+            if (compile_ending(L, text, at, ";") == LUA_OK)
+                return true;
         }
         lua_pop(L, 1);
     }
-    return status;
+    return false;
 }
 
 /* Pushes what the text on the top compiles to, or the error; gives the status of the load. */
@@ -120,8 +132,10 @@ static int compile(lua_State *L)
         return status;
     lua_pop(L, 1);
     status = luaL_loadbuffer(L, text, length, "=stdin");
-    return status == LUA_OK || is_unfinished(L, status) ? status
-                                                        : compile_last_rows(L, text, status);
+    if (!compile_last_rows(L, text, status == LUA_OK))
+        return status;
+    lua_remove(L, -2);
+    return LUA_OK;
 }
 
 /* Pushes the text of the next statement or expression and what it compiles to (status LUA_OK), or

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "progress.h"
 #include "signals.h"
+#include "util.h"
 
 static void begin_message(void)
 {
@@ -33,15 +34,12 @@ void report_line(const char *format, ...)
 /* "script.lua:12: interrupted": where is all that one wants to know of it. */
 static void push_interrupted(lua_State *L)
 {
-    lua_Debug activation;
-    for (int level = 1; lua_getstack(L, level, &activation); level++) {
-        lua_getinfo(L, "Sl", &activation);
-        if (activation.currentline > 0) {
-            lua_pushfstring(L, "%s:%d: " INTERRUPTED, activation.short_src, activation.currentline);
-            return;
-        }
+    if (push_program_position(L)) {
+        lua_pushliteral(L, ": " INTERRUPTED);
+        lua_concat(L, 2);
+    } else {
+        lua_pushliteral(L, INTERRUPTED);
     }
-    lua_pushliteral(L, INTERRUPTED);
 }
 
 /* The traceback that an error object brought along: an invoker's, from the worker. */
@@ -67,8 +65,7 @@ static int first_level(lua_State *L, const char *message)
         return first;
     for (int level = 1; lua_getstack(L, level, &activation); level++) {
         lua_getinfo(L, "S", &activation);
-        if (strncmp(activation.short_src, "lua/lkrun/", 10) == 0 ||
-            strncmp(activation.short_src, "lua/lkrec/", 10) == 0)
+        if (is_own_source(activation.short_src))
             first = level + 1;
         else if (*activation.what != 'C')
             break;

@@ -42,12 +42,17 @@ static const char *push_text(lua_State *L, int index)
     return lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, index));
 }
 
-/* Turns an error value into {message =, traceback =, value =}. */
+/* Turns an error value into {message =, where =, traceback =, value =}. What our own functions
+ * raise doesn't say where in the program they were called: `where` does. */
 static int handle_error(lua_State *L)
 {
     lua_createtable(L, 0, 4);
-    signal_rethrow(push_text(L, 1)); /* in place: it is the program that was meant */
+    const char *message = push_text(L, 1);
+    signal_rethrow(message); /* in place: it is the program that was meant */
+    bool is_own = strncmp(message, "lkrun: ", 7) == 0;
     lua_setfield(L, 2, "message");
+    if (is_own && push_program_position(L))
+        lua_setfield(L, 2, "where");
     luaL_traceback(L, L, lua_tostring(L, -1), 1);
     lua_setfield(L, 2, "traceback");
     if (lua_type(L, 1) != LUA_TSTRING) {

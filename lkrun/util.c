@@ -129,6 +129,27 @@ int raise_error(lua_State *L, const char *where, const char *format, ...)
     return lua_error(L);
 }
 
+bool is_own_source(const char *short_source)
+{
+    return strncmp(short_source, "lua/lkrun/", 10) == 0 ||
+           strncmp(short_source, "lua/lkrec/", 10) == 0;
+}
+
+bool push_program_position(lua_State *L)
+{
+    lua_Debug activation;
+    for (int level = 1; lua_getstack(L, level, &activation); level++) {
+        lua_getinfo(L, "Slt", &activation);
+        if (activation.currentline > 0 && !is_own_source(activation.short_src)) {
+            lua_pushfstring(L, "%s:%d", activation.short_src, activation.currentline);
+            return true;
+        }
+        if (activation.istailcall)
+            return false; /* "return f()": whoever called it left before */
+    }
+    return false;
+}
+
 int raise_plain(lua_State *L, const char *format, ...)
 {
     char text[1024];

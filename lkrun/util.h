@@ -46,6 +46,12 @@ int raise_error(lua_State *L, const char *where, const char *format, ...)
 /* The same without "lkrun: WHERE: ", for a caller that puts its own in front. */
 int raise_plain(lua_State *L, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Whether this is one of our own Lua modules: "lua/lkrun/show.lua". */
+bool is_own_source(const char *short_source);
+/* Pushes "script.lua:12", the innermost line of the program that is running, our own modules passed
+ * over; false, pushing nothing, where there is none or it is not known. */
+bool push_program_position(lua_State *L);
+
 /* Registers a metatable `name` with these methods, `__index` itself, and leaves nothing. */
 void register_class(lua_State *L, const char *name, const luaL_Reg *methods);
 

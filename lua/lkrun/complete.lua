@@ -1,7 +1,8 @@
 --- What could come after the text before the cursor: names of variables, fields, methods and modules,
 --- and files in strings. Values are looked at without calling anything of theirs, no `__index`
---- function above all; only `lk` itself, whose modules load when they are first named, is loaded.
-local lk = require "lkrun"
+--- function above all. Of lk and lkrec, whose modules load when they are first named, those are
+--- loaded that the text names.
+local embedded = require("lkrun.core.module_text").modules()
 local directory = require "lkrun.core.directory"
 
 local complete = {}
@@ -93,22 +94,31 @@ local function index_of(value)
   end
 end
 
-local loaded = false
+-- Where the names of a table live whose modules load when they are first named: its metatable's
+-- `__names`, { modules by name, modules that have a field by its name }.
+local function names_of(value)
+  local meta = debug.getmetatable(value)
+  local names = type(meta) == "table" and rawget(meta, "__names")
+  return type(names) == "table" and names or {}
+end
 
--- Our own modules load when they are first named.
-local function load_names()
-  if loaded then return end
-  loaded = true
-  for _, names in ipairs(debug.getmetatable(lk).__names) do
-    for name in pairs(names) do pcall(function() return lk[name] end) end
+-- What such a name will be. A module is loaded for it if it is one of our own.
+local function named(value, key)
+  for kind, names in ipairs(names_of(value)) do
+    local module = rawget(names, key)
+    if module and embedded[module] then
+      local ok, part = pcall(require, module)
+      if not ok or kind == 1 or type(part) ~= "table" then return ok and part or nil end
+      return rawget(part, key)
+    end
   end
 end
 
 local function field(value, key)
   for _ = 1, LEVELS do
-    if value == lk then load_names() end
     if type(value) == "table" then
       local found = rawget(value, key)
+      if found == nil then found = named(value, key) end
       if found ~= nil then return found end
     end
     value = index_of(value)
@@ -127,8 +137,10 @@ end
 local function add_fields(found, value, called)
   local levels = 0
   while value ~= nil and levels < LEVELS do
-    if value == lk then load_names() end
     if type(value) == "table" then
+      for _, names in ipairs(called and {} or names_of(value)) do
+        for key in next, names do found[key] = true end
+      end
       for key, part in next, value do
         if type(key) == "string" and key:find "^[%a_][%w_]*$" and (not called or is_callable(part)) then
           found[key] = true

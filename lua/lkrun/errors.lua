@@ -1,6 +1,7 @@
 --- What a failed task raises, or yields with on_error = "return".
 ---@class lkrun.TaskError
 ---@field message string what went wrong, as func raised it or as the pool saw it
+---@field where string? "script.lua:12", the line of func that called what of lkrun raised it
 ---@field traceback string? where, in the worker
 ---@field value any what func raised, where it is no string and can be sent
 ---@field task integer index of the task, from 1
@@ -22,6 +23,7 @@ function TaskError:__tostring()
   end
   if first:find("^task%[") then return "lkrun: " .. first end
   local place = self.worker > 0 and (" (worker %d)"):format(self.worker) or ""
+  if self.where then first = ("%s: %s"):format(self.where, first:gsub("^lkrun: ", "")) end
   return ("lkrun: task %d%s: %s"):format(self.task, place, first)
 end
 

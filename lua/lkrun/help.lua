@@ -2,6 +2,9 @@
 local lk = require "lkrun"
 local annotations = require "lkrun.annotations"
 local source = require "lkrun.core.module_text"
+local terminal = require "lkrun.core.terminal"
+
+local TEXT_LEAST <const> = 30 -- characters of a line in the third of three columns
 
 local help = {}
 
@@ -143,24 +146,68 @@ local function add(lines, ...)
   for _, line in ipairs { ... } do lines[#lines + 1] = line end
 end
 
-local function add_columns(lines, rows)
+-- A text without line ends in lines of `width`, the second and later ones indented. A word that is
+-- longer has a line of its own.
+local function wrapped(text, width, indent)
+  local lines, line = {}, nil
+  local margin = (" "):rep(indent)
+  for space, word in text:gmatch "(%s*)(%S+)" do
+    local length = utf8.len(word) or #word
+    if not line then
+      line = space .. word
+    elseif (utf8.len(line) or #line) + #space + length <= width then
+      line = line .. space .. word
+    else
+      lines[#lines + 1] = line
+      line = margin .. word
+    end
+  end
+  lines[#lines + 1] = line
+  return lines
+end
+
+-- Comment lines: those of a paragraph are filled anew, indented ones stay.
+local function add_text(lines, text, width)
+  local paragraph = {}
+  local function flush()
+    if #paragraph > 0 then add(lines, table.unpack(wrapped(table.concat(paragraph, " "), width, 0))) end
+    paragraph = {}
+  end
+  for _, line in ipairs(text) do
+    if line:find "^%S" then
+      paragraph[#paragraph + 1] = line
+    else
+      flush()
+      add(lines, line)
+    end
+  end
+  flush()
+end
+
+-- Names, types and texts, each below its own kind; long ones go on in the next line.
+local function add_columns(lines, rows, width)
   local widths = { 0, 0 }
   for _, row in ipairs(rows) do
     for i = 1, 2 do widths[i] = math.max(widths[i], #row[i] <= 28 and #row[i] or 0) end
   end
   for _, row in ipairs(rows) do
-    local line = "  " .. row[1] .. (" "):rep(widths[1] - #row[1]) .. "  " .. row[2]
-    if row[3] ~= "" then line = line .. (" "):rep(widths[2] - #row[2]) .. "  " .. row[3] end
-    lines[#lines + 1] = line:gsub(" +$", "")
+    local head = "  " .. row[1] .. (" "):rep(widths[1] - #row[1]) .. "  "
+    local indent, kind = widths[1] + (row[3] ~= "" and 6 or 4), row[2]
+    local beside = widths[1] + widths[2] + 6 -- where the texts stand if there is room
+    if row[3] ~= "" and #kind <= widths[2] and beside + TEXT_LEAST <= width then
+      indent, kind = beside, kind .. (" "):rep(widths[2] - #kind)
+    end
+    local line = head .. kind .. (row[3] ~= "" and "  " .. row[3] or "")
+    add(lines, table.unpack(wrapped(line:gsub(" +$", ""), width, indent)))
   end
 end
 
-local function add_fields(lines, fields)
+local function add_fields(lines, fields, width)
   local rows = {}
   for _, entry in ipairs(fields) do
     rows[#rows + 1] = { entry.name .. (entry.optional and "?" or ""), entry.type or "", entry.brief or "" }
   end
-  add_columns(lines, rows)
+  add_columns(lines, rows, width)
 end
 
 local function signature(entry, name)
@@ -177,22 +224,27 @@ local function signature(entry, name)
     #results > 0 and " -> " .. table.concat(results, ", ") or "")
 end
 
-local function entry_text(entry, name)
-  local lines = { signature(entry, name) }
-  if #entry.text > 0 then add(lines, "", table.unpack(entry.text)) end
+local function entry_text(entry, name, width)
+  local lines = wrapped(signature(entry, name), width, 4)
+  if #entry.text > 0 then
+    add(lines, "")
+    add_text(lines, entry.text, width)
+  end
   if #entry.params > 0 then
     add(lines, "")
     local rows = {}
     for i, param in ipairs(entry.params) do rows[i] = { param.name, param.type, param.text } end
-    add_columns(lines, rows)
+    add_columns(lines, rows, width)
   end
-  for i, text in ipairs(entry.returns) do add(lines, (i == 1 and "returns " or "        ") .. text) end
+  for i, text in ipairs(entry.returns) do
+    add(lines, table.unpack(wrapped((i == 1 and "returns " or "        ") .. text, width, 10)))
+  end
   for _, param in ipairs(entry.params) do
     local class = param.type:match "^(lk[%w_.]*%.%u[%w_]*Options)%f[%W]" or param.type:match "^(lkrun%.Options)%f[%W]"
     local fields = class and annotations.class(class)
     if fields then
       add(lines, "", class)
-      add_fields(lines, fields)
+      add_fields(lines, fields, width)
     end
   end
   return table.concat(lines, "\n")
@@ -200,26 +252,26 @@ end
 
 local function first_sentence(text)
   local joined = table.concat(text, " ")
-  local sentence = joined:match "^(.-)[.;]%f[%s\0]" or joined
-  return #sentence > 90 and sentence:sub(1, 87) .. "..." or sentence
+  return joined:match "^(.-)[.;]%f[%s\0]" or joined
 end
 
 -- The functions of a module, or the names of lk, a line each.
-local function names_text(head, names, describe)
-  local lines, rows = table.move(head, 1, #head, 1, {}), {}
+local function names_text(head, names, width, describe)
+  local lines, rows = {}, {}
+  add_text(lines, head, width)
   table.sort(names)
   for _, name in ipairs(names) do rows[#rows + 1] = { name, describe(name), "" } end
   if #rows > 0 then add(lines, "") end
-  add_columns(lines, rows)
+  add_columns(lines, rows, width)
   return table.concat(lines, "\n")
 end
 
-local function lk_text()
+local function lk_text(width)
   local names = {}
   for _, list in ipairs(debug.getmetatable(lk).__names) do
     for name in pairs(list) do names[#names + 1] = "lk." .. name end
   end
-  return names_text(annotations.module("lkrun").head, names, function(name)
+  return names_text(annotations.module("lkrun").head, names, width, function(name)
     local key = name:sub(4)
     local file = annotations.module(module_of(key))
     local entry = debug.getmetatable(lk).__names[2][key] and file and entry_named(file, key)
@@ -227,20 +279,43 @@ local function lk_text()
   end)
 end
 
-local function module_text(module)
+local function module_text(module, width)
   local file, names = annotations.module(module), {}
   for key in next, package.loaded[module] do
     if type(key) == "string" and not key:find "^_" then names[#names + 1] = key end
   end
-  return names_text({ short(module), "", table.unpack(file.head) }, names, function(name)
+  return names_text({ short(module), "", table.unpack(file.head) }, names, width, function(name)
     local entry = entry_named(file, name)
     return entry and first_sentence(entry.text) or ""
   end)
 end
 
-local function class_text(class, fields, file)
+-- A part of lkrec whose modules load when they are first named.
+local function is_namespace(value)
+  local meta = debug.getmetatable(value)
+  return type(value) == "table" and value ~= lk and type(meta) == "table" and rawget(meta, "__names") ~= nil
+end
+
+local function namespace_text(value, width)
+  local rows = {}
+  local function collect(part)
+    for _, module in next, debug.getmetatable(part).__names[1] do
+      rows[#rows + 1] = { module, first_sentence(annotations.module(module).head), "" }
+    end
+    for _, inner in next, part do
+      if is_namespace(inner) then collect(inner) end
+    end
+  end
+  collect(value)
+  table.sort(rows, function(a, b) return a[1] < b[1] end)
+  local lines = { "Batch recommendation; its modules:", "" }
+  add_columns(lines, rows, width)
+  return table.concat(lines, "\n")
+end
+
+local function class_text(class, fields, file, width)
   local lines = { class, "" }
-  add(lines, table.unpack(fields.text or {}))
+  add_text(lines, fields.text or {}, width)
   if fields.text and #fields.text > 0 then add(lines, "") end
   local all = table.move(fields, 1, #fields, 1, {})
   for _, entry in ipairs(file.entries) do -- methods that are written in Lua
@@ -248,14 +323,14 @@ local function class_text(class, fields, file)
       all[#all + 1] = { name = entry.name, type = signature(entry, "fun"), brief = first_sentence(entry.text) }
     end
   end
-  add_fields(lines, all)
+  add_fields(lines, all, width)
   return table.concat(lines, "\n")
 end
 
-local function function_text(value)
+local function function_text(value, width)
   local entry, name = find_function(value)
   if not entry then entry, name = find_in_program(value) end
-  if entry then return entry_text(entry, name) end
+  if entry then return entry_text(entry, name, width) end
   local known = find_in_standard(value)
   if known then
     return ("%s: a function of Lua's own; https://www.lua.org/manual/5.4/manual.html#pdf-%s"):format(known, known)
@@ -280,9 +355,9 @@ local function value_of(name)
 end
 
 -- A class, or a field of one: "lkrun.Options", "tensor:mv", "Invoker.map".
-local function class_entry(name)
+local function class_entry(name, width)
   local fields, in_file = annotations.class(name)
-  if fields then return class_text(name, fields, in_file) end
+  if fields then return class_text(name, fields, in_file, width) end
   local owner, key = name:match "^(.-)[.:]([%w_]+)$"
   if not owner then return nil end
   for _, path in pairs(source.modules()) do
@@ -291,23 +366,24 @@ local function class_entry(name)
       local own = class:match "[^.]*$"
       if class:find "%.%u" and own:lower() == owner:lower() then
         for _, entry in ipairs(list) do
-          if entry.name == key then return entry_text(entry, own .. ":" .. key) end
+          if entry.name == key then return entry_text(entry, own .. ":" .. key, width) end
         end
         local entry = entry_named(file, key)
-        if entry then return entry_text(entry, own .. ":" .. key) end
+        if entry then return entry_text(entry, own .. ":" .. key, width) end
       end
     end
   end
 end
 
-local function text_of(value)
-  if value == lk then return lk_text() end
-  if type(value) == "function" then return function_text(value) end
+local function text_of(value, width)
+  if value == lk then return lk_text(width) end
+  if is_namespace(value) then return namespace_text(value, width) end
+  if type(value) == "function" then return function_text(value, width) end
   for _, module in ipairs(our_modules()) do
-    if type(value) == "table" and package.loaded[module] == value then return module_text(module) end
+    if type(value) == "table" and package.loaded[module] == value then return module_text(module, width) end
   end
   local class, fields, file = class_of(debug.getmetatable(value))
-  if class then return class_text(class, fields, file) end
+  if class then return class_text(class, fields, file, width) end
 end
 
 --- Prints help about a value, or about what has this name; without an argument, about the prompt.
@@ -318,12 +394,13 @@ function help.print(...)
     return
   end
   local value = ...
+  local width = math.max(terminal.columns() - 1, 30)
   local text
   if type(value) == "string" then
     local named = value_of(value)
-    text = named ~= nil and text_of(named) or class_entry(value)
+    text = named ~= nil and text_of(named, width) or class_entry(value, width)
   else
-    text = text_of(value)
+    text = text_of(value, width)
   end
   print(text or ("%s: nothing is written about it; help(lk) lists what there is"):format(lk.show(value)))
 end

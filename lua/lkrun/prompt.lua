@@ -1,24 +1,31 @@
 --- What the prompt is made of besides reading lines: the globals that are at hand, and how results
 --- are printed. lkrun/repl.c runs it.
 local lk = require "lkrun"
+local embedded = require("lkrun.core.module_text").modules()
 
 local prompt = {}
 
 local plain_print = print -- the program may do with its own what it likes
 
--- A namespace whose modules load when they are first named: lkrec.als.implicit.
+-- A namespace whose modules load when they are first named: lkrec.als.implicit. Those inside the
+-- executable are known by name before.
 local function namespace(prefix)
-  return setmetatable({}, {
+  local names, known = {}, {}
+  for module in pairs(embedded) do
+    local first, rest = module:match("^" .. prefix .. "%.([%w_]+)(.*)$")
+    if first and rest == "" then
+      known[first] = module
+    elseif first and not names[first] then
+      names[first] = namespace(prefix .. "." .. first)
+    end
+  end
+  for name in pairs(known) do names[name] = nil end
+  return setmetatable(names, {
+    __names = { known, {} }, -- as lk has
     __index = function(self, name)
-      local path = prefix .. "." .. name
+      local path = ("%s.%s"):format(prefix, name)
       local value
-      if package.preload[path] or package.searchpath(path, package.path) then
-        value = require(path)
-      else
-        for module in pairs(package.preload) do
-          if module:sub(1, #path + 1) == path .. "." then value = namespace(path) end
-        end
-      end
+      if package.preload[path] or package.searchpath(path, package.path) then value = require(path) end
       rawset(self, name, value)
       return value
     end,

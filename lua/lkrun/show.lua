@@ -123,7 +123,7 @@ local function grid(sizes, get, open, close, width)
   return compose(1)
 end
 
-local function shape_text(sizes) return "{" .. table.concat(sizes, ", ") .. "}" end
+local function shape_text(sizes) return "[" .. table.concat(sizes, ", ") .. "]" end
 
 -- --- tensors and sparse matrices ---
 
@@ -255,6 +255,7 @@ local function records(rows, keys, state)
 end
 
 local function tostring_of(value)
+  if type(value) == "userdata" and rawequal(value, require "lkrun.json".null) then return "lk.null" end
   local ok, text = pcall(tostring, value)
   return ok and text or ("%s whose __tostring raised an error"):format(type(value))
 end

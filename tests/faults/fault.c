@@ -37,7 +37,7 @@ static int signal_number(lua_State *L, int index)
         int number;
     } signals[] = {{"INT", SIGINT},   {"TERM", SIGTERM}, {"KILL", SIGKILL}, {"SEGV", SIGSEGV},
                    {"ABRT", SIGABRT}, {"STOP", SIGSTOP}, {"CONT", SIGCONT}, {"ALRM", SIGALRM},
-                   {"CHLD", SIGCHLD}, {"PIPE", SIGPIPE}, {"USR1", SIGUSR1}};
+                   {"CHLD", SIGCHLD}, {"PIPE", SIGPIPE}, {"USR1", SIGUSR1}, {"HUP", SIGHUP}};
     const char *name = luaL_checkstring(L, index);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         if (strcmp(signals[i].name, name) == 0)
@@ -85,6 +85,19 @@ static int set_exit_on(lua_State *L)
 {
     exit_status = (int)luaL_checkinteger(L, 2);
     return succeed(L, signal(signal_number(L, 1), exit_on_signal) != SIG_ERR);
+}
+
+static void on_crash(int number)
+{
+    static const char text[] = "\r\ncrash handler\r\n";
+    if (write(STDERR_FILENO, text, sizeof text - 1) > 0 && number == SIGSEGV)
+        _exit(3);
+}
+
+/* handle(signal): a handler that says so, and ends the process when it is SEGV */
+static int handle_signal(lua_State *L)
+{
+    return succeed(L, signal(signal_number(L, 1), on_crash) != SIG_ERR);
 }
 
 /* --- crashes and calls that never return --- */
@@ -368,6 +381,7 @@ int luaopen_fault(lua_State *L)
                                          {"ignore", ignore_signal},
                                          {"reset", reset_signal},
                                          {"exit_on", set_exit_on},
+                                         {"handle", handle_signal},
                                          {"segv", crash_segv},
                                          {"abort", crash_abort},
                                          {"stuck", stuck},

@@ -1,6 +1,7 @@
 local lk = require "lkrun"
 local complete = require "lkrun.complete".complete
 local lfs = require "lfs"
+local program = require "tests.program"
 
 -- Globals for the tests, gone after each.
 local given = {}
@@ -52,6 +53,31 @@ describe("completion", function()
     assert.equal("s", (complete("lk.tensor.zero", 80)))
     assert.equal("ode", (complete("lk.json.enc", 80)))
     assert.is_true(listed("lk.").invoker)
+  end)
+
+  it("knows what is in lkrec before it is loaded, and loads what is named alone", function()
+    local result = program.output [[
+      require "lkrun.prompt"
+      local complete = require "lkrun.complete".complete
+      local function listed(text)
+        local _, listing = complete(text, 200)
+        print((listing:gsub("%s+", " ")))
+      end
+      listed "lkrec."
+      listed "lkrec.als."
+      print(complete("lkrec.metrics.graded", 80))
+      for _, name in ipairs {"lkrec.metrics", "lkrec.als.implicit", "lkrec.popularity"} do
+        print(name, package.loaded[name] ~= nil)
+      end]]
+    assert.matches("^als batch bias data evaluate .* metrics [^\n]*popularity [^\n]*\nalternate explicit implicit\n_ndcg", result)
+    assert.matches("lkrec.metrics\ttrue\nlkrec.als.implicit\tfalse\nlkrec.popularity\tfalse\n$", result)
+  end)
+
+  it("knows names that a metatable says would be loaded, and loads nothing that is not ours", function()
+    local trap = function() error "called" end
+    give("lazy", setmetatable({ mine = 1 }, { __index = trap, __names = { { other = "no.such.module" }, {} } }))
+    assert.same({ mine = true, other = true }, listed "lazy.")
+    assert.is_nil((complete("lazy.other.x", 80)))
   end)
 
   it("knows methods of tensors, invokers and strings", function()

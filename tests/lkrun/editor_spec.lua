@@ -73,7 +73,7 @@ describe("the prompt on a terminal", function()
     local t <close> = prompt()
     enter(t, "6 * 7", "42")
     enter(t, "_ + 1", "43")
-    enter(t, "lk.tensor.ones{2, 2}", "tensor f64 {2, 2}\n%[%[1.0, 1.0%],\n %[1.0, 1.0%]%]")
+    enter(t, "lk.tensor.ones{2, 2}", "tensor f64 %[2, 2%]\n%[%[1.0, 1.0%],\n %[1.0, 1.0%]%]")
     enter(t, "error 'no'", "lkrun: stdin:1: no\nstack traceback:.*")
     enter(t, "'still ' .. 'here'", "still here")
     t:keys "C-d"
@@ -133,6 +133,24 @@ describe("the prompt on a terminal", function()
     expect_end(t, "\n>")
     enter(t, "pasted(3)", "51")
     assert.equal(entry .. "\npasted(2)\n" .. entry .. "\npasted(3)\n", history_of(t))
+  end)
+
+  it("shows the values of the expression that a paste ends with, once", function()
+    local t <close> = prompt()
+    local function pasted(text, pattern)
+      t:keys "C-l"
+      expect_end(t, "^>")
+      paste(t, text)
+      t:keys "Enter"
+      expect_end(t, "^> " .. text:match "^[^\n]*":gsub("%p", "%%%0") .. ".*\n" .. pattern .. "\n>")
+    end
+    pasted("y = 5\ny", "5")
+    pasted("function twice(x)\n  print 'called'\n  return 2 * x\nend\ntwice(y)", "called\n10")
+    pasted("y = 6\n  twice(\n    y)  -- of six", "called\n12")
+    pasted("seen = {}\nfor i = 1, 3 do\n  seen[i] = twice(i)\nend\n#seen", "called\ncalled\ncalled\n3")
+    pasted("z = twice\n(4)", "called") -- one statement, as in a script
+    pasted("z, y\n", "8%s+6")
+    pasted("if y then\n  y\nend", "lkrun: stdin:[23]: [^\n]*near 'end'[^\n]*")
   end)
 
   it("completes names, lists them, and keeps the line", function()
@@ -297,6 +315,23 @@ describe("the terminal after the prompt", function()
       expect_end(t, "half a line.*\n>")
       assert_plain(t)
     end
+  end)
+
+  it("is in order after a crash that somebody else's handler tells of", function()
+    local t <close> = shell_prompt()
+    enter(t, "package.cpath = '" .. program.executable:gsub("[^/]*$", "") .. "tests/?.so' fault = require 'fault'", ".*")
+    enter(t, "fault.handle 'HUP'", "true")
+    enter(t, "fault.handle 'SEGV'", "true")
+    type_keys(t, "'goes ' ..")
+    expect_end(t, "> 'goes ' %.%.")
+    os.execute(("kill -HUP %d"):format(process_of(t)))
+    t:expect "crash handler"
+    enter(t, " 'on'", "goes on") -- keys are still the prompt's own
+    type_keys(t, "half a line")
+    expect_end(t, "half a line")
+    os.execute(("kill -SEGV %d"):format(process_of(t)))
+    expect_end(t, "half a line.*\n>")
+    assert_plain(t)
   end)
 
   it("is the shell's while the prompt is stopped, and the prompt's again after", function()

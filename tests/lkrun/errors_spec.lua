@@ -52,6 +52,26 @@ for _, n_jobs in ipairs { 1, 2, 4 } do
       assert.equal(("lkrun: task 3%s: %s"):format(where, err.message), tostring(err))
     end)
 
+    it("says which line of the program called what lkrun refuses", function()
+      local vector = lk.tensor.ones { 3 }
+      local inv <close> = invoker(function(_, task)
+        if task == 1 then lk.tensor.zeros(-1) end
+        if task == 2 then lk.json.encode { [0.5] = vector } end
+        if task == 3 then error "lkrun: a line of its own" end
+        return lk.load "no such file.lkm" -- a tail call: who made it has left
+      end, { on_error = "return" })
+      local errors = inv:collect({ 1, 2, 3, 4 }).errors
+      local line = debug.getinfo(1, "l").currentline - 7
+      for task = 1, 2 do
+        assert.equal(("tests/lkrun/errors_spec.lua:%d"):format(line + task), errors[task].where)
+        assert.matches((": tests/lkrun/errors_spec.lua:%d: lk%%.%%a+%%.%%a+: "):format(line + task), tostring(errors[task]))
+        assert.matches("^lkrun: lk%.", errors[task].message)
+      end
+      assert.is_nil(errors[3].where)
+      assert.is_nil(errors[4].where)
+      assert.matches("lkrun: lk.load: no such file.lkm", tostring(errors[4]), 1, true)
+    end)
+
     it("leaves the invoker usable", function()
       local inv <close> = invoker(fail_at_three)
       for _ = 1, 5 do

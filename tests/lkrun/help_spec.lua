@@ -1,5 +1,6 @@
 local program = require "tests.program"
 local annotations = require "lkrun.annotations"
+local terminal = require "tests.terminal"
 
 -- What the prompt writes for these lines.
 local function typed(lines)
@@ -16,7 +17,7 @@ describe("help", function()
   it("shows the annotation of a function: what it does, parameters, options", function()
     local text = typed "help(lk.invoker)"
     assert.matches("^lk.invoker%(model, func, options%?%) %-> lkrun.Invoker\n\nMakes workers that apply", text)
-    assert.matches("\n  model +any +what func gets first; tensors in it are read%-only for workers\n", text)
+    assert.matches("\n  model +any +what func gets first; tensors in it are read%-only\n +for workers\n", text)
     assert.matches("\nlkrun.Options\n.*\n  retries%? +integer +how often a task is tried again", text)
   end)
 
@@ -32,6 +33,23 @@ describe("help", function()
     assert.matches("\n  zeros +Makes a tensor of zeros", (typed "help(lk.tensor)"))
     assert.matches("\n  topk +fun", (typed "help(lk.tensor.ones{2})"))
     assert.matches("\n  ndcg ", (typed "help(lkrec.metrics)"))
+  end)
+
+  it("lists the modules of lkrec before they are loaded", function()
+    assert.matches("\n  lkrec.als.implicit +Matrix factorization", (typed "help(lkrec)"))
+    assert.matches("\n  lkrec.knn.item +Item%-item", (typed "help(lkrec.knn)"))
+  end)
+
+  it("fills lines as wide as the terminal, names and texts below their own kind", function()
+    for _, columns in ipairs { 50, 120 } do
+      local t <close> = terminal.run([[require "lkrun.prompt" help(lk.invoker)]], { columns = columns, rows = 200 })
+      local screen = t:expect "status 0"
+      local widest = 0
+      for line in screen:gmatch "[^\n]+" do widest = math.max(widest, #line) end
+      assert.is_true(widest < columns and widest > columns - 12, screen)
+      assert.matches(columns == 50 and "\n  model     any  what func gets first; tensors in\n +it are read%-only"
+        or "\n  model     any +what func gets first; tensors in it are read%-only for workers\n", screen)
+    end
   end)
 
   it("takes names", function()

@@ -22,6 +22,11 @@ describe("the prompt", function()
     assert.equal("6\n", (typed "(function()\nlocal x = 5\nreturn x + 1 end)()"))
   end)
 
+  it("tells an error of syntax in one line", function()
+    local _, err = typed "x = = 1"
+    assert.equal("lkrun: stdin:1: unexpected symbol near '='\n", err)
+  end)
+
   it("keeps globals, and has lk at hand", function()
     assert.equal("3\n", (typed "x = 1\nx + 2"))
     assert.equal("true\n", (typed "lk == require 'lkrun'"))

@@ -4,33 +4,39 @@ local show = lk.show
 describe("show writes a tensor", function()
   it("with dtype and shape, its columns aligned at the point", function()
     local t = lk.tensor.from { { 1, -2.5 }, { 100.25, 0 } }
-    assert.equal("tensor f64 {2, 2}\n[[  1.00,  -2.50],\n [100.25,   0.00]]", show(t))
-    assert.equal("tensor i32 {3} [ 7, 10, -1]", show(lk.tensor.from({ 7, 10, -1 }, "i32")))
-    assert.equal("tensor bool {2} [ true, false]", show(lk.tensor.from({ true, false }, "bool")))
+    assert.equal("tensor f64 [2, 2]\n[[  1.00,  -2.50],\n [100.25,   0.00]]", show(t))
+    assert.equal("tensor i32 [3] [ 7, 10, -1]", show(lk.tensor.from({ 7, 10, -1 }, "i32")))
+    assert.equal("tensor bool [2] [ true, false]", show(lk.tensor.from({ true, false }, "bool")))
   end)
 
   it("without the middle, where it is long", function()
-    assert.equal("tensor f64 {2000} [   1.0,    2.0,    3.0, ..., 1998.0, 1999.0, 2000.0]",
+    assert.equal("tensor f64 [2000] [   1.0,    2.0,    3.0, ..., 1998.0, 1999.0, 2000.0]",
       show(lk.tensor.arange(2000)))
     local text = show(lk.tensor.zeros { 100, 100 })
     local row = "[0.0, 0.0, 0.0, ..., 0.0, 0.0, 0.0]"
-    assert.equal("tensor f64 {100, 100}\n[" .. (row .. ",\n "):rep(3) .. "...,\n "
+    assert.equal("tensor f64 [100, 100]\n[" .. (row .. ",\n "):rep(3) .. "...,\n "
       .. (row .. ",\n "):rep(2) .. row .. "]", text)
   end)
 
   it("of three dimensions as matrices", function()
-    assert.equal("tensor f64 {2, 1, 2}\n[[[1.0, 1.0]],\n\n [[1.0, 1.0]]]", show(lk.tensor.ones { 2, 1, 2 }))
+    assert.equal("tensor f64 [2, 1, 2]\n[[[1.0, 1.0]],\n\n [[1.0, 1.0]]]", show(lk.tensor.ones { 2, 1, 2 }))
   end)
 
   it("of no dimension, and of no element", function()
-    assert.equal("tensor f64 {} 4.5", show(lk.tensor.from(4.5)))
-    assert.equal("tensor f64 {0, 3} []", show(lk.tensor.zeros { 0, 3 }))
+    assert.equal("tensor f64 [] 4.5", show(lk.tensor.from(4.5)))
+    assert.equal("tensor f64 [0, 3] []", show(lk.tensor.zeros { 0, 3 }))
   end)
 
   it("with numbers of all sizes, infinite ones and none", function()
-    assert.equal("tensor f64 {3} [1.0e+10, 1.5e-10, 0.0e+00]", show(lk.tensor.from { 1e10, 1.5e-10, 0 }))
-    assert.equal("tensor f64 {4} [ nan,  inf, -inf,  1.0]", show(lk.tensor.from { 0 / 0, 1 / 0, -1 / 0, 1 }))
-    assert.equal("tensor f64 {2} [0.0, 0.0]", show(lk.tensor.zeros { 2 }))
+    assert.equal("tensor f64 [3] [1.0e+10, 1.5e-10, 0.0e+00]", show(lk.tensor.from { 1e10, 1.5e-10, 0 }))
+    assert.equal("tensor f64 [4] [ nan,  inf, -inf,  1.0]", show(lk.tensor.from { 0 / 0, 1 / 0, -1 / 0, 1 }))
+    assert.equal("tensor f64 [2] [0.0, 0.0]", show(lk.tensor.zeros { 2 }))
+  end)
+
+  it("as tostring gives it", function()
+    for _, t in ipairs { lk.tensor.from { { 1, -2.5 }, { 100.25, 0 } }, lk.tensor.zeros { 40, 50 }, lk.tensor.from(5) } do
+      assert.equal(show(t), tostring(t))
+    end
   end)
 
   it("in lines as long as there is room", function()
@@ -83,7 +89,7 @@ describe("show writes a table", function()
   end)
 
   it("with a tensor in it by its shape", function()
-    assert.equal("{model = tensor f64 {10, 10}}", show { model = lk.tensor.zeros { 10, 10 } })
+    assert.equal("{model = tensor f64 [10, 10]}", show { model = lk.tensor.zeros { 10, 10 } })
   end)
 
   it("calls nothing but __tostring", function()
@@ -92,6 +98,12 @@ describe("show writes a table", function()
     assert.equal("{1}", show(t))
     assert.equal("itself", show(setmetatable({}, { __tostring = function() return "itself" end })))
     assert.equal("table whose __tostring raised an error", show(setmetatable({}, { __tostring = trap })))
+  end)
+
+  it("with the null of JSON by its name", function()
+    assert.equal("{lk.null, x = lk.null}", show { lk.null, x = lk.null })
+    assert.equal("lk.null", show(lk.null))
+    assert.matches("^{file %(0x", show { io.stdout })
   end)
 
   it("with strings that stay on their line", function()
