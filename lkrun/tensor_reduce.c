@@ -1,6 +1,6 @@
-/* Reductions: sum, mean, min, max, argmax, argmin, norm, of a whole tensor or along a dimension.
- * Sums of floats are pairwise in f64, of integers modulo 2^64 in i64. Not-a-number wins every
- * minimum and maximum, the first one where there are several. */
+/* Reductions: sum, mean, var, std, min, max, argmax, argmin, norm, of a whole tensor or along a
+ * dimension. Sums of floats are pairwise in f64, of integers modulo 2^64 in i64. Not-a-number wins
+ * every minimum and maximum, the first one where there are several. */
 #include "tensor_class.h"
 
 #include <math.h>
@@ -12,14 +12,15 @@
 
 #define PAIRWISE_BLOCK 128
 
-/* In f64, halves added to halves, so that the error grows with the logarithm of the length. */
+/* In f64, halves added to halves, so that the error grows with the logarithm of the length. Squares
+ * are those of distances from `center`. */
 #define PAIRWISE(op, name, type, TERM)                                                             \
-    static double op##_##name(int64_t length, const char *at, int64_t step)                        \
+    static double op##_##name(int64_t length, const char *at, int64_t step, double center)         \
     {                                                                                              \
         if (length > PAIRWISE_BLOCK) {                                                             \
             int64_t half = length / 2;                                                             \
-            return op##_##name(half, at, step) +                                                   \
-                   op##_##name(length - half, at + half * step, step);                             \
+            return op##_##name(half, at, step, center) +                                           \
+                   op##_##name(length - half, at + half * step, step, center);                     \
         }                                                                                          \
         double sum[4] = {0};                                                                       \
         int64_t i = 0;                                                                             \
@@ -35,11 +36,11 @@
         return (sum[0] + sum[1]) + (sum[2] + sum[3]);                                              \
     }
 #define ACCURATE_SUM(name, type) PAIRWISE(accurate_sum, name, type, x)
-#define SQUARES(name, type)      PAIRWISE(squares, name, type, x *x)
+#define SQUARES(name, type)      PAIRWISE(squares, name, type, (x - center) * (x - center))
 FOR_NUMBERS(ACCURATE_SUM)
 FOR_NUMBERS(SQUARES)
 
-typedef double (*pairwise_kernel)(int64_t length, const char *at, int64_t step);
+typedef double (*pairwise_kernel)(int64_t length, const char *at, int64_t step, double center);
 static const pairwise_kernel accurate_sums[DTYPE_COUNT] = {accurate_sum_f64, accurate_sum_f32,
                                                            accurate_sum_i64, accurate_sum_i32,
                                                            accurate_sum_u8,  accurate_sum_u8};
@@ -61,9 +62,9 @@ static union scalar sum_row(enum dtype dtype, int64_t length, const char *at, in
 {
     switch (dtype) {
     case DTYPE_F64:
-        return (union scalar){.f64 = accurate_sum_f64(length, at, step)};
+        return (union scalar){.f64 = accurate_sum_f64(length, at, step, 0)};
     case DTYPE_F32:
-        return (union scalar){.f64 = accurate_sum_f32(length, at, step)};
+        return (union scalar){.f64 = accurate_sum_f32(length, at, step, 0)};
     case DTYPE_I64:
         return (union scalar){.i64 = (int64_t)sum_i64(length, at, step)};
     case DTYPE_I32:
@@ -134,13 +135,14 @@ static union scalar sum_all(const struct tensor *tensor)
     return sum;
 }
 
-static double pairwise_total(const struct tensor *tensor, const pairwise_kernel kernels[])
+static double pairwise_total(const struct tensor *tensor, const pairwise_kernel kernels[],
+                             double center)
 {
     double total = 0;
     struct walk walk;
     const struct tensor *operands[] = {tensor};
     for (walk_begin(&walk, 1, operands, WALK_ANY_ORDER); walk.rows; walk_next(&walk))
-        total += kernels[tensor->dtype](walk.length, walk.at[0], walk.step[0]);
+        total += kernels[tensor->dtype](walk.length, walk.at[0], walk.step[0], center);
     return total;
 }
 
@@ -172,12 +174,42 @@ static int sum(lua_State *L)
     return 1;
 }
 
-static int mean(lua_State *L)
+/* ---- Mean and variance ---- */
+
+enum moment { MEAN, VARIANCE, DEVIATION };
+
+/* Of `count` elements by their sum of squares: what NumPy gives, infinity or not-a-number included
+ * where count - ddof is not above 0. */
+static double spread(enum moment moment, double squares, int64_t count, int64_t ddof)
 {
-    const char *where = "tensor:mean";
+    double freedom = count > ddof ? (double)(count - ddof) : 0;
+    double variance = squares / freedom;
+    return moment == VARIANCE ? variance : sqrt(variance);
+}
+
+static double moment_of_all(const struct tensor *tensor, enum moment moment, int64_t ddof)
+{
+    double mean = pairwise_total(tensor, accurate_sums, 0) / (double)tensor->count;
+    if (moment == MEAN)
+        return mean;
+    return spread(moment, pairwise_total(tensor, sums_of_squares, mean), tensor->count, ddof);
+}
+
+static double moment_of_row(enum dtype dtype, int64_t length, const struct rows *rows,
+                            enum moment moment, int64_t ddof)
+{
+    double mean = accurate_sums[dtype](length, rows->at, rows->step, 0) / (double)length;
+    if (moment == MEAN)
+        return mean;
+    double squares = sums_of_squares[dtype](length, rows->at, rows->step, mean);
+    return spread(moment, squares, length, ddof);
+}
+
+static int moments(lua_State *L, enum moment moment, int64_t ddof, const char *where)
+{
     const struct tensor *tensor = tensor_argument(L, 1, where);
     if (lua_isnoneornil(L, 2)) {
-        lua_pushnumber(L, pairwise_total(tensor, accurate_sums) / (double)tensor->count);
+        lua_pushnumber(L, moment_of_all(tensor, moment, ddof));
         return 1;
     }
     int d = dim_argument(L, 2, where, tensor);
@@ -185,8 +217,7 @@ static int mean(lua_State *L)
     enum dtype dtype = tensor->dtype == DTYPE_F32 ? DTYPE_F32 : DTYPE_F64;
     char *to = tensor_data(tensor_new(L, dtype, shape.dim, shape.size, false));
     for (struct rows rows = rows_along(tensor, d); rows.left; next_row(&rows)) {
-        double total = accurate_sums[tensor->dtype](tensor->size[d], rows.at, rows.step);
-        double value = total / (double)tensor->size[d];
+        double value = moment_of_row(tensor->dtype, tensor->size[d], &rows, moment, ddof);
         if (dtype == DTYPE_F32)
             *(float *)to = (float)value;
         else
@@ -194,6 +225,33 @@ static int mean(lua_State *L)
         to += dtype_sizes[dtype];
     }
     return 1;
+}
+
+static int64_t ddof_argument(lua_State *L, int index, const char *where)
+{
+    int exact = 1;
+    lua_Integer ddof = 0;
+    if (!lua_isnoneornil(L, index))
+        ddof = lua_type(L, index) == LUA_TNUMBER ? lua_tointegerx(L, index, &exact) : (exact = 0);
+    if (!exact || ddof < 0)
+        raise_error(L, where, "ddof is %s; expected an integer of 0 or more",
+                    luaL_tolstring(L, index, NULL));
+    return ddof;
+}
+
+static int mean(lua_State *L)
+{
+    return moments(L, MEAN, 0, "tensor:mean");
+}
+
+static int var(lua_State *L)
+{
+    return moments(L, VARIANCE, ddof_argument(L, 3, "tensor:var"), "tensor:var");
+}
+
+static int std(lua_State *L)
+{
+    return moments(L, DEVIATION, ddof_argument(L, 3, "tensor:std"), "tensor:std");
 }
 
 /* ---- Extremes ---- */
@@ -312,13 +370,13 @@ static double scaled_norm(const struct tensor *tensor)
 static int norm(lua_State *L)
 {
     const struct tensor *tensor = tensor_argument(L, 1, "tensor:norm");
-    double squares = pairwise_total(tensor, sums_of_squares);
+    double squares = pairwise_total(tensor, sums_of_squares, 0);
     bool in_range = isnan(squares) || (squares >= 1e-280 && !isinf(squares));
     lua_pushnumber(L, in_range ? sqrt(squares) : scaled_norm(tensor));
     return 1;
 }
 
 const luaL_Reg tensor_reduce_methods[] = {
-    {"sum", sum},       {"mean", mean},     {"min", min},   {"max", max},
-    {"argmin", argmin}, {"argmax", argmax}, {"norm", norm}, {NULL, NULL},
+    {"sum", sum}, {"mean", mean},     {"var", var},       {"std", std},   {"min", min},
+    {"max", max}, {"argmin", argmin}, {"argmax", argmax}, {"norm", norm}, {NULL, NULL},
 };

@@ -64,7 +64,8 @@ for _, n_jobs in ipairs { 1, 2, 4 } do
       local line = debug.getinfo(1, "l").currentline - 7
       for task = 1, 2 do
         assert.equal(("tests/lkrun/errors_spec.lua:%d"):format(line + task), errors[task].where)
-        assert.matches((": tests/lkrun/errors_spec.lua:%d: lk%%.%%a+%%.%%a+: "):format(line + task), tostring(errors[task]))
+        assert.matches((": tests/lkrun/errors_spec.lua:%d: lk%%.%%a+%%.%%a+: "):format(line + task),
+          tostring(errors[task]))
         assert.matches("^lkrun: lk%.", errors[task].message)
       end
       assert.is_nil(errors[3].where)

@@ -87,6 +87,26 @@ describe("reductions", function()
     assert.same({}, empty:max(2):totable())
   end)
 
+  it("var and std: of all and along dimensions, less ddof, near a large mean too", function()
+    local t = tensor.from { { 1, 2, 3, 4 }, { 10, 10, 10, 10 } }
+    assert.near(14.6875, t:var(), 1e-12)
+    assert.same({ 1.25, 0 }, t:var(2):totable())
+    assert.same({ math.sqrt(5 / 3), 0 }, t:std(2, 1):totable())
+    assert.same({ 20.25, 16, 12.25, 9 }, t:t():var(2):totable())
+    assert.near(math.sqrt(14.6875 * 8 / 7), t:std(nil, 1), 1e-12)
+    assert.equal(2 / 3, tensor.from({ 1e9 + 1, 1e9 + 2, 1e9 + 3 }):var())
+    assert.equal("f32", tensor.ones({ 2, 2 }, "f32"):std(1).dtype)
+    assert.equal(0.25, tensor.from({ true, false }, "bool"):var())
+    for _, of_too_few in ipairs { tensor.zeros({ 0 }):var(), tensor.from({ 7 }):std(nil, 1) } do
+      assert.is_true(of_too_few ~= of_too_few)
+    end
+    assert.equal(inf, tensor.from({ 1, 3 }):var(nil, 2))
+    for _, ddof in ipairs { -1, 0.5, "1" } do
+      fails("tensor:std: ddof is " .. tostring(ddof):gsub("%p", "%%%0") .. "; expected an integer of 0 or more", t.std, t, 1, ddof)
+    end
+    fails("tensor:var: ", t.var, t, 3)
+  end)
+
   it("keep not-a-number, and exactness", function()
     local t = tensor.from { 1, nan, 3, nan }
     assert.is_true(t:max() ~= t:max() and t:min() ~= t:min())
