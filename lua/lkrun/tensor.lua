@@ -84,8 +84,8 @@ local core = require "lkrun.core.tensor"
 --- `var` and its square root `std`: the mean of the squared distances from the mean, in two passes;
 --- divided by the count less `ddof`, 0 by default as in NumPy (1: the estimate from a sample). Of no
 --- more than `ddof` elements: not a number, or infinity. Raises for a ddof that is no integer from 0 on.
----@field var (fun(self: lkrun.Tensor, dim?: nil, ddof?: integer): number)|(fun(self: lkrun.Tensor, dim: integer, ddof?: integer): lkrun.Tensor)
----@field std (fun(self: lkrun.Tensor, dim?: nil, ddof?: integer): number)|(fun(self: lkrun.Tensor, dim: integer, ddof?: integer): lkrun.Tensor)
+---@field var fun(self: lkrun.Tensor, dim?: integer, ddof?: integer): number|lkrun.Tensor
+---@field std fun(self: lkrun.Tensor, dim?: integer, ddof?: integer): number|lkrun.Tensor
 ---@field min (fun(self: lkrun.Tensor): any)|(fun(self: lkrun.Tensor, dim: integer): lkrun.Tensor)
 ---@field max (fun(self: lkrun.Tensor): any)|(fun(self: lkrun.Tensor, dim: integer): lkrun.Tensor)
 --- `argmin`: an index for each dimension, or i64 along one.

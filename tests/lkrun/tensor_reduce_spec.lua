@@ -102,7 +102,8 @@ describe("reductions", function()
     end
     assert.equal(inf, tensor.from({ 1, 3 }):var(nil, 2))
     for _, ddof in ipairs { -1, 0.5, "1" } do
-      fails("tensor:std: ddof is " .. tostring(ddof):gsub("%p", "%%%0") .. "; expected an integer of 0 or more", t.std, t, 1, ddof)
+      local found = tostring(ddof):gsub("%p", "%%%0")
+      fails("tensor:std: ddof is " .. found .. "; expected an integer of 0 or more", t.std, t, 1, ddof)
     end
     fails("tensor:var: ", t.var, t, 3)
   end)
