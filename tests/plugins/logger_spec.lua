@@ -1,5 +1,6 @@
 -- The logger plugin in the real Snakemake, on a real terminal and without one.
 local await = require "tests.await"
+local program = require "tests.program"
 local terminal = require "tests.terminal"
 local workflow = require "tests.snakemake.workflow"
 
@@ -86,13 +87,14 @@ describe("snakemake-logger-plugin-lkrun", function()
   end)
 
   it("leaves jobs alone when there is no place for its folder, and when their disk is full", function()
-    local folder = new { Snakefile = [[
+    local killer = program.executable:match "^(.*)/" .. "/tests/killer.so"
+    local folder = new { Snakefile = ([[
 rule full:
     output: "out"
     shell:
-        "LD_PRELOAD=CHECKOUT/build/tests/killer.so ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0"
+        "LD_PRELOAD=KILLER ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0"
         " LKRUN_FULL_AT=1 lkrun full.lua {output}"
-]], ["full.lua"] = [[
+]]):gsub("KILLER", killer), ["full.lua"] = [[
 local lk = require "lkrun"
 local display <close> = lk.invoke_progress { label = "users", total = 2 }
 display:update(2, "finished")

@@ -291,21 +291,25 @@ rule describe:
   end)
 
   it("is refused by name under a Snakemake that is built otherwise", function()
-    local other <close> = setmetatable(workflow.new {
-      Snakefile = [[
-import snakemake.script
-snakemake.script.script = lambda path, basedir: None
+    for name, change in pairs {
+      ["script.script"] = "snakemake.script.script = lambda path, basedir: None",
+      ["script.ScriptBase.evaluate"] = "snakemake.script.ScriptBase.evaluate = lambda self: None",
+    } do
+      local other <close> = setmetatable(workflow.new {
+        Snakefile = "import snakemake.script\n" .. change .. [[
+
 include: "RULES/lkrun.smk"
 rule all:
     output: "x"
     script: "x.lua"
 ]],
-    }, { __close = workflow.remove, __index = workflow })
-    local result = other:snakemake "--cores 1 --dry-run"
-    assert.equal(1, result.status)
-    local found = other:shell "snakemake --version".out:match "%S+"
-    local message = result.out:gsub("%s+", " ")
-    assert.truthy(message:find(("Snakemake %s found, whose snakemake.script.script is not as in Snakemake 9.27.1")
-      :format(found), 1, true))
+      }, { __close = workflow.remove, __index = workflow })
+      local result = other:snakemake "--cores 1 --dry-run"
+      assert.equal(1, result.status)
+      local found = other:shell "snakemake --version".out:match "%S+"
+      local message = result.out:gsub("%s+", " ")
+      assert.truthy(message:find(("Snakemake %s found, whose snakemake.%s is not as in Snakemake 9.27.1")
+        :format(found, name), 1, true), message)
+    end
   end)
 end)

@@ -30,7 +30,7 @@ describe("A cluster for a test", function()
     assert.matches("%S", folder:read "state")
     local namespace = folder:read "namespace":match "pid:%[%d+%]"
     slurm.await(function() return #processes_in(namespace) == 0 end, "its processes to end")
-    assert.equal("", program.capture("ls -A " .. folder:path "tmp") or "")
+    slurm.await(function() return not program.capture("ls -A " .. folder:path "tmp") end, "its folder to go")
   end
 
   it("ends with its command's status, and leaves no process and no file", function()
