@@ -26,14 +26,17 @@ end
 -- Gives the number of kills that went out.
 local function run(inv, each)
   local kills = 0
-  local index = 0
+  local index, due = 0, math.random(TASKS // KILLS)
   for i, a, b, c in inv:map(tasks_up_to(TASKS)) do
     index = index + 1
     each(index, i, a, b, c)
-    if kills < KILLS and math.random(TASKS // KILLS) <= 2 then
+    if kills < KILLS and index >= due then
       local workers = inv:stats().workers
       local pid = workers[math.random(#workers)].pid
-      if pid > 0 and fault.kill(pid, "KILL") then kills = kills + 1 end
+      -- One in its place may be about to start: then the next result.
+      if pid > 0 and fault.kill(pid, "KILL") then
+        kills, due = kills + 1, due + math.random(TASKS // KILLS)
+      end
     end
   end
   assert.equal(TASKS, index)
@@ -82,10 +85,17 @@ describe("workers killed at random, with retries", function()
 end)
 
 describe("workers killed at random, without retries", function()
+  -- On a busy machine all the kills from outside may hit workers between tasks: some tasks see to it themselves.
+  local BETWEEN <const> = 10000
+  local function fragile(model, n)
+    if n % BETWEEN == 0 then fault.kill(fault.pid(), "KILL") end
+    return work(model, n)
+  end
+
   for _, ordered in ipairs { true, false } do
     it(ordered and "fail exactly the blamed tasks, in order" or "fail exactly the blamed tasks, as they finish",
       clean(function()
-        local inv <close> = lk.invoker({ factor = 3 }, work, { n_jobs = 2, on_error = "return", seed = 42,
+        local inv <close> = lk.invoker({ factor = 3 }, fragile, { n_jobs = 2, on_error = "return", seed = 42,
           ordered = ordered })
         local seen, failed = {}, 0
         local kills = run(inv, function(index, i, a, b)
@@ -96,13 +106,15 @@ describe("workers killed at random, without retries", function()
             assert.equal("signal", b.reason)
             assert.equal(9, b.signal)
             assert.equal(i, b.task)
+          elseif i % BETWEEN == 0 then
+            error(("task %d outlived its worker"):format(i))
           elseif a ~= i * 3 then
             error(("result %d is wrong"):format(i))
           end
         end)
         assert.equal(KILLS, kills)
         assert.equal(failed, inv:stats().crashes)
-        assert.is_true(failed > 0 and failed <= kills)
+        assert.is_true(failed <= kills + TASKS // BETWEEN)
       end))
   end
 end)

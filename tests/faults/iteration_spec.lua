@@ -214,7 +214,7 @@ for kind, n_jobs in pairs(kinds) do
           collectgarbage()
         end
         return n * 2
-      end, { n_jobs = n_jobs, timeout = 0.3, on_error = "return" })
+      end, { n_jobs = n_jobs, timeout = 1, on_error = "return" })
       local _, errors = setup.gather(inv:map { 1, -2, 3 })
       assert.equal("timeout", errors[2].reason)
       setup.assert_goes_on(inv)
