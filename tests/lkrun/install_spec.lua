@@ -70,7 +70,7 @@ describe("make", function()
     finally(function() os.execute("rm -rf " .. folder) end)
     os.execute(("printf '#!/bin/sh\\necho Darwin\\n' >%s/uname && chmod +x %s/uname"):format(folder, folder))
     for _, target in ipairs { "", "check", "install" } do
-      local result = shell(("PATH=%s:$PATH make %s"):format(folder, target))
+      local result = shell(("PATH=%s:$PATH make --no-print-directory %s"):format(folder, target))
       assert.equal(2, result.status)
       assert.matches("^Makefile:%d+: %*%*%* lkrun runs on Linux alone: [^\n]*%.%s*Stop%.\n$", result.err)
       assert.equal("", result.out)
