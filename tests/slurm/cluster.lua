@@ -1,4 +1,4 @@
--- tests/slurm/cluster itself: a cluster within the cluster, on ports of its own.
+-- tests/slurm/cluster itself: a cluster within the cluster.
 local slurm = require "tests.snakemake.slurm"
 local new_folder = require "tests.folder"
 local program = require "tests.program"
@@ -9,7 +9,7 @@ local CLUSTER <const> = program.capture "pwd" .. "/tests/slurm/cluster"
 local function starting(folder, ends)
   return ([[
     cd %s && mkdir tmp && chmod a+x . # for munged
-    export TMPDIR=$PWD/tmp SLURM_PORT=17817
+    export TMPDIR=$PWD/tmp
     exec %s sh -c 'readlink /proc/self/ns/pid >namespace; sleep 1000 & srun --quiet sh -c "sleep 1000" &
       until squeue --noheader --format %%T | grep -q RUNNING; do sleep 0.1; done
       ls -A tmp >state; : >running; %s' 2>messages]]):format(program.quote(folder.name), CLUSTER, ends)
