@@ -36,7 +36,7 @@ local function succeeds(command) return (os.execute(command .. " >/dev/null 2>&1
 
 -- The reader's shell: nothing that this run was started with, lkrun and Snakemake on PATH.
 local function shell_command()
-  local unset = { "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "SNAKEMAKE_PROFILE" }
+  local unset = { "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "SNAKEMAKE_PROFILE", "DEBUGINFOD_URLS" }
   for name in io.popen("env"):read "a":gmatch "%f[^\0\n](LK_[A-Z_]+)=" do unset[#unset + 1] = name end
   return ("env -u %s PYTHONDONTWRITEBYTECODE=1 XDG_CACHE_HOME='%s/.cache' PATH='%s':'%s':\"$PATH\" bash -eu")
     :format(table.concat(unset, " -u "), folder, lkrun:match "^(.*)/", snakemake)
