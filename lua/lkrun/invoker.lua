@@ -206,6 +206,7 @@ end
 --- value that func returned follows it. Tasks are pulled as the workers need them.
 ---@param tasks any a sequence (tasks.n elements if set), an iterator function or the values of a
 ---  generic `for` (the last value of each step is the task), WorkChunks, or anything with __call
+---@param ... any the state, control and closing value of a generic `for`
 ---@return fun(): integer, ... iterator
 function Invoker:map(tasks, ...)
   check_self(self, "map")
@@ -216,6 +217,7 @@ end
 --- The results of a map in a table: results[i], results.n; a task that returned several values has
 --- its first there. With on_error = "return" results.errors[i] are the failures.
 ---@param tasks any as for map
+---@param ... any as for map
 ---@return table results
 function Invoker:collect(tasks, ...)
   check_self(self, "collect")
