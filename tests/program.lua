@@ -24,8 +24,9 @@ function program.capture(command)
   return pipe:read "l"
 end
 
--- The shell's parent is this process.
+-- The shell's parent is this process, or memcheck, which runs it inside itself.
 program.executable = program.capture "readlink /proc/$PPID/exe"
+if program.executable:find "/memcheck%-" then program.executable = program.capture "readlink -f build/lkrun" end
 
 --- Runs `code`. options.env: variables to set; options.args: its arguments; options.before: shell
 --- words put before the interpreter ("taskset -c 0"), options.shell: a command line run first by the

@@ -1,5 +1,6 @@
 -- Runs every test, each file in a process of its own, and adds up:
 -- build/lkrun tests/suite.lua [C test programs]; LKRUN_TEST_JOBS files at a time (as many as CPUs).
+-- build/lkrun tests/suite.lua soak TIMES: the faults that often, then what is long (see tests/soak).
 local TIME_LIMIT = 900 -- seconds a file may take, on a loaded machine, under a sanitizer
 
 local function lines_of(command)
@@ -26,13 +27,21 @@ local subsets = {
   valgrind = {
     why = "they start programs, or take too long there",
     "channel_test", "codec_test", "config_test", "progress_bar_test", "progress_test", "region_test", "storage_test",
-    "lkrun/chunks_spec", "lkrun/json_spec", "lkrun/sparse_spec", "lkrun/tensor_spec",
+    "lkrun/chunks_spec", "lkrun/errors_spec", "lkrun/future_spec", "lkrun/json_spec", "lkrun/sparse_spec",
+    "lkrun/tensor_spec", "faults/iteration_spec", "faults/template_spec",
   },
 }
 local watcher = (os.getenv "LKRUN_SAN" or ""):match "thread" or (os.getenv "LKRUN_SAN" or ""):match "valgrind"
 local subset = watcher and subsets[watcher]
 local watch = subset and os.getenv "LKRUN_WATCH" or ""
 local excluded = {}
+
+-- The command under which a test runs. What a process that is ended in the middle of its work still had is
+-- no leak.
+local function watch_of(name)
+  local is_fault = name:find "^tests/faults/" and watcher == "valgrind"
+  return is_fault and watch .. " --leak-check=no" or watch
+end
 
 local function is_excluded(name)
   if not subset then return false end
@@ -49,7 +58,7 @@ local function all_tests()
   local tests = {}
   local function add(name, command, may_be_empty)
     if is_excluded(name) then return end
-    local limited = ("timeout -k 10 %d %s %s 2>&1"):format(TIME_LIMIT, watch, command)
+    local limited = ("timeout -k 10 %d %s %s 2>&1"):format(TIME_LIMIT, watch_of(name), command)
     tests[#tests + 1] = { name = name, command = limited, may_be_empty = may_be_empty }
   end
   for _, test in ipairs(arg) do add(test, quoted(test)) end
@@ -59,6 +68,25 @@ local function all_tests()
   for _, page in ipairs(lines_of "find README.md docs -name '*.md' | sort") do
     add(page, "build/lkrun tests/docs.lua " .. quoted(page), true)
   end
+  return tests
+end
+
+-- The faults, round after round; then those that have a long form, in that.
+local function soak_tests(times)
+  local tests = {}
+  local function add(spec, long)
+    tests[#tests + 1] = {
+      name = long and spec .. ", at length" or spec,
+      command = ("%s timeout -k 10 %d build/lkrun tests/run.lua %s 2>&1"):format(
+        long and "LKRUN_SOAK=1" or "", TIME_LIMIT, quoted(spec)),
+    }
+  end
+  for round = 1, times do
+    for _, spec in ipairs(lines_of "find tests/faults -name '*_spec.lua' | sort") do add(spec) end
+    tests[#tests].ends = ("%d of %d"):format(round, times)
+  end
+  add("tests/faults/delivery_spec.lua", true)
+  add("tests/faults/output_spec.lua", true)
   return tests
 end
 
@@ -82,6 +110,11 @@ end
 
 local total = { passed = 0, failed = 0, skipped = 0 }
 
+local function totals()
+  return ("%d passed, %d failed%s"):format(total.passed, total.failed,
+    total.skipped > 0 and (", %d skipped"):format(total.skipped) or "")
+end
+
 local function finish(test)
   local output = test.pipe:read "a"
   local ok, how, code = test.pipe:close()
@@ -104,13 +137,14 @@ local function finish(test)
       if line:find "^skipped " or line:find "# [Ss][Kk][Ii][Pp]" then print("    " .. line) end
     end
   end
-  io.flush()
   total.passed = total.passed + passed
   total.failed = total.failed + failed
   total.skipped = total.skipped + skipped
+  if test.ends then print(("%s, %s: %s"):format(test.ends, os.date "%H:%M:%S", totals())) end
+  io.flush()
 end
 
-local tests = all_tests()
+local tests = arg[1] == "soak" and soak_tests(math.tointeger(tonumber(arg[2]))) or all_tests()
 local jobs = math.tointeger(tonumber(os.getenv "LKRUN_TEST_JOBS" or lines_of("nproc")[1])) or 1
 local started = 0
 for done = 1, #tests do
@@ -123,7 +157,5 @@ end
 if #excluded > 0 then
   print(("excluded, for %s: %d: %s"):format(subset.why, #excluded, table.concat(excluded, ", ")))
 end
-local ran = total.passed + total.failed
-print(("%d passed, %d failed%s"):format(total.passed, total.failed,
-  total.skipped > 0 and (", %d skipped"):format(total.skipped) or ""))
-os.exit(ran > 0 and total.failed == 0)
+print(totals())
+os.exit(total.passed + total.failed > 0 and total.failed == 0)
