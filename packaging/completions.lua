@@ -12,7 +12,12 @@ package.path = package.path .. ";/usr/share/lua/5.4/?.lua"
 if not package.searchpath("argparse", package.path) then
   fail "none, for the Lua library argparse is not installed; it is in Debian's package lua-argparse"
 end
-local command_names = { "check", "doctor", "map", "merge", "trace" }
+-- A command is a module lkrun.command.NAME inside the executable, as lkrun/main.c has it.
+local command_names = {}
+for module in pairs(require("lkrun.core.module_text").modules()) do
+  command_names[#command_names + 1] = module:match "^lkrun%.command%.([%w_]+)$"
+end
+table.sort(command_names)
 
 local function parser()
   local root = require "argparse"("lkrun", "Runs Lua programs."):add_help(false)
@@ -77,6 +82,7 @@ end
 function complete.fish(root)
   local text = root:get_fish_complete():gsub("%-n '__fish_lkrun_using_command'", "-n __fish_is_first_arg")
   text = text:gsub("complete %-c lkrun (%-[sl] )", "complete -c lkrun -n __fish_is_first_arg %1")
+  text = replace(text, "for arg in $cmdline\n", "for arg in $cmdline[1]\n") -- "lkrun job.lua map" is a script's
   return text .. "complete -c lkrun -n __fish_is_first_arg -k -a '(__fish_complete_suffix .lua)'\n"
 end
 
