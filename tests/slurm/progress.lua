@@ -3,10 +3,10 @@ local slurm = require "tests.snakemake.slurm"
 local terminal = require "tests.terminal"
 local workflow = require "tests.snakemake.workflow"
 
--- Task 4 ends when the gate is open.
+-- Task 6 ends when the gate is open.
 local OPERATION <const> = [[
 return function(_, task)
-  while task.task == "4" and not io.open "gate" do os.execute "sleep 0.1" end
+  while task.task == "6" and not io.open "gate" do os.execute "sleep 0.1" end
   return task
 end]]
 
@@ -38,8 +38,8 @@ describe("Under Slurm, snakemake-logger-plugin-lkrun", function()
         return shown:find(text) and shown
       end, text)
     end
-    -- Five of six are done: the second worker does what follows the fourth.
-    local bar = "\nvisit node=node%d %%(operation%%) +83%%%%|.*| 5/6 tasks %%[1 in progress, 0 dispatched,"
+    -- Five of six are done; where there is one CPU, they are done in place, and what is shown may be older.
+    local bar = "\nvisit node=node%d %%(operation%%) +%%d+%%%%|[^\n]*| %%d/6 tasks %%[1 in progress, 0 dispatched,"
     shows(bar:format(1))
     local shown = shows(bar:format(2))
     assert.matches("\n0 of 3 jobs done, 2 running", shown)
