@@ -14,6 +14,7 @@
  */
 #include "pool.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -77,11 +78,8 @@ struct worker *pool_hungry(struct pool *pool, uint32_t *count)
     if (!hungriest)
         return NULL;
     uint32_t window = hungriest->window;
-    uint32_t ahead =
-        pool->mean > 0
-            ? (uint32_t)((pool->away > HORIZON ? (double)pool->away : HORIZON) / pool->mean)
-            : 1;
-    ahead = ahead < 1 ? 1 : ahead > MAX_WINDOW ? MAX_WINDOW : ahead;
+    double fits = pool->mean > 0 ? fmax((double)pool->away, HORIZON) / pool->mean : 1;
+    uint32_t ahead = (uint32_t)fmin(fmax(fits, 1), MAX_WINDOW);
     if (hungriest->tasks_done || hungriest->committed)
         window *= 2;
     hungriest->window = window < ahead ? window : ahead;

@@ -270,7 +270,9 @@ describe("lkrun map", function()
       until [ -e begun ]; do :; done
       kill -TERM $pid
       wait $pid; echo $?
-      pgrep -g $pid lkrun]]):format(folder.name))
+      for process in /proc/[0-9]*; do
+        case $(readlink $process/cwd)$(readlink $process/exe) in $PWD*/lkrun) echo $process ;; esac
+      done]]):format(folder.name))
     assert.equal("143\n", result.out)
     assert.equal("begun op.lua tasks.txt", entries())
   end)
