@@ -144,7 +144,7 @@ static int pool_new(lua_State *L)
                           .ring_fd = -1,
                           .bell_fd = -1,
                           .owner = getpid(),
-                          .in_place = options.jobs == 1,
+                          .in_place = boolean_field(L, 3, "in_place"),
                           .futures_ref = LUA_NOREF};
     luaL_setmetatable(L, POOL_CLASS);
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);

@@ -212,6 +212,18 @@ static const char *place(const struct nest *nest, int depth)
     return depth ? text : "the table";
 }
 
+/* Elements of the table on top: `n` where it is set, as by table.pack and collect, whose tables may
+ * have holes. */
+static int64_t table_length(lua_State *L)
+{
+    int64_t length = (int64_t)lua_rawlen(L, -1);
+    lua_pushliteral(L, "n");
+    if (lua_rawget(L, -2) == LUA_TNUMBER && lua_isinteger(L, -1) && lua_tointeger(L, -1) >= 0)
+        length = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    return length;
+}
+
 static void find_shape(lua_State *L, struct nest *nest)
 {
     int top = lua_gettop(L);
@@ -219,8 +231,8 @@ static void find_shape(lua_State *L, struct nest *nest)
         if (nest->dim == TENSOR_MAX_DIM)
             raise_error(L, nest->where, "tables nested deeper than %d", TENSOR_MAX_DIM);
         nest->index[nest->dim] = 0;
-        nest->size[nest->dim++] = (int64_t)lua_rawlen(L, -1);
         luaL_checkstack(L, 4, nest->where);
+        nest->size[nest->dim++] = table_length(L);
         lua_rawgeti(L, -1, 1);
     }
     lua_settop(L, top);
@@ -246,7 +258,7 @@ static void fill_from(lua_State *L, struct nest *nest, int depth, char *at)
     if (!lua_istable(L, -1))
         raise_error(L, nest->where, "%s is %s; a table is expected, as at the start",
                     place(nest, depth), type_text(L, -1));
-    int64_t found = (int64_t)lua_rawlen(L, -1);
+    int64_t found = table_length(L);
     if (found != nest->size[depth])
         raise_error(L, nest->where,
                     "%s has %lld elements; the first at its depth has %lld, "

@@ -146,19 +146,29 @@ local function refuse_for_threads(options, where)
   end
 end
 
+-- Whether the one job of an invoker may be a worker where that is needed: the caller did not ask for tasks
+-- in place, and is no worker, where workers do not multiply by themselves.
+local function may_have_worker(given)
+  return not given and require("lkrun.core.config").sources().processes ~= "worker"
+end
+
 local function make(where, model, func, options)
   local callable = type(func) == "function" or (getmetatable(func) or {}).__call
   if not callable then fail(where, "func is %s; expected a function of model and task", kind_of(func)) end
   local checked = check_options(options, where)
   config.ensure_parallel_init()
   local threads = checked.workers == "threads"
-  checked.n_jobs = checked.n_jobs or (threads and config.config().threads or config.proc_count())
+  local given = checked.n_jobs
+  checked.n_jobs = given or (threads and config.config().threads or config.proc_count())
   if threads then refuse_for_threads(checked, where) end
   checked.ordered = checked.ordered ~= false
   checked.return_errors = checked.on_error == "return"
-  if checked.n_jobs == 1 and (checked.timeout or checked.memory_limit) then
+  local limited = checked.timeout or checked.memory_limit
+  checked.in_place = checked.n_jobs == 1 and not (limited and may_have_worker(given))
+  if checked.in_place and limited then
     require("lkrun.log").get("lkrun"):warn(
-      "%s: timeout and memory_limit need worker processes; with n_jobs = 1 tasks run in place", where)
+      "%s: timeout and memory_limit have no effect: they need a worker process, and %s", where,
+      given and "n_jobs = 1 runs tasks in place" or "a worker has none of its own unless n_jobs says so")
   end
   return core.new(func, model, checked, errors.new, checked.progress)
 end

@@ -373,3 +373,26 @@ describe("lk.map", function()
     assert.error_matches(function() lk.map(nil, double, ipairs { 1, 2 }) end, "tasks are one value here")
   end)
 end)
+
+describe("an invoker with a limit, where the configuration says one process", function()
+  local function reasons(where)
+    return program.output(([[
+      local lk = require "lkrun"
+      local function endless()
+        local inv <close> = lk.invoker(nil, function() while true do end end, { timeout = 0.5, on_error = "return" })
+        for _, _, err in inv:map { 1 } do return err.reason end
+      end
+      %s]]):format(where), { before = "env LK_NUM_PROCS=1" })
+  end
+
+  it("has a worker that can be ended", function()
+    assert.equal("timeout\n", reasons "print(endless())")
+  end)
+
+  it("tells that it has none where n_jobs = 1 says so", function()
+    local result = program.run [[
+      local inv <close> = require "lkrun".invoker(nil, print, { timeout = 1, n_jobs = 1 })]]
+    assert.truthy(result.err:find("timeout and memory_limit have no effect: they need a worker process, and "
+      .. "n_jobs = 1 runs tasks in place", 1, true), result.err)
+  end)
+end)
