@@ -33,6 +33,7 @@ describe("Packages", function()
   end)
 
   it("of LuaRocks load in a stock Lua, whichever module comes first", function()
+    if (os.getenv "LKRUN_SAN" or "") ~= "" then return pending "a sanitized core needs a sanitized Lua" end
     local folder = program.capture "mktemp -d"
     finally(function() os.execute("rm -r " .. folder) end)
     local rock = {}
