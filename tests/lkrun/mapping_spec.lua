@@ -188,8 +188,13 @@ describe("a mapped file", function()
       cut_off()
       for _ = 1, 2 do
         local results = inv:collect { 1, ROWS, 2 }
-        assert.equal(1000.0, results[1])
-        assert.equal(1000.0, results[3])
+        for _, i in ipairs { 1, 3 } do
+          if options.workers == "threads" and results.errors[i] then -- it ran while another met the loss
+            assert.matches(pattern, results.errors[i].message)
+          else
+            assert.equal(1000.0, results[i])
+          end
+        end
         assert.is_nil(results[2])
         assert.equal("error", results.errors[2].reason)
         assert.matches(pattern, results.errors[2].message)
