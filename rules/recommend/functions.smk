@@ -35,7 +35,8 @@ for part in ("generate", "split"):
         check_keys(config[part], SCHEMA["properties"][part], f"{part}.")
 if isinstance(config.get("models"), dict):
     config["models"] = {
-        str(name): options for name, options in config["models"].items()
+        str(name): {} if options is None else options
+        for name, options in config["models"].items()
     }
 validate(config, "config.schema.yaml")
 
@@ -52,11 +53,11 @@ def split_options():
 
 
 def model_module(wildcards):
-    return (config["models"][wildcards.model] or {}).get("model", wildcards.model)
+    return config["models"][wildcards.model].get("model", wildcards.model)
 
 
 def model_options(wildcards):
-    options = config["models"][wildcards.model] or {}
+    options = config["models"][wildcards.model]
     return {name: value for name, value in options.items() if name != "model"}
 
 

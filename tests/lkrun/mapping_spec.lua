@@ -22,13 +22,14 @@ describe("a mapped file", function()
   local function cut_off() assert(os.execute("truncate -s 100000 '" .. path .. "'")) end
   local pattern = "model.npy: the file lost data while it was mapped"
 
-  -- How much of this process's memory is backed by the file, in KiB.
-  local function mapped_kib()
+  -- How much of a process's memory is the file's, in KiB, by a field of smaps: Rss; or Pss, where a page that
+  -- n processes have is 1/n each.
+  local function kib_of(pid, field)
     local kib, inside = 0, false
-    for line in io.lines "/proc/self/smaps" do
+    for line in io.lines(("/proc/%s/smaps"):format(pid)) do
       if line:find "^%x+%-%x+ " then inside = line:find(path, 1, true) end
-      local rss = line:match "^Rss:%s+(%d+)"
-      if rss and inside then kib = kib + tonumber(rss) end
+      local size = line:match("^" .. field .. ":%s+(%d+)")
+      if size and inside then kib = kib + tonumber(size) end
     end
     return kib
   end
@@ -40,7 +41,7 @@ describe("a mapped file", function()
     local bytes = require("lkrun.core.tensor").bytes()
     local t = lk.load(path)
     assert.equal(ROWS * 1000.0, t:sum())
-    assert.is_true(mapped_kib() >= ROWS * 1000 * 8 // 1024)
+    assert.is_true(kib_of("self", "Rss") >= ROWS * 1000 * 8 // 1024)
     assert.is_true(require("lkrun.core.tensor").bytes() <= bytes)
     local view = lk.load(path):narrow(1, 2, 5)
     collectgarbage()
@@ -52,7 +53,7 @@ describe("a mapped file", function()
     do lk.load(saved "f64"):sum() end
     collectgarbage()
     collectgarbage()
-    assert.equal(0, mapped_kib())
+    assert.equal(0, kib_of("self", "Rss"))
   end)
 
   it("is read-only, and a copy is not", function()
@@ -108,17 +109,6 @@ describe("a mapped file", function()
     end
   end)
 
-  -- Proportional set size of what a process has of the file, in KiB: a page that n processes have is 1/n each.
-  local function pss_of(pid)
-    local kib, inside = 0, false
-    for line in io.lines(("/proc/%d/smaps"):format(pid)) do
-      if line:find "^%x+%-%x+ " then inside = line:find(path, 1, true) end
-      local pss = line:match "^Pss:%s+(%d+)"
-      if pss and inside then kib = kib + tonumber(pss) end
-    end
-    return kib
-  end
-
   it("is one copy for ten programs that load it", function()
     saved "f64"
     folder:write("load.lua", [[
@@ -138,7 +128,7 @@ describe("a mapped file", function()
     for i = 1, 10 do
       await(function() return folder:read("pid" .. i) end, "a program that loads the file")
     end
-    for i = 1, 10 do sum = sum + pss_of(folder:read("pid" .. i)) end
+    for i = 1, 10 do sum = sum + kib_of(folder:read("pid" .. i), "Pss") end
     for _, one in ipairs(programs) do assert.is_true(one:close()) end
     local file_kib = ROWS * 1000 * 8 / 1024
     assert.is_true(sum > 0.9 * file_kib and sum < 1.1 * file_kib, ("%g KiB of %g"):format(sum, file_kib))

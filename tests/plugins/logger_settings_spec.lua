@@ -1,6 +1,5 @@
 -- The logger plugin honours each of Snakemake's output settings: it prints what Snakemake's own display prints,
 -- to the same stream.
-local terminal = require "tests.terminal"
 local workflow = require "tests.snakemake.workflow"
 
 local SNAKEFILE <const> = [[
@@ -98,11 +97,7 @@ describe("snakemake-logger-plugin-lkrun", function()
       local folder <close> = setmetatable(workflow.new { Snakefile = SNAKEFILE }, {
         __close = workflow.remove, __index = workflow,
       })
-      local screen <close> = terminal.run("", {
-        columns = 100, rows = 60,
-        command = folder:command("true"):gsub("^exec </dev/null; ", "")
-          .. (" && (snakemake --cores 1 %s --logger lkrun)"):format(options),
-      })
+      local screen <close> = folder:on_terminal(("--cores 1 %s --logger lkrun"):format(options), 100, 60)
       local text = screen:expect("status 0", true)
       assert.matches("1 of 1 steps", text, 1, true)
       assert.equal(is_coloured, text:find "\27%[[%d;]*3%dm" ~= nil, text)

@@ -1,7 +1,6 @@
 -- The logger plugin in the real Snakemake, on a real terminal and without one.
 local await = require "tests.await"
 local program = require "tests.program"
-local terminal = require "tests.terminal"
 local workflow = require "tests.snakemake.workflow"
 
 local snakefile = [[
@@ -49,11 +48,7 @@ describe("snakemake-logger-plugin-lkrun", function()
 
   it("keeps a line for the workflow and a bar a job below what is printed", function()
     local folder = new { Snakefile = snakefile, ["work.lua"] = work }
-    local screen <close> = terminal.run("", {
-      columns = 100, rows = 40,
-      command = folder:command("true"):gsub("^exec </dev/null; ", "")
-        .. " && (snakemake --cores 3 --logger lkrun)",
-    })
+    local screen <close> = folder:on_terminal("--cores 3 --logger lkrun", 100, 40)
     local text = screen:expect(function(shown)
       return shown:find "1 of 4 jobs done, 2 running" and shown:find "more noise"
         and shown:find "work i=0 %(users%) +50%%.*5/10 users %[0 in progress, 0 dispatched"
@@ -73,11 +68,7 @@ describe("snakemake-logger-plugin-lkrun", function()
 
   it("says less on a narrow terminal", function()
     local folder = new { Snakefile = snakefile, ["work.lua"] = work }
-    local screen <close> = terminal.run("", {
-      columns = 50, rows = 40,
-      command = folder:command("true"):gsub("^exec </dev/null; ", "")
-        .. " && (snakemake --cores 3 --logger lkrun)",
-    })
+    local screen <close> = folder:on_terminal("--cores 3 --logger lkrun", 50, 40)
     screen:expect(function(shown)
       return shown:find "\nwork i=0 %(users%) +50%%|[^|\n]+| 5/10 [^\n]*left"
         and shown:find "\nwork i=1 %(users%) +50%%|"
@@ -109,11 +100,7 @@ io.open(arg[1], "w"):close()
 
   it("goes on where a job is killed, and says so", function()
     local folder = new { Snakefile = snakefile, ["work.lua"] = work }
-    local screen <close> = terminal.run("", {
-      columns = 100, rows = 60,
-      command = folder:command("true"):gsub("^exec </dev/null; ", "")
-        .. " && (snakemake --cores 3 --keep-going --logger lkrun)",
-    })
+    local screen <close> = folder:on_terminal("--cores 3 --keep-going --logger lkrun", 100, 60)
     screen:expect(function(shown)
       return shown:find "work i=0 %(users%) +50%%" and shown:find "work i=1 %(users%) +50%%"
     end)

@@ -1,6 +1,5 @@
 -- The logger plugin shows jobs that run on other nodes: they say how far they are in a shared folder.
 local slurm = require "tests.snakemake.slurm"
-local terminal = require "tests.terminal"
 local workflow = require "tests.snakemake.workflow"
 
 -- Task 6 ends when the gate is open.
@@ -27,11 +26,7 @@ describe("Under Slurm, snakemake-logger-plugin-lkrun", function()
     local folder <close> = setmetatable(workflow.new {
       ["operation.lua"] = OPERATION, ["tasks.csv"] = "task\n1\n2\n3\n4\n5\n6\n", Snakefile = SNAKEFILE,
     }, { __close = workflow.remove, __index = workflow })
-    local screen <close> = terminal.run("", {
-      columns = 120, rows = 50,
-      command = folder:command("true"):gsub("^exec </dev/null; ", "")
-        .. " && (snakemake " .. slurm.OPTIONS .. " --logger lkrun)",
-    })
+    local screen <close> = folder:on_terminal(slurm.OPTIONS .. " --logger lkrun", 120, 50)
     local function shows(text)
       return slurm.await(function()
         local shown = screen:screen()

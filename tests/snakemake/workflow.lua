@@ -1,5 +1,6 @@
 -- A workflow in a folder of its own, run by the real Snakemake of build/venv-snakemake.
 local program = require "tests.program"
+local terminal = require "tests.terminal"
 
 local workflow = {}
 workflow.__index = workflow
@@ -37,16 +38,26 @@ function workflow:read(path)
   return file and file:read "a"
 end
 
---- A shell command line in the folder, as it is run; `snakemake` and `lkrun` are on PATH.
---- @return string
-function workflow:command(line)
+-- A shell command line in the folder, with the environment that the tests run in.
+local function in_folder(self, line)
   local folder = program.quote(self.folder)
   return table.concat {
-    "exec </dev/null; cd ", folder, " && export PATH=", folder, "/.bin:", bin, ":$PATH XDG_CACHE_HOME=", folder,
+    "cd ", folder, " && export PATH=", folder, "/.bin:", bin, ":$PATH XDG_CACHE_HOME=", folder,
     "/.cache PYTHONDONTWRITEBYTECODE=1 && unset LK_PROGRESS LK_PROGRESS_DIR LK_LOG_LEVEL LK_NUM_PROCS ",
     "LK_NUM_THREADS LK_NUM_BACKEND_THREADS LK_NUM_CHILD_THREADS SLURM_CPUS_PER_TASK SNAKEMAKE_PROFILE ",
     "MAKEFLAGS MFLAGS MAKELEVEL && ", line,
   }
+end
+
+--- A shell command line in the folder, as it is run; `snakemake` and `lkrun` are on PATH.
+--- @return string
+function workflow:command(line) return "exec </dev/null; " .. in_folder(self, line) end
+
+--- Snakemake with these arguments on a terminal (tests/terminal.lua) of `columns` and `rows`.
+function workflow:on_terminal(arguments, columns, rows)
+  return terminal.run("", {
+    columns = columns, rows = rows, command = in_folder(self, ("(snakemake %s)"):format(arguments)),
+  })
 end
 
 --- Runs it. @return {out: string, err: string, status: integer, how: "exit"|"signal"}
