@@ -9,6 +9,7 @@
 
 #include <lauxlib.h>
 
+#include "error_text.h"
 #include "log.h"
 #include "progress.h"
 #include "signals.h"
@@ -91,13 +92,7 @@ static int describe_error(lua_State *L)
         push_interrupted(L);
         return 1;
     }
-    if (lua_isstring(L, 1))
-        lua_pushstring(L, lua_tostring(L, 1));
-    else if (luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL)
-        luaL_tolstring(L, 1, NULL);
-    else
-        lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
-    int level = first_level(L, lua_tostring(L, -1));
+    int level = first_level(L, push_error_text(L, 1));
     append_own_traceback(L, 1);
     luaL_traceback(L, L, lua_tostring(L, -1), level);
     return 1;

@@ -5,6 +5,7 @@
 
 #include <lauxlib.h>
 
+#include "error_text.h"
 #include "mapping.h"
 #include "signals.h"
 
@@ -31,27 +32,17 @@ void task_encode(lua_State *L, struct task *task)
         lua_error(L);
 }
 
-/* The text of an error value: an address would tell nobody anything. */
-static const char *push_text(lua_State *L, int index)
-{
-    bool tells = luaL_getmetafield(L, index, "__tostring") != LUA_TNIL;
-    if (tells)
-        lua_pop(L, 1);
-    if (tells || lua_isstring(L, index))
-        return luaL_tolstring(L, index, NULL);
-    return lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, index));
-}
-
 /* Turns an error value into {message =, where =, traceback =, value =}. What our own functions
- * raise doesn't say where in the program they were called: `where` does. */
+ * raise doesn't say where in the program they were called, and Lua puts a position before strings
+ * only: `where` does. */
 static int handle_error(lua_State *L)
 {
     lua_createtable(L, 0, 4);
-    const char *message = push_text(L, 1);
+    const char *message = push_error_text(L, 1);
     signal_rethrow(message); /* in place: it is the program that was meant */
-    bool is_own = strncmp(message, "lkrun: ", 7) == 0;
+    bool has_place = lua_isstring(L, 1) && strncmp(message, "lkrun: ", 7) != 0;
     lua_setfield(L, 2, "message");
-    if (is_own && push_program_position(L))
+    if (!has_place && push_program_position(L))
         lua_setfield(L, 2, "where");
     luaL_traceback(L, L, lua_tostring(L, -1), 1);
     lua_setfield(L, 2, "traceback");
@@ -72,7 +63,7 @@ static int encode_error(lua_State *L)
     struct task *task = lua_touserdata(L, 2);
     if (lua_type(L, 1) != LUA_TTABLE) { /* no memory for the handler, or it failed */
         lua_createtable(L, 0, 1);
-        push_text(L, 1);
+        push_error_text(L, 1);
         lua_setfield(L, -2, "message");
         lua_replace(L, 1);
     }

@@ -1,7 +1,8 @@
 --- What a failed task raises, or yields with on_error = "return".
 ---@class lkrun.TaskError
----@field message string what went wrong, as func raised it or as the pool saw it
----@field where string? "script.lua:12", the line of func that called what of lkrun raised it
+---@field message string what went wrong, as func raised it or as the pool saw it; of a table that func raised,
+---  its `message` or its fields
+---@field where string? "script.lua:12", the line of func that raised no string, or called what of lkrun raised it
 ---@field traceback string? where, in the worker
 ---@field value any what func raised, where it is no string and can be sent
 ---@field task integer index of the task, from 1

@@ -126,7 +126,7 @@ for _, n_jobs in ipairs { 1, 2, 4 } do
       end, { on_error = "return" })
       local errors = inv:collect { "table", "number", "nothing", "tensor", "object" }.errors
       assert.same({ code = 7, list = { 1, 2 } }, errors[1].value)
-      assert.equal("(error object is a table value)", errors[1].message)
+      assert.equal("error object {code = 7, list = {1, 2}}", errors[1].message)
       assert.equal(42, errors[2].value)
       assert.equal("42", errors[2].message)
       assert.is_nil(errors[3].value)
@@ -134,6 +134,25 @@ for _, n_jobs in ipairs { 1, 2, 4 } do
       assert.equal(2, errors[4].value:size(1))
       assert.is_nil(errors[5].value)
       assert.equal("an object", errors[5].message)
+    end)
+
+    it("tells of a table its message, or its fields on one line, and where it was raised", function()
+      local inv <close> = invoker(function(_, task)
+        if task == "message" then error { message = "not found", code = 404 } end
+        if task == "records" then error { { a = 1, b = "x\ny" }, { a = 22, b = "z" } } end
+        if task == "large" then error { ("\u{e4}"):rep(150), ("\u{e4}"):rep(150), ("\u{e4}"):rep(150) } end
+        if task == "hostile" then
+          error(setmetatable({ message = 5 }, { __index = function() error "never called" end }))
+        end
+      end, { on_error = "return" })
+      local errors = inv:collect { "message", "records", "large", "hostile" }.errors
+      assert.equal("not found", errors[1].message)
+      assert.equal(404, errors[1].value.code)
+      assert.truthy(tostring(errors[1]):find "task 1[^\n]*: [^\n]*errors_spec%.lua:%d+: not found$")
+      assert.equal('error object {{a =  1, b = "x\\ny"}, {a = 22, b = "z"}}', errors[2].message)
+      assert.truthy(errors[3].message:find "%.%.%.$")
+      assert.equal(#"error object " + 300 + #" ...", utf8.len(errors[3].message))
+      assert.equal("error object {message = 5}", errors[4].message)
     end)
 
     it("is one line as text, whatever its message", function()

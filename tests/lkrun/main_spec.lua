@@ -152,8 +152,11 @@ describe("a program that fails", function()
       .. "\t%(command line%):1: in main chunk\n"), result.err)
   end)
 
-  it("tells the type of any other error object", function()
-    assert.truthy(shell "$LKRUN -e 'error {}'".err:find("(error object is a table value)", 1, true))
+  it("tells a table by its message or its fields, and any other error object by its type", function()
+    assert.truthy(shell "$LKRUN -e 'error { code = 7, { 1, 2 } }'".err:find
+      "^lkrun: error object {{1, 2}, code = 7}\nstack traceback:\n")
+    assert.truthy(shell "$LKRUN -e 'error { message = \"no such user\", code = 7 }'".err:find
+      "^lkrun: no such user\nstack traceback:\n")
     assert.truthy(shell "$LKRUN -e 'error()'".err:find("(error object is a nil value)", 1, true))
   end)
 
