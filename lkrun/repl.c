@@ -22,7 +22,7 @@
 #include "util.h"
 
 /* What stays on the stack: functions of lua/lkrun/prompt.lua. */
-enum { PRINT_RESULTS = 1, COMPLETE, HELD = COMPLETE };
+enum { PRINT_RESULTS = 1, COMPLETE, LEAVING, HELD = LEAVING };
 
 static bool edited; /* lines are edited; else they come as they are */
 
@@ -178,6 +178,19 @@ static int run_statement(lua_State *L)
     return status;
 }
 
+/* Whether the statement is only a wish to leave, as other languages have it: then how to is said.
+ */
+static bool is_about_leaving(lua_State *L, int statement)
+{
+    lua_pushvalue(L, LEAVING);
+    lua_pushvalue(L, statement);
+    bool said = report_call(L, 1, 1) == LUA_OK && lua_isstring(L, -1);
+    if (said)
+        puts(lua_tostring(L, -1));
+    lua_pop(L, 1);
+    return said;
+}
+
 /* The statement goes to the history as it was typed, right or wrong. */
 static void remember(lua_State *L, int index)
 {
@@ -190,7 +203,7 @@ static void remember(lua_State *L, int index)
 /* Leaves the functions of lua/lkrun/prompt.lua on the stack; false after telling what is wrong. */
 static bool prepare(lua_State *L)
 {
-    static const char *const held[HELD] = {"print_results", "complete"};
+    static const char *const held[HELD] = {"print_results", "complete", "leaving"};
     lua_settop(L, 0);
     lua_getglobal(L, "require");
     lua_pushliteral(L, "lkrun.prompt");
@@ -221,7 +234,7 @@ int repl_run(lua_State *L)
         enum reading reading = read_statement(L, &status);
         if (reading == READ_LINE) {
             remember(L, HELD + 1);
-            if (status == LUA_OK)
+            if (status == LUA_OK && !is_about_leaving(L, HELD + 1))
                 status = run_statement(L);
             if (status != LUA_OK)
                 report_error(L);

@@ -13,6 +13,7 @@ local annotations = {}
 ---@field type? string of a field, or of what is assigned
 ---@field parameters? string[] names, of a function
 ---@field text string[] what the comment says
+---@field method? boolean a field of type `fun(self, ...)`
 ---@field params { name: string, type: string, text: string }[]
 ---@field returns string[]
 
@@ -37,6 +38,41 @@ local function split_type(text)
     at = at + 1
   end
   return text, ""
+end
+
+-- The parts of a list of types that commas outside of brackets part.
+local function split_list(text)
+  local parts, depth, from = {}, 0, 1
+  for at, c in text:gmatch "()([](){}<>[,])" do
+    if c == "," and depth == 0 then
+      parts[#parts + 1] = text:sub(from, at - 1)
+      from = at + 1
+    elseif c ~= "," then
+      depth = depth + (c:find "[({<[]" and 1 or -1)
+    end
+  end
+  parts[#parts + 1] = text:sub(from)
+  return parts
+end
+
+-- An entry whose type is that of a function tells what a definition's tags would: `self` aside.
+local function read_function_type(entry)
+  local inside, results = (entry.type or ""):match "^fun(%b())%s*(.*)$"
+  if not inside or results:find "^[|?]" or #entry.params > 0 then return entry end
+  entry.parameters = {}
+  for _, part in ipairs(split_list(inside:sub(2, -2))) do
+    local name, kind = part:match "^%s*([%w_.]+%??):?%s*(.*)$"
+    if name == "self" then
+      entry.method = true
+    elseif name then
+      entry.parameters[#entry.parameters + 1] = name:gsub("%?$", "")
+      entry.params[#entry.params + 1] = { name = name, type = kind, text = "" }
+    end
+  end
+  for _, part in ipairs(results ~= "" and split_list(results:sub(2)) or {}) do
+    entry.returns[#entry.returns + 1] = part:match "^%s*(.-)%s*$"
+  end
+  return entry
 end
 
 -- What a block of comment lines says: its text, tags, and the classes with their fields.
@@ -64,7 +100,7 @@ local function read_block(lines, path, first)
       local kind, text = split_type(typed)
       local entry_text = table.move(about, 1, #about, 1, {})
       if text ~= "" then entry_text[#entry_text + 1] = text end
-      table.insert(block.classes[class], {
+      table.insert(block.classes[class], read_function_type {
         name = name:gsub("%?$", ""), optional = name:find "%?$" ~= nil, brief = text, path = path,
         line = first + i - 1, class = class, type = kind, text = entry_text, params = {}, returns = {},
       })
@@ -112,7 +148,7 @@ function annotations.parse(text, path)
       if not headed and not name then file.head, headed = read.text, true end
       for class, fields in pairs(read.classes) do file.classes[class] = fields end
       if name then
-        table.insert(file.entries, {
+        table.insert(file.entries, read_function_type {
           name = name, path = path, line = number, class = line:match "^function ([%w_]+):",
           type = read.type, parameters = parameters,
           text = read.text, params = read.params, returns = read.returns,

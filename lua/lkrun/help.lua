@@ -1,6 +1,7 @@
 --- `help(value)` of the prompt: finds what a value is called, and prints what its annotation says.
 local lk = require "lkrun"
 local annotations = require "lkrun.annotations"
+local manual = require "lkrun.core.manual"
 local source = require "lkrun.core.module_text"
 local terminal = require "lkrun.core.terminal"
 
@@ -14,11 +15,13 @@ lk is the module lkrun, with everything in it; lkrec.NAME are the modules of lkr
   help(lk)             what is in lk
   help(lk.invoker)     what a function does: its parameters, what it gives, what it raises
   help(lk.tensor)      the functions of a module, help(t) and help(t.mv) of an object t
-  help "tensor:mv"     the same by name
+  help "tensor:mv"     the same by name; help "lkrun.Invoker" lists the methods of an invoker
 
 Tab completes names, fields, methods, modules after require, and files in strings. Up and Down
 go through the history, Ctrl-R searches it. _ is the last result. Ctrl-C drops the line or
-interrupts what runs, Ctrl-D ends. The manual: docs/README.md.]]
+interrupts what runs. Ctrl-D on an empty line leaves, and so does os.exit().
+
+The manual: ]]
 
 -- --- what a value is called ---
 
@@ -202,14 +205,6 @@ local function add_columns(lines, rows, width)
   end
 end
 
-local function add_fields(lines, fields, width)
-  local rows = {}
-  for _, entry in ipairs(fields) do
-    rows[#rows + 1] = { entry.name .. (entry.optional and "?" or ""), entry.type or "", entry.brief or "" }
-  end
-  add_columns(lines, rows, width)
-end
-
 local function signature(entry, name)
   if not entry.parameters then return name .. (entry.type and ": " .. entry.type or "") end
   local optional = {}
@@ -222,6 +217,29 @@ local function signature(entry, name)
   for i, text in ipairs(entry.returns) do results[i] = text:match "^fun%f[(]" or text:match "^[^%s]+" end
   return ("%s(%s)%s"):format(name, table.concat(list, ", "),
     #results > 0 and " -> " .. table.concat(results, ", ") or "")
+end
+
+local function first_sentence(text)
+  local joined = table.concat(text, " ")
+  return joined:match "^(.-)[.;]%f[%s\0]" or joined
+end
+
+local function add_fields(lines, fields, width)
+  local rows = {}
+  for _, entry in ipairs(fields) do
+    local kind, brief = entry.type or "", entry.brief or ""
+    if entry.method then
+      kind, brief = signature(entry, "fun"), brief ~= "" and brief or first_sentence(entry.text)
+    end
+    rows[#rows + 1] = { entry.name .. (entry.optional and "?" or ""), kind, brief }
+  end
+  add_columns(lines, rows, width)
+end
+
+local function has_methods(fields)
+  for _, entry in ipairs(fields) do
+    if entry.method then return true end
+  end
 end
 
 local function entry_text(entry, name, width)
@@ -247,12 +265,11 @@ local function entry_text(entry, name, width)
       add_fields(lines, fields, width)
     end
   end
+  local made = entry.returns[1] and entry.returns[1]:match "^lk[%w_.]*%.%u[%w_]*"
+  local fields = made and made ~= entry.class and annotations.class(made)
+  local kind = fields and has_methods(fields) and "methods" or "fields"
+  if fields then add(lines, "", ("help %q lists its %s"):format(made, kind)) end
   return table.concat(lines, "\n")
-end
-
-local function first_sentence(text)
-  local joined = table.concat(text, " ")
-  return joined:match "^(.-)[.;]%f[%s\0]" or joined
 end
 
 -- The functions of a module, or the names of lk, a line each.
@@ -340,15 +357,20 @@ end
 
 -- --- by name ---
 
--- The value of "lk.tensor.zeros", of globals and loaded modules, without calling anything of theirs.
+-- The value of "lk.tensor.zeros", of globals, their methods and loaded modules, without calling anything
+-- of theirs; "tensor" is lk.tensor where there is no such global.
 local function value_of(name)
   local value = package.loaded[name]
   if value ~= nil then return value end
   value = _G
   for key in name:gmatch "[^.:]+" do
-    if type(value) ~= "table" then return nil end
-    local part = rawget(value, key)
+    local part
+    if type(value) == "table" then part = rawget(value, key) end
+    if part == nil and value == _G and module_of(name) then value = lk end
     if part == nil and value == lk and module_of(key) then part = lk[key] end
+    local meta = part == nil and value ~= _G and debug.getmetatable(value)
+    if class_of(meta) then part = rawget(methods_of(meta), key) end
+    if part == nil then return nil end
     value = part
   end
   return value
@@ -358,7 +380,7 @@ end
 local function class_entry(name, width)
   local fields, in_file = annotations.class(name)
   if fields then return class_text(name, fields, in_file, width) end
-  local owner, key = name:match "^(.-)[.:]([%w_]+)$"
+  local owner, key = name:match "([%w_]+)[.:]([%w_]+)$"
   if not owner then return nil end
   for _, path in pairs(source.modules()) do
     local file = annotations.file(path)
@@ -390,7 +412,7 @@ end
 ---@param ... any
 function help.print(...)
   if select("#", ...) == 0 then
-    print(introduction)
+    print(introduction .. (manual.path() or "docs/README.md where lkrun's sources are"))
     return
   end
   local value = ...

@@ -62,6 +62,16 @@ function prompt.print_results(columns, ...)
   write(table.concat(texts, separator))
 end
 
+--- What to answer to `exit` or `quit`, called or not, where the program has nothing of that name.
+---@param text string the statement
+---@return string? hint
+function prompt.leaving(text)
+  local name = text:match "^%s*([eq][xu]it)%s*;?%s*$" or text:match "^%s*([eq][xu]it)%s*%(%s*%d*%s*%)%s*;?%s*$"
+  if (name == "exit" or name == "quit") and rawget(_G, name) == nil then
+    return "to leave: Ctrl-D on an empty line, or os.exit()"
+  end
+end
+
 --- What completes the text before the cursor, see lkrun.complete.
 ---@param text string
 ---@param columns integer of the terminal

@@ -300,10 +300,15 @@ describe("the terminal after the prompt", function()
     expect_end(t, "%^C\n\n>")
   end
 
-  it("is in order after Ctrl-D, a crash, and SIGTERM", function()
+  it("is in order after Ctrl-D, os.exit(), a crash, and SIGTERM", function()
     local t <close> = shell_prompt()
     t:keys "C-d"
     expect_end(t, "\n\n>")
+    assert_plain(t)
+    type_keys(t, 'clear; "$LKRUN"')
+    t:keys "Enter"
+    expect_end(t, "Ctrl%-D ends\n>")
+    enter(t, "os.exit()", "")
     assert_plain(t)
     for _, signal in ipairs { "ABRT", "TERM" } do
       type_keys(t, 'clear; "$LKRUN"')

@@ -11,7 +11,20 @@ end
 
 describe("help", function()
   it("tells about itself", function()
-    assert.matches("help%(lk.invoker%).*Tab completes", (typed "help()"))
+    assert.matches("help%(lk.invoker%).*Tab completes.*Ctrl%-D on an empty line leaves, and so does os.exit%(%)",
+      (typed "help()"))
+  end)
+
+  it("names the manual by a path that is there", function()
+    local page = (typed "help()"):match "The manual: (/[^\n]*)\n$"
+    local file <close> = assert(io.open(page))
+    assert.equal("# The manual", file:read())
+  end)
+
+  it("names the manual as that of the sources where there is none beside the executable", function()
+    local result = program.shell [[folder=$(mktemp -d) && trap 'rm -rf "$folder"' EXIT &&
+      cp "$LKRUN" "$folder/lkrun" && echo 'help()' | "$folder/lkrun" -i]]
+    assert.matches("The manual: docs/README.md where lkrun's sources are\n$", result.out)
   end)
 
   it("shows the annotation of a function: what it does, parameters, options", function()
@@ -22,10 +35,27 @@ describe("help", function()
   end)
 
   it("shows those of functions and methods written in C", function()
-    assert.matches("^lk.tensor.zeros: fun%(shape: .*Makes a tensor of zeros", (typed "help(lk.tensor.zeros)"))
-    assert.matches("^Tensor:mv: .*Products: OpenBLAS", (typed "t = lk.tensor.ones{2}\nhelp(t.mv)"))
-    assert.matches("^Invoker:submit: .*Hands out one task", (typed "help(lk.invoker(1, print, {n_jobs = 1}).submit)"))
-    assert.matches("^Invoker:map%(tasks, %.%.%.%)", (typed "help(lk.invoker(1, print, {n_jobs = 1}).map)"))
+    local zeros = typed "help(lk.tensor.zeros)"
+    assert.matches("^lk.tensor.zeros%(shape, dtype%?%) %-> lkrun.Tensor\n\nMakes a tensor of zeros", zeros)
+    assert.matches("\n  dtype%? +lkrun.dtype\n", zeros)
+    assert.matches("^Tensor:mv%(x, out%?%) %-> lkrun.Tensor\n.*Products: OpenBLAS",
+      (typed "t = lk.tensor.ones{2}\nhelp(t.mv)"))
+    local invoker = "inv = lk.invoker(1, print, {n_jobs = 1})\n"
+    local submit = typed(invoker .. "help(inv.submit)")
+    assert.matches("^Invoker:submit%(task%) %-> lkrun.Future\n\nHands out one task", submit)
+    assert.matches("\n  task  any\nreturns lkrun.Future\n", submit)
+    assert.matches("^Invoker:stats%(%) %-> lkrun.Stats\n\nWhat was done", (typed(invoker .. "help(inv.stats)")))
+    assert.matches("^Invoker:shutdown%(%)\n\nEnds the workers", (typed(invoker .. "help(inv.shutdown)")))
+    assert.matches("^Invoker:map%(tasks, %.%.%.%)", (typed(invoker .. "help(inv.map)")))
+  end)
+
+  it("leads from a function to the methods of what it gives", function()
+    local class = (typed "help(lk.invoker)"):match '\nhelp "([%w.]+)" lists its methods\n$'
+    local text = typed(("help '%s'"):format(class))
+    assert.matches("\n  submit +fun%(task%) %-> lkrun.Future +Hands out one task and returns at once\n", text)
+    assert.matches("\n  shutdown +fun%(%) +Ends the workers", text)
+    assert.matches("\n  map +fun%(tasks, %.%.%.%)", text)
+    assert.matches('\nhelp "lkrun.Stats" lists its fields\n$', (typed "help 'invoker:stats'"))
   end)
 
   it("lists modules, lk itself, and the methods of objects", function()
@@ -53,7 +83,13 @@ describe("help", function()
   end)
 
   it("takes names", function()
-    assert.matches("^Tensor:mv: ", (typed "help 'tensor:mv'"))
+    for _, name in ipairs { "tensor:mv", "Tensor.mv", "lk.tensor:mv" } do
+      assert.matches("^Tensor:mv%(", (typed(("help '%s'"):format(name))))
+    end
+    assert.matches("^lk.invoker%(model, func, options%?%)", (typed "help 'invoker'"))
+    assert.matches("nothing is written about it", (typed "function invoker() end\nhelp 'invoker'"))
+    assert.matches("^Invoker:submit%(", (typed "inv = lk.invoker(1, print, {n_jobs = 1})\nhelp 'inv.submit'"))
+    assert.matches("^Invoker:collect%(", (typed "help 'lk.invoker.collect'"))
     assert.matches("^lk.map%(model, func, tasks, options%?%)", (typed "help 'lk.map'"))
     assert.matches("\n  n_jobs%? +integer", (typed "help 'lkrun.Options'"))
   end)
@@ -108,5 +144,24 @@ function thing.make(name) return name end
     assert.equal("fun(x: integer, y: string): boolean", fields[2].type)
     assert.same({ "Both of these." }, fields[3].text)
     assert.is_true(fields[3].optional)
+  end)
+
+  it("of a function's type say what a definition's do", function()
+    local file = annotations.parse([[
+---@class thing
+---@field get fun(self: thing, keys: table<string, integer>, ...: (fun(a: any, b: any): any)): any, thing[] in turn
+---@field either fun(x: integer)|fun(x: string)
+
+local thing = {}
+]], "thing.lua")
+    local get, either = table.unpack(file.classes.thing)
+    assert.same({ "keys", "..." }, get.parameters)
+    assert.same({
+      { name = "keys", type = "table<string, integer>", text = "" },
+      { name = "...", type = "(fun(a: any, b: any): any)", text = "" },
+    }, get.params)
+    assert.same({ "any", "thing[]" }, get.returns)
+    assert.equal("in turn", get.brief)
+    assert.is_nil(either.parameters)
   end)
 end)

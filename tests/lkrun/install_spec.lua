@@ -43,6 +43,11 @@ describe("make install", function()
     assert.equal(printed, result.out)
   end)
 
+  it("puts the manual where help says that it is", function()
+    local result = shell("cd / && echo 'help()' | " .. folder .. "/opt/lkrun/bin/lkrun -i")
+    assert.equal(folder .. "/opt/lkrun/share/doc/lkrun/docs/README.md", result.out:match "The manual: ([^\n]*)\n$")
+  end)
+
   it("gives a module for a stock Lua", function()
     if (os.getenv "LKRUN_SAN" or "") ~= "" then return pending "a stock Lua lacks the sanitizer's runtime" end
     local result = shell("cd / && LUA_CPATH='" .. folder .. "/opt/lkrun/lib/lua/5.4/?.so' lua5.4 " ..

@@ -46,6 +46,22 @@ describe("the prompt", function()
     assert.truthy(err:find("'end' expected", 1, true))
   end)
 
+  it("says how to leave to who tries as in other languages", function()
+    for _, line in ipairs { "exit", "quit", "exit()", " quit ( ) ;", "exit(0)" } do
+      local out, err = typed(line)
+      assert.equal("to leave: Ctrl-D on an empty line, or os.exit()\n", out)
+      assert.equal("", err)
+    end
+    assert.equal("mine\n1\n", (typed "exit = 'mine'\nexit\nfunction quit() return 1 end\nquit()"))
+    assert.equal("", (typed "local x = exit"))
+  end)
+
+  it("ends with os.exit()", function()
+    local result = shell "printf 'print(1)\\nos.exit(3)\\nprint(2)\\n' | $LKRUN -i"
+    assert.equal("1\n", result.out)
+    assert.equal(3, result.status)
+  end)
+
   it("takes lines of any length", function()
     assert.equal("1000000\n", (typed("#'" .. ("x"):rep(1000000) .. "'")))
   end)
