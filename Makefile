@@ -146,11 +146,11 @@ $(B)/tests/%: tests/c/%.c $(CORE_OBJECTS)
 # Faults that the tests inject.
 FAULTS := $(B)/tests/fault.so $(B)/tests/killer.so
 $(B)/tests/fault.so: tests/faults/fault.c $(B)/flags
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -shared -o $@ $< -ldl
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -shared -o $@ $< -ldl
 
 # Without the sanitizers' own wrappers of the calls that it wraps.
 $(B)/tests/killer.so: tests/faults/killer.c $(B)/flags
-	$(CC) -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -fPIC -shared -o $@ $< -ldl
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -fPIC -shared -o $@ $< -ldl
 
 # NumPy, SciPy, safetensors and pandas are PyPI's, at the versions that were tested. Where they cannot
 # be had, there is the system's NumPy, and the tests of the others are skipped.
@@ -230,7 +230,7 @@ fuzz:
 	done
 
 $(B)/%_fuzz: tests/fuzz/%_fuzz.c $(CORE_OBJECTS)
-	$(CC) $(ALL_CFLAGS) -Ilkrun $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(CORE_OBJECTS) $(PKG_LIBS) -lm -ldl
+	$(Q)$(CC) $(ALL_CFLAGS) -Ilkrun $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(CORE_OBJECTS) $(PKG_LIBS) -lm -ldl
 
 # make bench FIGURES="null first" runs some of them; options such as HEAP_MIB=64 reach the programs.
 $(B)/bench/bare.so: bench/bare.c $(B)/flags
@@ -271,29 +271,33 @@ SHARE_DIR = $(DESTDIR)$(PREFIX)/share/lkrun
 ADDON = $(SHARE_DIR)/addons/lkrun
 # What workflows include.
 RULES := $(sort $(shell find rules -type f -not -name '*.pyc'))
+# A line for each thing that is put in place; V=1 shows the commands instead.
+PUT  = $(if $(V),,@echo 'install $(1)';)
+SAY  = $(if $(V),:,echo)
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(LUA_DIR)/lkrun $(DOC_DIR)/docs $(DOC_DIR)/examples
-	install -m 755 $(B)/lkrun $(DESTDIR)$(PREFIX)/bin/lkrun
-	install -m 644 $(B)/lib/lkrun/core.so $(LUA_DIR)/lkrun/core.so
-	ln -sf lkrun/core.so $(LUA_DIR)/lkrun.so
+	$(call PUT,$(DESTDIR)$(PREFIX)/bin/lkrun)install -D -m 755 $(B)/lkrun $(DESTDIR)$(PREFIX)/bin/lkrun
+	$(call PUT,$(LUA_DIR)/lkrun/core.so)install -D -m 644 $(B)/lib/lkrun/core.so $(LUA_DIR)/lkrun/core.so && \
+	ln -sf lkrun/core.so $(LUA_DIR)/lkrun.so && \
 	ln -sf lkrun/core.so $(LUA_DIR)/lkrec.so
-	install -m 644 LICENSE README.md CHANGELOG.md $(DOC_DIR)
-	install -m 644 $(wildcard docs/*.md docs/*.svg) $(DOC_DIR)/docs
+	$(call PUT,$(DOC_DIR))install -d $(DOC_DIR)/docs $(DOC_DIR)/examples && \
+	install -m 644 LICENSE README.md CHANGELOG.md $(DOC_DIR) && \
+	install -m 644 $(wildcard docs/*.md docs/*.svg) $(DOC_DIR)/docs && \
 	install -m 644 $(wildcard examples/*) $(DOC_DIR)/examples
-	for file in $(RULES); do install -D -m 644 $$file $(SHARE_DIR)/$$file || exit; done
-	made=$$(mktemp -d) && trap 'rm -rf "$$made"' EXIT && \
+	$(call PUT,$(SHARE_DIR)/rules)for file in $(RULES); do install -D -m 644 $$file $(SHARE_DIR)/$$file || exit; done
+	$(if $(V),,@)made=$$(mktemp -d) && trap 'rm -rf "$$made"' EXIT && \
 	if command -v lowdown >/dev/null; then \
-	    $(B)/lkrun docs/site/build.lua "$$made" && \
+	    $(SAY) 'install $(MAN_DIR)' && $(B)/lkrun docs/site/build.lua "$$made" && \
 	    for page in $$(cd "$$made/man" && find . -type f); do \
 	        install -D -m 644 "$$made/man/$$page" $(MAN_DIR)/$$page || exit; done; \
 	else echo 'lkrun: no man pages: lowdown makes them, and is not there' >&2; fi && \
 	if $(foreach name,bash zsh fish,$(B)/lkrun packaging/completions.lua $(name) > "$$made/$(name)" &&) true; then \
-	    install -D -m 644 "$$made/bash" $(COMPLETIONS)/bash-completion/completions/lkrun && \
-	    install -D -m 644 "$$made/zsh" $(COMPLETIONS)/zsh/site-functions/_lkrun && \
-	    install -D -m 644 "$$made/fish" $(COMPLETIONS)/fish/vendor_completions.d/lkrun.fish; fi
+	    for pair in bash:bash-completion/completions/lkrun zsh:zsh/site-functions/_lkrun \
+	                fish:fish/vendor_completions.d/lkrun.fish; do \
+	        $(SAY) "install $(COMPLETIONS)/$${pair#*:}"; \
+	        install -D -m 644 "$$made/$${pair%%:*}" "$(COMPLETIONS)/$${pair#*:}" || exit; done; fi
+	$(call PUT,$(ADDON))install -D -m 644 packaging/luals/config.json $(ADDON)/config.json && \
 	for module in $(MODULES:lua/%=%); do install -D -m 644 lua/$$module $(ADDON)/library/$$module || exit; done
-	install -m 644 packaging/luals/config.json $(ADDON)
-	install -D -m 644 packaging/gdb/lkrun.gdb $(SHARE_DIR)/gdb/lkrun.gdb
+	$(call PUT,$(SHARE_DIR)/gdb)install -D -m 644 packaging/gdb/lkrun.gdb $(SHARE_DIR)/gdb/lkrun.gdb
 
 # The tree as one archive, the same bytes for the same commit.
 VERSION := $(shell sed -n 's/^\#define LKRUN_VERSION "\(.*\)"/\1/p' lkrun/util.h)

@@ -11,12 +11,12 @@ local function first_program()
 end
 
 describe("make install", function()
-  local folder, printed
+  local folder, printed, made
 
   setup(function()
     folder = program.capture "mktemp -d"
-    local result = program.make("install PREFIX=/opt/lkrun DESTDIR=" .. folder)
-    assert.equal(0, result.status, result.err)
+    made = program.make("install PREFIX=/opt/lkrun DESTDIR=" .. folder)
+    assert.equal(0, made.status, made.err)
     local code
     code, printed = first_program()
     local file <close> = assert(io.open(folder .. "/first.lua", "w"))
@@ -35,6 +35,26 @@ describe("make install", function()
       "share/fish/vendor_completions.d/lkrun.fish" } do
       assert.equal(0, shell("test -s " .. installed .. name).status, name)
     end
+  end)
+
+  it("says what it puts where, a line each, and with V=1 the commands", function()
+    local count = 0
+    for line in made.out:gmatch "[^\n]+" do
+      local path = line:match "^install (/%S+)$"
+      if path then
+        assert.equal(folder .. "/opt/lkrun/", path:sub(1, #folder + 11))
+        assert.equal(0, shell("test -e " .. path).status, path)
+        count = count + 1
+      else
+        assert.matches("^%S+ %S+$", line) -- a compiler and what it makes
+      end
+    end
+    assert.is_true(count >= 6, made.out)
+    local shown = program.make("install V=1 PREFIX=/verbose DESTDIR=" .. folder)
+    os.execute("rm -rf " .. folder .. "/verbose")
+    assert.equal(0, shown.status, shown.err)
+    assert.matches("\ninstall %-D %-m 644 %S+/lib/lkrun/core.so ", shown.out)
+    assert.falsy(shown.out:find "\ninstall /")
   end)
 
   it("gives an executable that needs nothing of the checkout", function()
