@@ -73,7 +73,7 @@ HEADERS  := $(sort $(wildcard lkrun/*.h))
 MODULES  := $(sort $(shell find lua -name '*.lua'))
 OBJECTS  := $(SOURCES:lkrun/%.c=$(B)/obj/%.o) $(B)/obj/embedded.o
 # The command line is the executable's alone; everything else is also the module for a stock Lua.
-PROGRAM_ONLY := $(addprefix $(B)/obj/,main.o nearest.o repl.o report.o editor.o editor_draw.o editor_keys.o editor_layout.o history.o libedit.o)
+PROGRAM_ONLY := $(addprefix $(B)/obj/,main.o repl.o report.o editor.o editor_draw.o editor_keys.o editor_layout.o history.o libedit.o)
 CORE_OBJECTS := $(filter-out $(PROGRAM_ONLY),$(OBJECTS))
 
 Q = $(if $(V),,@echo '$(CC) $@';)

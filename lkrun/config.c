@@ -14,6 +14,7 @@
 
 #include "backend.h"
 #include "log.h"
+#include "nearest.h"
 #include "snakemake.h"
 #include "util.h"
 
@@ -93,6 +94,20 @@ static int knob_named(const char *name)
     return -1;
 }
 
+/* On top: the key that is none, and its value. */
+static void refuse_parameter(lua_State *L, const char *where)
+{
+    const char *names[KNOB_COUNT + 1] = {NULL};
+    for (int knob = 0; knob < KNOB_COUNT; knob++)
+        names[knob] = knobs[knob].parameter;
+    const char *word = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+    const char *found = push_brief(L, -2);
+    raise_error(L, where,
+                "unknown parameter %.80s%s found; expected processes, threads, backend_threads or "
+                "child_threads",
+                found, push_nearest_name(L, word, names));
+}
+
 void config_override(lua_State *L, int index, const char *where, struct config *config)
 {
     index = lua_absindex(L, index);
@@ -104,17 +119,11 @@ void config_override(lua_State *L, int index, const char *where, struct config *
         int is_integer;
         int knob = lua_type(L, -2) == LUA_TSTRING ? knob_named(lua_tostring(L, -2)) : -1;
         if (knob < 0)
-            raise_error(L, where,
-                        "unknown parameter \"%.80s\" found; expected processes, threads, "
-                        "backend_threads or "
-                        "child_threads",
-                        luaL_tolstring(L, -2, NULL));
+            refuse_parameter(L, where);
         long long value = lua_tointegerx(L, -1, &is_integer);
         if (lua_type(L, -1) != LUA_TNUMBER || !is_integer || !is_allowed(knob, value)) {
-            const char *quote = lua_type(L, -1) == LUA_TSTRING ? "\"" : "";
-            raise_error(L, where, "%s = %s%.80s%s found; expected a whole number from 1 to %d%s",
-                        knobs[knob].parameter, quote, luaL_tolstring(L, -1, NULL), quote,
-                        CONFIG_LIMIT, also_allowed(knob));
+            raise_error(L, where, "%s = %.80s found; expected a whole number from 1 to %d%s",
+                        knobs[knob].parameter, push_brief(L, -1), CONFIG_LIMIT, also_allowed(knob));
         }
         config->value[knob] = (int)value;
         config->source[knob] = FROM_PARAMETER;

@@ -1,6 +1,7 @@
 #include "error_text.h"
 
 #include <stdbool.h>
+#include <string.h>
 #include <lauxlib.h>
 
 #include "signals.h"
@@ -37,12 +38,25 @@ static bool push_raised(lua_State *L, const char *function, int index)
     return false;
 }
 
+/* Whether it is what Lua says of a name that stands for nothing. */
+static bool is_of_nil(lua_State *L, int index)
+{
+    return lua_type(L, index) == LUA_TSTRING && strstr(lua_tostring(L, index), "a nil value (");
+}
+
+static bool has_own_text(lua_State *L, int index)
+{
+    bool has = lua_isstring(L, index) || luaL_getmetafield(L, index, "__tostring") != LUA_TNIL;
+    if (has && !lua_isstring(L, index))
+        lua_pop(L, 1);
+    return has;
+}
+
 const char *push_error_text(lua_State *L, int index)
 {
-    bool tells = luaL_getmetafield(L, index, "__tostring") != LUA_TNIL;
-    if (tells)
-        lua_pop(L, 1);
-    if (tells || lua_isstring(L, index))
+    if (is_of_nil(L, index) && push_raised(L, "with_meant", index))
+        return lua_tostring(L, -1);
+    if (has_own_text(L, index))
         return luaL_tolstring(L, index, NULL);
     if (lua_istable(L, index) && push_raised(L, "text_of", index))
         return lua_tostring(L, -1);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "json_writer.h"
+#include "nearest.h"
 #include "path.h"
 
 #define BUFFER_CLASS "lkrun.json.buffer"
@@ -300,8 +301,8 @@ static void read_options(struct json_writer *w, int index)
             int integer;
             lua_Integer indent = lua_tointegerx(L, -1, &integer);
             if (!integer || indent < 0 || indent > MAX_INDENT)
-                raise_error(L, JSON_ENCODE, "indent is %s; an integer from 0 to %d is expected",
-                            luaL_tolstring(L, -1, NULL), MAX_INDENT);
+                raise_error(L, JSON_ENCODE, "indent is %.80s; an integer from 0 to %d is expected",
+                            push_brief(L, -1), MAX_INDENT);
             w->indent = (int)indent;
         } else if (strcmp(name, "sort_keys") == 0) {
             if (!lua_isboolean(L, -1))
@@ -309,8 +310,10 @@ static void read_options(struct json_writer *w, int index)
                             luaL_typename(L, -1));
             w->sorted = lua_toboolean(L, -1);
         } else {
-            raise_error(L, JSON_ENCODE, "%s is no option; indent and sort_keys are",
-                        luaL_tolstring(L, -2, NULL));
+            static const char *const names[] = {"indent", "sort_keys", NULL};
+            const char *found = push_brief(L, -2);
+            raise_error(L, JSON_ENCODE, "%.80s is no option%s; indent and sort_keys are", found,
+                        push_nearest_name(L, name, names));
         }
         lua_pop(L, 1);
     }

@@ -311,9 +311,9 @@ int linalg_mips(lua_State *L)
     struct search search = {.queries = tensor_argument(L, 1, WHERE)};
     const struct tensor *vectors = tensor_argument(L, 2, WHERE);
     int64_t k = integer_argument(L, 3, WHERE, "k");
-    static const char *const names[] = {"rows", "among", "exclude", "values", "indices"};
+    static const char *const names[] = {"rows", "among", "exclude", "values", "indices", NULL};
     lua_settop(L, 4);
-    options_argument(L, 4, names, sizeof names / sizeof *names, WHERE);
+    options_argument(L, 4, names, WHERE);
     check_matrices(L, search.queries, vectors);
     if (k < 0)
         raise_error(L, WHERE, "k is %lld; 0 or more is expected", (long long)k);

@@ -6,6 +6,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "util.h"
+
 static const char *const state_names[] = {"dispatched", "in-progress", "finished", NULL};
 #define STATE_NAMES "expected dispatched, in-progress or finished"
 
@@ -51,8 +53,8 @@ static int64_t optional_total(lua_State *L, int index)
     lua_Integer total = lua_type(L, index) == LUA_TNUMBER ? lua_tointegerx(L, index, &exact) : 0;
     if (!exact || total < 0)
         raise_error(L, "lk.invoke_progress",
-                    "the total is %s; expected a whole number from 0 on, or nil",
-                    luaL_tolstring(L, index, NULL));
+                    "the total is %.80s; expected a whole number from 0 on, or nil",
+                    push_brief(L, index));
     return total;
 }
 
@@ -80,8 +82,7 @@ static uint64_t *state_at(lua_State *L, int index, struct progress_state *state)
     for (int i = 0; name && state_names[i]; i++)
         if (strcmp(name, state_names[i]) == 0)
             return counts[i];
-    raise_error(L, "progress:update", "%s is no state; " STATE_NAMES,
-                luaL_tolstring(L, index, NULL));
+    raise_error(L, "progress:update", "%.80s is no state; " STATE_NAMES, push_brief(L, index));
     return NULL;
 }
 
@@ -104,8 +105,8 @@ static int object_update(lua_State *L)
     if (!lua_isnoneornil(L, 2))
         tasks = lua_type(L, 2) == LUA_TNUMBER ? lua_tointegerx(L, 2, &exact) : (exact = 0);
     if (!exact || tasks == LUA_MININTEGER)
-        return raise_error(L, "progress:update", "n is %s; expected a whole number",
-                           luaL_tolstring(L, 2, NULL));
+        return raise_error(L, "progress:update", "n is %.80s; expected a whole number",
+                           push_brief(L, 2));
     if (progress->finished)
         return raise_error(L, "progress:update", "the display has ended; make another one");
     struct progress_state state = progress->state;

@@ -315,9 +315,9 @@ int linalg_ridge(lua_State *L)
 {
     struct ridge ridge = {.targets = sparse_argument(L, 2, WHERE)};
     ridge.dtype = ridge.targets->values->dtype;
-    static const char *const names[] = {"weights", "rows", "out", "steps"};
+    static const char *const names[] = {"weights", "rows", "out", "steps", NULL};
     lua_settop(L, 4);
-    options_argument(L, 4, names, sizeof names / sizeof *names, WHERE);
+    options_argument(L, 4, names, WHERE);
     ridge.y = matrix_argument(L, 1, &ridge);
     ridge.width = (int)ridge.y->size[1];
     lambda_argument(L, 3, &ridge);

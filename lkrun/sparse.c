@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tensor_class.h"
+#include "nearest.h"
 #include "util.h"
 
 static void push_class(lua_State *L);
@@ -221,9 +222,9 @@ static int index_field(lua_State *L)
         lua_pushstring(L, dtype_names[sparse->values->dtype]);
     else
         raise_error(L, "sparse",
-                    "there is no method or field '%.40s'; "
+                    "there is no method or field %.40s%s; "
                     "the manual's page on sparse matrices lists them",
-                    luaL_tolstring(L, 2, NULL));
+                    push_brief(L, 2), push_nearest_key(L, name, lua_upvalueindex(1)));
     return 1;
 }
 

@@ -289,8 +289,8 @@ static bool is_left(lua_State *L, int index, const char *where)
     const char *side = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "";
     bool left = strcmp(side, "left") == 0;
     if (!left && strcmp(side, "right") != 0)
-        raise_error(L, where, "the weights are those of '%s'; 'left' or 'right' is expected",
-                    luaL_tolstring(L, index, NULL));
+        raise_error(L, where, "the weights are those of %.80s; 'left' or 'right' is expected",
+                    push_brief(L, index));
     return left;
 }
 

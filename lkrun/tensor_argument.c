@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "nearest.h"
 #include "util.h"
 
 const char *type_text(lua_State *L, int index)
@@ -44,27 +45,28 @@ double number_argument(lua_State *L, int index, const char *where, const char *w
     return lua_tonumber(L, index);
 }
 
-static void refuse_option(lua_State *L, const char *name, const char *const *names, int count,
+static void refuse_option(lua_State *L, const char *name, const char *const *names,
                           const char *where)
 {
     luaL_Buffer list;
     luaL_buffinit(L, &list);
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; names[i]; i++) {
         if (i > 0)
             luaL_addstring(&list, ", ");
         luaL_addstring(&list, names[i]);
     }
     luaL_pushresult(&list);
-    raise_error(L, where, "unknown option '%.40s'; there are %s", name, lua_tostring(L, -1));
+    const char *all = lua_tostring(L, -1);
+    raise_error(L, where, "unknown option '%.40s'%s; there are %s", name,
+                push_nearest_name(L, name, names), all);
 }
 
-void options_argument(lua_State *L, int index, const char *const *names, int count,
-                      const char *where)
+void options_argument(lua_State *L, int index, const char *const *names, const char *where)
 {
     bool given = !lua_isnil(L, index);
     if (given && !lua_istable(L, index))
         raise_error(L, where, "the options are %s; a table is expected", type_text(L, index));
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; names[i]; i++) {
         if (given)
             lua_getfield(L, index, names[i]);
         else
@@ -75,10 +77,10 @@ void options_argument(lua_State *L, int index, const char *const *names, int cou
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
         const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
         bool known = false;
-        for (int i = 0; i < count; i++)
+        for (int i = 0; names[i]; i++)
             known = known || strcmp(name, names[i]) == 0;
         if (!known)
-            refuse_option(L, name, names, count, where);
+            refuse_option(L, name, names, where);
     }
 }
 

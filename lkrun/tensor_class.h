@@ -41,9 +41,8 @@ enum dtype dtype_argument(lua_State *L, int index, const char *where, enum dtype
 int shape_argument(lua_State *L, int index, const char *where, bool rest,
                    int64_t size[TENSOR_MAX_DIM]);
 /* Pushes the fields of the table of options at `index`, which may be nil, in the order of their
- * names; raises for a field of another name. */
-void options_argument(lua_State *L, int index, const char *const *names, int count,
-                      const char *where);
+ * names, which end with a NULL; raises for a field of another name. */
+void options_argument(lua_State *L, int index, const char *const *names, const char *where);
 /* A dimension from 1 to tensor->dim, given from 0. */
 int dim_argument(lua_State *L, int index, const char *where, const struct tensor *tensor);
 /* An index from 1 to `size` of dimension `dim` (from 0), given from 0. */

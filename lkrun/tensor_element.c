@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "nearest.h"
 #include "util.h"
 
 static int64_t element_offset(lua_State *L, const struct tensor *tensor, const char *where)
@@ -93,9 +94,9 @@ static int index_value(lua_State *L)
             return 1;
         }
         raise_error(L, "tensor",
-                    "there is no method or field '%.40s'; "
+                    "there is no method or field %.40s%s; "
                     "the manual's page on tensors lists them",
-                    luaL_tolstring(L, 2, NULL));
+                    push_brief(L, 2), name ? push_nearest_key(L, name, lua_upvalueindex(1)) : "");
     }
     const struct tensor *tensor = tensor_argument(L, 1, "tensor[i]");
     check_has_dimension(L, tensor, "tensor[i]");
@@ -247,10 +248,8 @@ static void fill_from(lua_State *L, struct nest *nest, int depth, char *at)
         enum dtype dtype = nest->tensor->dtype;
         union scalar scalar;
         if (!scalar_fits(L, -1, dtype, &scalar)) {
-            const char *value = luaL_tolstring(L, -1, NULL);
-            const char *quote = lua_type(L, -2) == LUA_TSTRING ? "'" : "";
-            raise_error(L, nest->where, "%s is %s%.60s%s, which is no value for %s",
-                        place(nest, depth), quote, value, quote, dtype_names[dtype]);
+            raise_error(L, nest->where, "%s is %.60s, which is no value for %s", place(nest, depth),
+                        push_brief(L, -1), dtype_names[dtype]);
         }
         store(dtype, at, scalar);
         return;

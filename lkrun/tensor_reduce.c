@@ -234,8 +234,8 @@ static int64_t ddof_argument(lua_State *L, int index, const char *where)
     if (!lua_isnoneornil(L, index))
         ddof = lua_type(L, index) == LUA_TNUMBER ? lua_tointegerx(L, index, &exact) : (exact = 0);
     if (!exact || ddof < 0)
-        raise_error(L, where, "ddof is %s; expected an integer of 0 or more",
-                    luaL_tolstring(L, index, NULL));
+        raise_error(L, where, "ddof is %.80s; expected an integer of 0 or more",
+                    push_brief(L, index));
     return ddof;
 }
 

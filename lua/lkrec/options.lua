@@ -1,4 +1,5 @@
 --- Options of lkrec's functions: their names, their defaults, and what they may be.
+local option_names = require "lkrec.option_names"
 
 ---@class lkrec.OptionRule
 ---@field default any # nil: the option may be absent
@@ -41,9 +42,13 @@ local function options_of(where, rules)
     local result = {}
     for name, value in pairs(options or {}) do
       local rule = rules[name]
-      if not rule then error(("lkrun: %s: unknown option '%s'"):format(where, tostring(name)), 0) end
+      if not rule then
+        local told = type(name) == "string" and name or type(name) == "number" and tostring(name) or "a " .. type(name)
+        error(("lkrun: %s: unknown option '%s'; there are %s"):format(where, told, option_names(rules)), 0)
+      end
       if not fits(rule, value) then
-        error(("lkrun: %s: %s is %s; expected %s"):format(where, name, tostring(value), expectation(rule)), 0)
+        local found = type(value) == "table" and "a table" or tostring(value)
+        error(("lkrun: %s: %s is %s; expected %s"):format(where, name, found, expectation(rule)), 0)
       end
       result[name] = value
     end

@@ -5,6 +5,7 @@ local lk = require "lkrun"
 local batch = require "lkrec.batch"
 local data = require "lkrec.data"
 local metrics = require "lkrec.metrics"
+local option_names = require "lkrec.option_names"
 local options_of = require "lkrec.options"
 
 ---@class lkrec.steps
@@ -19,7 +20,7 @@ local function fail(where, ...) error(("lkrun: lkrec.steps.%s: %s"):format(where
 
 local function check(where, options, known, expected)
   for name, value in pairs(options) do
-    if not known[name] then fail(where, "unknown option '%s'", name) end
+    if not known[name] then fail(where, "unknown option '%s'; there are %s", name, option_names(known)) end
     if type(value) ~= known[name] then
       fail(where, "%s is a %s; a %s is expected", name, type(value), known[name])
     end

@@ -133,8 +133,11 @@ local function is_callable(value)
   return type(meta) == "table" and rawget(meta, "__call") ~= nil
 end
 
--- Adds the names that value.name or, `called`, value:name could go on with.
-local function add_fields(found, value, called)
+--- Adds the names that value.name or, `called`, value:name could go on with.
+---@param found table<string, boolean>
+---@param value any
+---@param called boolean
+function complete.add_fields(found, value, called)
   local levels = 0
   while value ~= nil and levels < LEVELS do
     if type(value) == "table" then
@@ -168,7 +171,7 @@ local function names_for(text)
   if not chain then return {}, word or "" end
   local found = {}
   if #chain == 0 then
-    add_fields(found, _G, false)
+    complete.add_fields(found, _G, false)
     if word ~= "" then
       for _, keyword in ipairs(keywords) do found[keyword] = true end
     end
@@ -179,7 +182,7 @@ local function names_for(text)
     value = field(value, key)
     if value == nil then return {}, word end
   end
-  add_fields(found, value, separator == ":")
+  complete.add_fields(found, value, separator == ":")
   return matching(found, word), word
 end
 

@@ -91,10 +91,11 @@ local function check_options(where, path, options, known)
   if type(options) ~= "table" then fail(where, "the options are %s; a table is expected", type(options)) end
   for key, value in pairs(options) do
     local expected = options_types[key]
-    if not expected then fail(where, "there is no option '%s'", tostring(key)) end
+    if not expected then fail(where, "%s", require("lkrun.option_names").unknown(key, known)) end
     if not known[key] then fail(where, "%s: the option '%s' is not one of its format", path, key) end
     if math.type(value) ~= expected[1] and type(value) ~= expected[1] or key == "size_limit" and value < 1 then
-      fail(where, "%s is %s; %s is expected", key, tostring(value), expected[2])
+      local found = type(value) == "number" and tostring(value) or "a " .. type(value)
+      fail(where, "%s is %s; %s is expected", key, found, expected[2])
     end
   end
   return options

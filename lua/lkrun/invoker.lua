@@ -50,15 +50,18 @@ local function fail(where, ...)
   error(("lkrun: %s: "):format(where) .. string.format(...), 0)
 end
 
-local function show(value)
-  return type(value) == "string" and ("'%s'"):format(value) or tostring(value)
-end
-
 local function kind_of(value)
   if value == nil then return "nil" end
   local meta = type(value) == "userdata" and getmetatable(value)
   local name = type(meta) == "table" and type(meta.__name) == "string" and meta.__name:gsub("^lkrun%.", "")
   return "a " .. (name or type(value))
+end
+
+-- A value as a message tells it: an address would tell nobody anything.
+local function show(value)
+  if type(value) == "string" then return ("'%s'"):format(value) end
+  if type(value) == "number" or type(value) == "boolean" then return tostring(value) end
+  return kind_of(value)
 end
 
 -- One check an option: gives the value to use, or nil and what was expected.
@@ -125,10 +128,7 @@ local function check_options(options, where)
   for name, value in pairs(options) do
     local check = checks[name]
     if not check then
-      local known = {}
-      for key in pairs(checks) do known[#known + 1] = key end
-      table.sort(known)
-      fail(where, "unknown option %s; there are %s", show(name), table.concat(known, ", "))
+      fail(where, "%s", require("lkrun.option_names").unknown(name, checks))
     end
     local good, expected = check(value)
     if good == nil then fail(where, "%s is %s; %s", name, show(value), expected) end

@@ -1,5 +1,5 @@
 --- What an uncaught error has to say, where Lua itself says little. The host calls this while the
---- error is on its way, so nothing here calls into the program.
+--- error is on its way, so nothing here calls into the program, but a __tostring.
 local TEXT <const> = 300 -- characters of a value's rendering
 
 -- Cut to so many characters; what is not UTF-8 counts in bytes.
@@ -20,4 +20,74 @@ local function text_of(value)
   return "error object " .. cut((shown:gsub("{\n%s*", "{"):gsub("\n%s*}", "}"):gsub("\n%s*", " ")))
 end
 
-return { text_of = text_of }
+-- The modules of ours that are loaded, as a set.
+local function modules()
+  local set = {}
+  for name, module in next, package.loaded do
+    if type(name) == "string" and type(module) == "table" and (name:find "^lkrun" or name:find "^lkrec") then
+      set[module] = true
+    end
+  end
+  return set
+end
+
+local function is_object(value)
+  local meta = debug.getmetatable(value)
+  local name = type(meta) == "table" and rawget(meta, "__name")
+  return type(name) == "string" and name:find "^lkrun%." ~= nil
+end
+
+-- What may have been meant by a field of this variable, if it is of ours: "lk.invoker". The modules in
+-- it are looked at, too, each once. Nothing where it has the field: then it was not what lacked that.
+local function meant_of(variable, value, field, ours)
+  local is_module = ours[value]
+  if not is_module and not is_object(value) then return nil end
+  ours[value] = nil
+  local names = {}
+  require("lkrun.complete").add_fields(names, value, not is_module)
+  local nearest = not names[field] and require "lkrun.core.nearest"(field, names)
+  if nearest then return variable .. (is_module and "." or ":") .. nearest end
+  for name, part in next, is_module and value or {} do
+    local meant = type(name) == "string" and ours[part] and meant_of(variable .. "." .. name, part, field, ours)
+    if meant then return meant end
+  end
+end
+
+-- The variables of the function that failed: { name, value }, the innermost first, then the globals.
+local function variables()
+  local level = 3 -- above are this function, its caller, and C functions
+  while debug.getinfo(level, "S").what == "C" do level = level + 1 end
+  local list, env = {}, {}
+  local function add(name, value) list[#list + 1] = { name, value } end
+  for i = 1, math.maxinteger do
+    local name, value = debug.getlocal(level, i)
+    if not name then break end
+    if name:find "^[%a_]" then table.insert(list, 1, { name, value }) end
+  end
+  local func = debug.getinfo(level, "f").func
+  for i = 1, math.maxinteger do
+    local name, value = debug.getupvalue(func, i)
+    if not name then break end
+    if name == "_ENV" then env = value else add(name, value) end
+  end
+  for name, value in next, type(env) == "table" and env or {} do
+    if type(name) == "string" then add(name, value) end
+  end
+  return list
+end
+
+--- "attempt to call a nil value (field 'invokr')", with what may have been meant: where a variable of
+--- the function that failed is a module or an object of ours, and has such a name.
+---@param message string
+---@return string? # nil: there is nothing to add
+local function with_meant(message)
+  local how, field = message:match "a nil value %((%a+) '([%a_][%w_]*)'%)$"
+  if how ~= "field" and how ~= "method" then return nil end
+  local ours = modules()
+  for _, variable in ipairs(variables()) do
+    local meant = meant_of(variable[1], variable[2], field, ours)
+    if meant then return ("%s; did you mean %s?"):format(message, meant) end
+  end
+end
+
+return { text_of = text_of, with_meant = with_meant }

@@ -26,8 +26,9 @@ local function format_of(where, path, options, of)
   for _, name in ipairs(format.names) do
     if kind == name then return kind end
   end
-  fail(where, "%s: its format is %s; options.format, or an extension, is expected: %s", path,
-    kind and ("'%s'"):format(tostring(kind)) or "not known", table.concat(format.names, ", "))
+  local found = type(kind) == "string" and ("'%s'"):format(kind) or kind and "a " .. type(kind) or "not known"
+  fail(where, "%s: its format is %s; options.format, or an extension, is expected: %s", path, found,
+    table.concat(format.names, ", "))
 end
 
 local known = {
@@ -37,7 +38,7 @@ local known = {
 
 local function check_options(where, options, names)
   for name, value in pairs(options or {}) do
-    if not names[name] then fail(where, "unknown option '%s'", tostring(name)) end
+    if not names[name] then fail(where, "%s", require("lkrun.option_names").unknown(name, names)) end
     if type(value) ~= names[name] then
       fail(where, "%s is a %s; a %s is expected", name, type(value), names[name])
     end

@@ -333,11 +333,16 @@ end
 --- rectangular numbers and records of the same keys in aligned columns; the middle of long ones left
 --- out. A string by itself is given as it is, inside a table quoted. Functions with where they are
 --- defined. All else as `tostring` says. No metamethod of the value is called but `__tostring`.
---- Raises for a width that is no integer of 20 or more.
+--- Raises for a width that is no integer of 20 or more, and an unknown option.
 ---@param value any
 ---@param options? lkrun.ShowOptions
 ---@return string
 local function show(value, options)
+  for name in next, options or {} do
+    if name ~= "width" then
+      error("lkrun: lk.show: " .. require("lkrun.option_names").unknown(name, { width = true }), 0)
+    end
+  end
   local width = options and options.width or WIDTH
   if math.type(width) ~= "integer" or width < 20 then
     error(("lkrun: lk.show: width is %s; expected an integer of 20 or more"):format(tostring(width)), 0)

@@ -123,13 +123,13 @@ describe("a bad parameter", function()
     ["{threads = -1}"] = "threads = -1 found",
     ["{threads = 1.5}"] = "threads = 1.5 found",
     ["{threads = 0/0}"] = "nan found",
-    ["{child_threads = '4'}"] = "child_threads = \"4\" found",
+    ["{child_threads = '4'}"] = "child_threads = '4' found",
     ["{backend_threads = true}"] = "backend_threads = true found",
     ["{backend_threads = -2}"] = "backend_threads = -2 found; expected a whole number from 1 to 32768, or -1",
     ["{processes = 1 << 32}"] = "processes = 4294967296 found",
-    ["{process = 1}"] = "unknown parameter \"process\" found; expected processes, threads",
-    ["{4}"] = "unknown parameter \"1\" found",
-    ["{[{}] = 4}"] = "unknown parameter \"table: ",
+    ["{process = 1}"] = "unknown parameter 'process' (did you mean 'processes'?) found; expected processes, threads",
+    ["{4}"] = "unknown parameter 1 found",
+    ["{[{}] = 4}"] = "unknown parameter a table found",
     ["4"] = "a number found; expected a table",
   } do
     it(("as in %s is an error that names it"):format(parameters), function()

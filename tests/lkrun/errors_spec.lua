@@ -155,6 +155,12 @@ for _, n_jobs in ipairs { 1, 2, 4 } do
       assert.equal("error object {message = 5}", errors[4].message)
     end)
 
+    it("tells which name of lkrun may have been meant", function()
+      local inv <close> = invoker(function() return lk.cloc() end)
+      local err = caught(inv, { 1 })
+      assert.truthy(err.message:find("(field 'cloc'); did you mean lk.clock?", 1, true), err.message)
+    end)
+
     it("is one line as text, whatever its message", function()
       local inv <close> = invoker(function() error("first\nsecond\nthird", 0) end)
       local err = caught(inv, { 1 })

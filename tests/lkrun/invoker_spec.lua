@@ -24,6 +24,10 @@ describe("lk.invoker", function()
     refused("options are a number; expected a table", nil, double, 4)
     refused("unknown option 'jobs'; there are memory_limit, n_jobs, on_error, ordered, progress, retries, seed, "
       .. "timeout, trace, worker, workers, writable", nil, double, { jobs = 4 })
+    refused("unknown option 'n_job' (did you mean 'n_jobs'?); there are memory_limit, n_jobs, on_error, ordered, "
+      .. "progress, retries, seed, timeout, trace, worker, workers, writable", nil, double, { n_job = 2 })
+    refused("unknown option [1]; there are memory_limit, n_jobs, on_error, ordered, progress, retries, seed, "
+      .. "timeout, trace, worker, workers, writable", nil, double, { "n_jobs" })
     local integers = "expected an integer from 1 to 4096"
     for _, value in ipairs { 0, -1, 4097, 1.5, math.huge } do
       refused(("n_jobs is %s; %s"):format(value, integers), nil, double, { n_jobs = value })
@@ -37,6 +41,7 @@ describe("lk.invoker", function()
     refused("seed is 1.5; expected an integer", nil, double, { seed = 1.5 })
     refused("memory_limit is '1G'; expected bytes, 1048576 (1 MiB) or more", nil, double, { memory_limit = "1G" })
     refused("progress is 5; expected true, or a display from lk.invoke_progress", nil, double, { progress = 5 })
+    refused("progress is a table; expected true, or a display from lk.invoke_progress", nil, double, { progress = {} })
     assert.error_matches(function() lk.invoker(nil, double, { n_jobs = 2, writable = { "x" } }) end, "tensor")
     assert.error_matches(function() lk.invoker(nil, double, { n_jobs = 2, worker = { thread = 1 } }) end, "thread")
     assert.error_matches(function() lk.invoker(nil, double, { n_jobs = 2, worker = { threads = 0 } }) end, "threads")

@@ -195,10 +195,10 @@ end)
 describe("options", function()
   it("are checked", function()
     refused("lkrun: lk.json.encode: indent is -1; an integer from 0 to 16 is expected", json.encode, 1, { indent = -1 })
-    refused("lkrun: lk.json.encode: indent is two; an integer from 0 to 16 is expected",
+    refused("lkrun: lk.json.encode: indent is 'two'; an integer from 0 to 16 is expected",
       json.encode, 1, { indent = "two" })
     refused("lkrun: lk.json.encode: sort_keys is a number; a boolean is expected", json.encode, 1, { sort_keys = 1 })
-    refused("lkrun: lk.json.encode: pretty is no option; indent and sort_keys are", json.encode, 1, { pretty = true })
+    refused("lkrun: lk.json.encode: 'pretty' is no option; indent and sort_keys are", json.encode, 1, { pretty = true })
     refused("lkrun: lk.json.encode: the options are a number; a table is expected", json.encode, 1, 2)
   end)
 end)

@@ -160,6 +160,24 @@ describe("a program that fails", function()
     assert.truthy(shell "$LKRUN -e 'error()'".err:find("(error object is a nil value)", 1, true))
   end)
 
+  it("tells which name of lkrun may have been meant", function()
+    for chunk, told in pairs {
+      ["lk.invokr(nil, print)"] = "(field 'invokr'); did you mean lk.invoker?",
+      ["lk.tensor.zeross(3)"] = "(field 'zeross'); did you mean lk.tensor.zeros?",
+      ["lk.tensr.zeros(3)"] = "(field 'tensr'); did you mean lk.tensor?",
+      ["local inv = lk.invoker(nil, print, { n_jobs = 1 }) inv:colect {}"] =
+        "(method 'colect'); did you mean inv:collect?",
+      ["kun = lk lk = nil kun.invokr()"] = "(field 'invokr'); did you mean kun.invoker?",
+      ["local function f() return lk.cloc() end f()"] = "(field 'cloc'); did you mean lk.clock?",
+      ["local mine = {} mine.whatever()"] = "(field 'whatever')",
+      ["local mine = {} mine.load()"] = "(field 'load')", -- lk has that
+      ["error(\"a nil value (field 'x')\", 0)"] = "lkrun: a nil value (field 'x')",
+    } do
+      local err = shell("$LKRUN -e 'lk = require \"lkrun\" " .. chunk:gsub("'", "'\\''") .. "'").err
+      assert.equal(told, err:match "^[^\n]*":sub(-#told))
+    end
+  end)
+
   it("does not say lkrun twice", function()
     assert.truthy(shell "$LKRUN -e 'error(\"lkrun: here: this\", 0)'".err:find "^lkrun: here: this\n")
   end)

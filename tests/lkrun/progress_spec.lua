@@ -63,14 +63,14 @@ describe("a display", function()
       try(lk.invoke_progress, 3)]]
     assert.same({
       "lkrun: progress:update: n is 1.5; expected a whole number",
-      "lkrun: progress:update: n is 2; expected a whole number",
-      "lkrun: progress:update: done is no state; expected dispatched, in-progress or finished",
-      "lkrun: progress:update: waiting is no state; expected dispatched, in-progress or finished",
+      "lkrun: progress:update: n is '2'; expected a whole number",
+      "lkrun: progress:update: 'done' is no state; expected dispatched, in-progress or finished",
+      "lkrun: progress:update: 'waiting' is no state; expected dispatched, in-progress or finished",
       "lkrun: progress:update: dispatched has 0 tasks; moving -1 leaves too few",
       "lkrun: progress:update: finished has 9223372036854775807 tasks; moving 9223372036854775807 leaves too many",
       "0\t0",
       "lkrun: progress:update: the display has ended; make another one",
-      "lkrun: lk.invoke_progress: totl is no option; expected logger, label, total or unit",
+      "lkrun: lk.invoke_progress: unknown option 'totl' (did you mean 'total'?); there are label, logger, total, unit",
       "lkrun: lk.invoke_progress: the total is -1; expected a whole number from 0 on, or nil",
       "lkrun: lk.invoke_progress: the total is 1.5; expected a whole number from 0 on, or nil",
       "lkrun: lk.invoke_progress: the label is a table; expected a string",

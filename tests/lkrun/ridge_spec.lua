@@ -144,7 +144,8 @@ describe("lk.linalg.ridge", function()
     fails("`rows` is {1, 4}", ridge, y, targets, 1, { rows = { 1, 4 } })
     fails("`rows` is a number; {first, last}", ridge, y, targets, 1, { rows = 1 })
     fails("the shape %[2, 1%]; %[3, 1%]", ridge, y, targets, 1, { out = tensor.ones { 2, 1 } })
-    fails("unknown option 'row'; there are weights, rows, out, steps", ridge, y, targets, 1, { row = 1 })
+    fails("unknown option 'row' "
+      .. "%(did you mean 'rows'%?%); there are weights, rows, out, steps", ridge, y, targets, 1, { row = 1 })
     fails("`steps` is 0; 1 or more", ridge, y, targets, 1, { steps = 0, out = tensor.ones { 3, 1 } })
     fails("there are steps but no `out`", ridge, y, targets, 1, { steps = 1 })
     fails("the matrix of row 1 is not positive definite; a greater lambda", ridge, y, targets,

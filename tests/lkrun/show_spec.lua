@@ -121,6 +121,11 @@ describe("show", function()
     assert.equal("1.5", show(1.5))
   end)
 
+  it("raises for an unknown option", function()
+    assert.has_error(function() show(1, { widht = 40 }) end,
+      "lkrun: lk.show: unknown option 'widht' (did you mean 'width'?); there are width")
+  end)
+
   it("raises for a bad width", function()
     for _, width in ipairs { 1, 40.5, "x" } do
       local ok, err = pcall(show, 1, { width = width })

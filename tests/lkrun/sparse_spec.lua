@@ -134,7 +134,7 @@ describe("sparse.csr", function()
     assert.error_matches(function() a:mv(tensor.ones({ 3 }, "f32")) end, "f64 and one of f32")
     assert.error_matches(function() a:row(3) end, "sparse:row: index 3 in dimension 1; it is from 1 to 2")
     assert.error_matches(function() a:row(0) end, "index 0")
-    assert.error_matches(function() return a.rwo end, "no method or field 'rwo'")
+    assert.error_matches(function() return a.rwo end, "no method or field 'rwo' %(did you mean 'row'%?%)")
     local square = sparse.csr({ 1 }, { 1 }, { 1 }, { 2, 2 })
     local v = tensor.ones { 2 }
     assert.error_matches(function() square:mv(v, v) end, "shares its memory")

@@ -121,7 +121,8 @@ describe("lkrec.als.explicit", function()
     local function refused(expected, wrong)
       assert.has_error(function() explicit.train(matrix, wrong) end, "lkrun: lkrec.als.explicit.train: " .. expected)
     end
-    refused("unknown option 'weight'", { weight = 3 })
+    refused("unknown option 'weight'; there are epochs, factors, initial, item_damping, n_jobs, progress, "
+      .. "regularization, seed, user_damping", { weight = 3 })
     refused("factors is 0; expected an integer of at least 1", { factors = 0 })
     refused("regularization is 0; expected a number above 0", { regularization = 0 })
     refused("initial is a number; expected a tensor of [20, 32]", { initial = 5 })

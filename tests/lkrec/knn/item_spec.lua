@@ -110,6 +110,7 @@ describe("lkrec.knn.item", function()
     refused({ neighbours = 0 }, "neighbours is 0; expected an integer of at least 1")
     refused({ neighbours = 2.5 }, "neighbours is 2.5; expected an integer of at least 1")
     refused({ least_similarity = 0 }, "least_similarity is 0; expected a number above 0")
-    refused({ k = 5 }, "unknown option 'k'")
+    refused({ k = 5 }, "unknown option 'k'; there are feedback, keep, least_neighbours, least_similarity, n_jobs, "
+      .. "neighbours, progress")
   end)
 end)

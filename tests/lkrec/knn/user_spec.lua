@@ -52,6 +52,7 @@ describe("lkrec.knn.user", function()
     user_knn.train(matrix)
     assert.is_true(before:equal(matrix:values()))
     assert.has_error(function() user_knn.train(matrix, { keep = 3 }) end,
-      "lkrun: lkrec.knn.user.train: unknown option 'keep'")
+      "lkrun: lkrec.knn.user.train: unknown option 'keep'; there are feedback, least_neighbours, "
+      .. "least_similarity, neighbours")
   end)
 end)
