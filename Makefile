@@ -233,17 +233,19 @@ $(B)/%_fuzz: tests/fuzz/%_fuzz.c $(CORE_OBJECTS)
 	$(Q)$(CC) $(ALL_CFLAGS) -Ilkrun $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(CORE_OBJECTS) $(PKG_LIBS) -lm -ldl
 
 # make bench FIGURES="null first" runs some of them; options such as HEAP_MIB=64 reach the programs.
-$(B)/bench/bare.so: bench/bare.c $(B)/flags
+BENCH_MODULES := $(B)/bench/bare.so $(B)/bench/relay.so
+$(B)/bench/relay.so: ALL_CFLAGS += -fno-plt
+$(BENCH_MODULES): $(B)/bench/%.so: bench/%.c $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -fvisibility=default -shared $(ALL_LDFLAGS) -o $@ $<
 
-bench: all $(B)/bench/bare.so $(SNAKEMAKE)/installed
+bench: all $(BENCH_MODULES) $(SNAKEMAKE)/installed
 	@$(B)/lkrun bench/run.lua $(FIGURES)
 
 # PEER_RUNS=1 is quicker, FIGURES="als load" are some of them.
 TABLE   = $(B)/bench/peers.md
 PICTURE = $(B)/bench/peers.svg
-bench-peers: all $(B)/bench/bare.so $(B)/peers/installed $(B)/venv-lenskit/installed
+bench-peers: all $(BENCH_MODULES) $(B)/peers/installed $(B)/venv-lenskit/installed
 	@TABLE='$(TABLE)' PICTURE='$(PICTURE)' $(B)/lkrun bench/peers/run.lua $(B)/peers/bin/python \
 	    $(B)/venv-lenskit/bin/python $(FIGURES)
 

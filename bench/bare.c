@@ -111,6 +111,38 @@ static int bare_fork(lua_State *L)
     return 1;
 }
 
+/* forks(): two forks of this process, one after the other, until a word of the first is here; each
+ * then ends */
+static int bare_forks(lua_State *L)
+{
+    int word[2];
+    if (pipe2(word, O_CLOEXEC) < 0)
+        return fail(L, "pipe");
+    pid_t pids[2] = {-1, -1};
+    char byte = 0;
+    double start = now();
+    for (int i = 0; i < 2; i++) {
+        pids[i] = fork();
+        if (pids[i] == 0)
+            _exit(i == 0 && write(word[1], &byte, 1) != 1);
+        if (pids[i] < 0)
+            break;
+    }
+    bool works = pids[1] > 0 && read(word[0], &byte, 1) == 1;
+    double end = now();
+    int reason = errno;
+    close(word[0]);
+    close(word[1]);
+    for (int i = 0; i < 2; i++)
+        if (pids[i] > 0)
+            reap(&pids[i], 1, false);
+    errno = reason;
+    if (!works)
+        return fail(L, "fork");
+    lua_pushnumber(L, end - start);
+    return 1;
+}
+
 _Noreturn static void echo(int from, int to)
 {
     char bytes[8];
@@ -290,6 +322,7 @@ int luaopen_bare(lua_State *L)
                                          {"die", bare_die},
                                          {"spawn", bare_spawn},
                                          {"fork", bare_fork},
+                                         {"forks", bare_forks},
                                          {"pipes", bare_pipes},
                                          {"copy", bare_copy},
                                          {"sleepers", bare_sleepers},

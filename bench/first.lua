@@ -1,5 +1,6 @@
 -- first: from lk.invoker to the first result of a null operation, in a running lkrun; beside it a
--- bare fork of the same process and its end. first.cold is the first invoker of a process.
+-- bare fork of the same process and its end, and two of them until a word of the first is here.
+-- first.cold is the first invoker of a process.
 local lk = require "lkrun"
 local bare = require "bare"
 local measure = require "measure"
@@ -21,7 +22,8 @@ local function cold()
   return pipe:read "n"
 end
 
-local seconds = measure.rounds(51, { first = first, fork = bare.fork })
+local seconds = measure.rounds(51, { first = first, fork = bare.fork, forks = bare.forks })
 measure.report("first.ms", measure.scaled(seconds.first, 1e3), "<= 0.5")
 measure.report("first.fork.ms", measure.scaled(seconds.fork, 1e3))
+measure.report("first.forks.ms", measure.scaled(seconds.forks, 1e3))
 measure.report("first.cold.ms", measure.scaled(measure.rounds(11, { cold = cold }).cold, 1e3))
