@@ -318,18 +318,11 @@ static int bare_entries(lua_State *L)
 int luaopen_bare(lua_State *L);
 int luaopen_bare(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"sleep", bare_sleep},
-                                         {"die", bare_die},
-                                         {"spawn", bare_spawn},
-                                         {"fork", bare_fork},
-                                         {"forks", bare_forks},
-                                         {"pipes", bare_pipes},
-                                         {"copy", bare_copy},
-                                         {"sleepers", bare_sleepers},
-                                         {"spinners", bare_spinners},
-                                         {"readers", bare_readers},
-                                         {"entries", bare_entries},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"sleep", bare_sleep},     {"die", bare_die},           {"spawn", bare_spawn},
+        {"fork", bare_fork},       {"forks", bare_forks},       {"pipes", bare_pipes},
+        {"copy", bare_copy},       {"sleepers", bare_sleepers}, {"spinners", bare_spinners},
+        {"readers", bare_readers}, {"entries", bare_entries},   {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

@@ -1,8 +1,10 @@
-/* The least that a map over a generator in Lua can cost where another process has the work: integers
- * as bare words in shared memory, there and back, in portions. It knows one type, no errors, no names
- * of tasks, and hangs where its process dies. A module for Lua, built by the Makefile.
+/* The least that a map over a generator in Lua can cost where another process has the work:
+ * integers as bare words in shared memory, there and back, in portions. It knows one type, no
+ * errors, no names of tasks, and hangs where its process dies. A module for Lua, built by the
+ * Makefile.
  */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -45,11 +47,13 @@ static void pause_a_moment(void)
 /* A word that the reader has, or the writer room for: how many there are at least. */
 static uint64_t await_more(atomic_ulong *counter, uint64_t seen)
 {
-    for (;;) {
+    for (unsigned looks = 1;; looks++) {
         uint64_t now = atomic_load_explicit(counter, memory_order_acquire);
         if (now != seen)
             return now;
         pause_a_moment();
+        if (looks % 4096 == 0)
+            sched_yield(); /* they may share a CPU */
     }
 }
 
