@@ -99,34 +99,22 @@ static void mark_writable(lua_State *L, int index, bool threads)
     }
 }
 
-/* Where the program makes the invoker. */
-static const char *caller_of(lua_State *L, char *text, size_t size)
-{
-    lua_Debug activation;
-    *text = '\0';
-    for (int level = 1; !*text && lua_getstack(L, level, &activation); level++) {
-        lua_getinfo(L, "Sl", &activation);
-        if (activation.currentline > 0 && strncmp(activation.short_src, "lua/lkrun/", 10) != 0)
-            snprintf(text, size, "%s:%d", activation.short_src, activation.currentline);
-    }
-    return text;
-}
-
 /* The option, or the variable, which is the program's and not a task's. A file named by the
  * variable that can't be written is told and done without. */
 static bool open_timeline(lua_State *L, struct pool *pool, int options)
 {
     static atomic_bool told; /* threads make invokers, too */
-    char where[160];
+    int top = lua_gettop(L);
     lua_getfield(L, options, "trace");
     const char *path = lua_tostring(L, -1), *variable = write_epoch ? NULL : getenv("LK_TRACE");
     bool optional = !path;
     if (!path && variable && *variable)
         path = variable;
-    bool done = !path || pool_trace_open(pool, path, caller_of(L, where, sizeof where));
+    const char *where = path && push_program_position(L, false) ? lua_tostring(L, -1) : "";
+    bool done = !path || pool_trace_open(pool, path, where);
     if (!done && optional && !atomic_exchange(&told, true))
         log_message(LOG_LEVEL_WARN, "LK_TRACE: %s; the program goes on without", pool->reason);
-    lua_pop(L, 1);
+    lua_settop(L, top);
     return done || optional;
 }
 

@@ -35,7 +35,7 @@ void report_line(const char *format, ...)
 /* "script.lua:12: interrupted": where is all that one wants to know of it. */
 static void push_interrupted(lua_State *L)
 {
-    if (push_program_position(L)) {
+    if (push_program_position(L, true)) {
         lua_pushliteral(L, ": " INTERRUPTED);
         lua_concat(L, 2);
     } else {

@@ -42,7 +42,7 @@ static int handle_error(lua_State *L)
     signal_rethrow(message); /* in place: it is the program that was meant */
     bool has_place = lua_isstring(L, 1) && strncmp(message, "lkrun: ", 7) != 0;
     lua_setfield(L, 2, "message");
-    if (!has_place && push_program_position(L))
+    if (!has_place && push_program_position(L, true))
         lua_setfield(L, 2, "where");
     luaL_traceback(L, L, lua_tostring(L, -1), 1);
     lua_setfield(L, 2, "traceback");

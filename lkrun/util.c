@@ -150,7 +150,7 @@ bool is_own_source(const char *short_source)
            strncmp(short_source, "lua/lkrec/", 10) == 0;
 }
 
-bool push_program_position(lua_State *L)
+bool push_program_position(lua_State *L, bool exact)
 {
     lua_Debug activation;
     for (int level = 1; lua_getstack(L, level, &activation); level++) {
@@ -159,8 +159,8 @@ bool push_program_position(lua_State *L)
             lua_pushfstring(L, "%s:%d", activation.short_src, activation.currentline);
             return true;
         }
-        if (activation.istailcall)
-            return false; /* "return f()": whoever called it left before */
+        if (exact && activation.istailcall)
+            return false;
     }
     return false;
 }

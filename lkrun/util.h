@@ -53,8 +53,9 @@ const char *push_brief(lua_State *L, int index);
 /* Whether this is one of our own Lua modules: "lua/lkrun/show.lua". */
 bool is_own_source(const char *short_source);
 /* Pushes "script.lua:12", the innermost line of the program that is running, our own modules passed
- * over; false, pushing nothing, where there is none or it is not known. */
-bool push_program_position(lua_State *L);
+ * over; false, pushing nothing, where there is none. Who made a tail call ("return f()") has left:
+ * `exact` gives nothing then, else it is the line of whoever called that. */
+bool push_program_position(lua_State *L, bool exact);
 
 /* Registers a metatable `name` with these methods, `__index` itself, and leaves nothing. */
 void register_class(lua_State *L, const char *name, const luaL_Reg *methods);

@@ -181,6 +181,18 @@ describe("a timeline", function()
     end
   end)
 
+  it("names an invoker by the line of the program that asked for it", function()
+    local events = traced [[
+      local function make() return lk.invoker(nil, function() end, { n_jobs = 1 }) end
+      local tail = make() -- has left
+      local ratings = lk.sparse.csr({ 1, 2, 3 }, { 1, 2, 3 }, { 1, 1, 1 }, { 3, 3 })
+      require("lkrec.als.implicit").train(ratings, { factors = 2, epochs = 1, n_jobs = 2 })]]
+    local names = select_events(events, { name = "process_name" })
+    assert.matches("^invoker 1 .*:3$", names[1].args.name)
+    for i = 2, #names do assert.matches("^invoker " .. i .. " .*:5$", names[i].args.name) end
+    assert.is_true(#names > 1)
+  end)
+
   it("is the program's: an invoker in a task writes none of its own", function()
     local events, result = traced [[
       local inv <close> = lk.invoker(nil, function(_, i)
