@@ -148,6 +148,7 @@ struct map {
     struct outcome *ready; /* unordered: stored results, a circle of `capacity`, oldest first … */
     uint64_t ready_first, ready_count;
     uint64_t capacity; /* a power of two above the tasks pulled and not delivered, or 0 */
+    char where[LUA_IDSIZE + 12]; /* "script.lua:12", the line that made it, or empty */
 };
 
 struct pool {
@@ -403,6 +404,8 @@ int map_finish(lua_State *L, struct map *map, int map_index);
  * `numbered`: the generator's first value is the index of the task, from 1 and growing; by ones,
  * where the map is ordered. */
 int map_open(lua_State *L, struct pool *pool, int64_t length, bool numbered);
+/* Warns if nobody ever asked the map, which is about to end, for a result: it did nothing. */
+void map_warn_unused(const struct map *map);
 void map_register(lua_State *L);
 
 /* --- pool_pull.c --- */

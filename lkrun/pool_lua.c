@@ -233,6 +233,8 @@ void pool_end(lua_State *L, struct pool *pool, int index)
         return;
     }
     pool->closed = true;
+    if (pool->map)
+        map_warn_unused(pool->map);
     pool_cancel_map(pool);
     pool_abandon_futures(pool, L);
     if (pool->progress && lua_getiuservalue(L, index, POOL_PROGRESS) != LUA_TUSERDATA)

@@ -1,9 +1,11 @@
 /* The object behind a map's iterator: it begins the map, and ends it when the loop does. */
 #include "pool.h"
 
+#include <stdio.h>
 #include <unistd.h>
 #include <lauxlib.h>
 
+#include "log.h"
 #include "pool_trace.h"
 #include "progress.h"
 
@@ -15,9 +17,26 @@ static int map_close(lua_State *L)
     return 0;
 }
 
+static bool is_unused(const struct map *map)
+{
+    return !map->pulled && !map->pulling && !map->exhausted;
+}
+
+void map_warn_unused(const struct map *map)
+{
+    if (is_unused(map))
+        log_message(LOG_LEVEL_WARN,
+                    "%s%sa map that no loop went through ran none of its tasks: `for i, result in "
+                    "inv:map(tasks) do`, or inv:collect(tasks)",
+                    map->where, *map->where ? ": " : "");
+}
+
+/* One whose loop ended was closed before, and has no pool any more. */
 static int map_collect(lua_State *L)
 {
     struct map *map = luaL_checkudata(L, 1, MAP_CLASS);
+    if (map->pool && map->pool->owner == getpid())
+        map_warn_unused(map);
     if (!map->pool || map->pool->owner == getpid())
         map_finish(L, map, 1);
     return 0;
@@ -36,6 +55,11 @@ static bool takes_nothing(lua_State *L, int index)
 
 int map_open(lua_State *L, struct pool *pool, int64_t length, bool numbered)
 {
+    if (pool->map && is_unused(pool->map))
+        return raise_error(L, "invoker:map",
+                           "the map made before%s%s has not begun; it is a loop that runs the "
+                           "tasks, `for i, result in inv:map(tasks) do`",
+                           *pool->map->where ? " at " : "", pool->map->where);
     if (pool->map)
         return raise_error(L, "invoker:map",
                            "a map of this invoker is running; finish its loop first, "
@@ -51,6 +75,10 @@ int map_open(lua_State *L, struct pool *pool, int64_t length, bool numbered)
                         .takes_nothing = length < 0 && takes_nothing(L, 2)};
     luaL_setmetatable(L, MAP_CLASS);
     int index = lua_gettop(L);
+    if (push_program_position(L, false)) {
+        snprintf(map->where, sizeof map->where, "%s", lua_tostring(L, -1));
+        lua_pop(L, 1);
+    }
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, index, MAP_POOL);
     lua_pushvalue(L, 5);
