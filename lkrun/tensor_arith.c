@@ -158,16 +158,55 @@ static int power(lua_State *L)
     return in_place(L, pow_kernels, false, "tensor:pow");
 }
 
+/* "i64 tensor * 0.5" */
+static const char *push_operation(lua_State *L, const char *symbol)
+{
+    const char *text[2];
+    for (int i = 0; i < 2; i++) {
+        const struct tensor *tensor = tensor_test(L, i + 1);
+        text[i] = tensor ? lua_pushfstring(L, "%s tensor", dtype_names[tensor->dtype])
+                         : push_brief(L, i + 1);
+    }
+    return lua_pushfstring(L, "%s %s %s", text[0], symbol, text[1]);
+}
+
+/* Raises, telling what was found: this operand is none for tensors like `other`. */
+static void refuse_operand(lua_State *L, int index, const struct tensor *other, const char *symbol)
+{
+    const struct tensor *tensor = tensor_test(L, index);
+    const char *operation = push_operation(L, symbol);
+    if (tensor)
+        check_same_dtype(L, other, tensor, operation);
+    if (lua_type(L, index) == LUA_TNUMBER)
+        raise_error(L, operation,
+                    "%s is no value for %s; convert the tensor first, as with to('f64')",
+                    push_brief(L, index), dtype_names[other->dtype]);
+    scalar_argument(L, index, operation, other->dtype);
+}
+
+static struct operand operator_operand(lua_State *L, int index, const struct tensor *other,
+                                       const char *symbol, const char *where)
+{
+    struct operand operand = {.tensor = tensor_test(L, index)};
+    if (operand.tensor ? operand.tensor->dtype != other->dtype
+                       : !scalar_fits(L, index, other->dtype, &operand.scalar))
+        refuse_operand(L, index, other, symbol);
+    if (operand.tensor)
+        check_same_shape(L, other, operand.tensor, where);
+    return operand;
+}
+
 /* Either of the two operands is a tensor; the other may be a number. */
-static int operate(lua_State *L, const binary_kernel kernels[], bool divides, const char *where)
+static int operate(lua_State *L, const binary_kernel kernels[], const char *symbol,
+                   const char *where)
 {
     const struct tensor *shape = tensor_test(L, 1);
     if (!shape)
         shape = tensor_argument(L, 2, where);
     check_kernel(L, kernels, shape->dtype, where);
-    struct operand a = operand_argument(L, 1, shape, where);
-    struct operand b = operand_argument(L, 2, shape, where);
-    if (divides)
+    struct operand a = operator_operand(L, 1, shape, symbol, where);
+    struct operand b = operator_operand(L, 2, shape, symbol, where);
+    if (kernels == idiv_kernels)
         check_divisor(L, &b, shape->dtype, where);
     apply(kernels[shape->dtype], tensor_like(L, shape, shape->dtype), &a, &b);
     return 1;
@@ -175,17 +214,17 @@ static int operate(lua_State *L, const binary_kernel kernels[], bool divides, co
 
 static int add_operator(lua_State *L)
 {
-    return operate(L, add_kernels, false, "tensor + tensor");
+    return operate(L, add_kernels, "+", "tensor + tensor");
 }
 
 static int sub_operator(lua_State *L)
 {
-    return operate(L, sub_kernels, false, "tensor - tensor");
+    return operate(L, sub_kernels, "-", "tensor - tensor");
 }
 
 static int mul_operator(lua_State *L)
 {
-    return operate(L, mul_kernels, false, "tensor * tensor");
+    return operate(L, mul_kernels, "*", "tensor * tensor");
 }
 
 /* As in Lua, / gives floats: integer tensors become f64 first. */
@@ -200,12 +239,12 @@ static int div_operator(lua_State *L)
         tensor_assign(L, tensor_like(L, tensor, DTYPE_F64), tensor, where);
         lua_replace(L, i);
     }
-    return operate(L, div_kernels, false, where);
+    return operate(L, div_kernels, "/", where);
 }
 
 static int idiv_operator(lua_State *L)
 {
-    return operate(L, idiv_kernels, true, "tensor // tensor");
+    return operate(L, idiv_kernels, "//", "tensor // tensor");
 }
 
 static int minus_operator(lua_State *L)

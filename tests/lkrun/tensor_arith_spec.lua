@@ -121,8 +121,16 @@ describe("arithmetic", function()
     local t = tensor.zeros { 2, 3 }
     fails("tensor:add: a tensor of %[2, 3%] and one of %[3%]; the same shape", t.add, t, tensor.zeros { 3 })
     fails("tensor:mul: a tensor of f64 and one of f32; the same dtype", t.mul, t, tensor.zeros({ 2, 3 }, "f32"))
-    fails("the value is 0.5, which is no value for i32", function() return tensor.zeros({ 1 }, "i32") * 0.5 end)
-    fails("the value is a string", function() return t + "1" end)
+    local i = tensor.zeros({ 1 }, "i32")
+    fails("lkrun: i32 tensor %* 0.5: 0.5 is no value for i32; convert the tensor first, as with to%('f64'%)$",
+      function() return i * 0.5 end)
+    fails("lkrun: 0.5 %- i32 tensor: 0.5 is no value for i32", function() return 0.5 - i end)
+    fails("lkrun: i32 tensor // 1099511627776: 1099511627776 is no value", function() return i // (1 << 40) end)
+    fails("lkrun: i32 tensor %+ f64 tensor: a tensor of i32 and one of f64; the same", function() return i + t end)
+    fails("lkrun: f64 tensor / a table: the value is a table; a number is expected", function() return i / {} end)
+    fails("lkrun: tensor %- tensor: a tensor of %[1%] and one of %[2, 3%]; the same shape",
+      function() return i:to "f64" - t end)
+    fails("lkrun: f64 tensor %+ '1': the value is a string", function() return t + "1" end)
     fails("the value is nil", t.add, t)
     local b = tensor.zeros({ 1 }, "bool")
     fails("the tensor is bool, which has no arithmetic", b.add, b, b)
