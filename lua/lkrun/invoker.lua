@@ -29,8 +29,8 @@ local Invoker = core.class.__index
 ---@field n_jobs integer
 ---@field seed integer root seed of the tasks' random streams
 ---@field template integer pid of the process that makes workers; 0: none
----@field workers { pid: integer, tasks: integer, busy: number }[] busy: seconds in tasks
-
+---@field workers { pid: integer, tasks: integer, busy: number }[] pid: 0 until the program heard of the worker,
+---  while a map runs or a future is waited for, and always of threads; busy: seconds in tasks
 
 ---@class lkrun.Options
 ---@field n_jobs? integer workers; nil: lk.config().processes, or .threads for threads; 1: in place
