@@ -84,6 +84,8 @@ static bool open_named(struct atomic_file *file)
         file->fd =
             open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
     } while (file->fd < 0 && errno == EEXIST);
+    if (file->fd < 0 && errno == ENOENT)
+        return fail(file, "its folder does not exist; make it first");
     return file->fd >= 0 || fail(file, "no file can be made beside it: %s", strerror(errno));
 }
 

@@ -129,6 +129,8 @@ static bool open_file(struct journal *journal)
         return journal_fail(journal,
                             "it is a link, which a journal must not be; remove it, or give "
                             "another file with --journal");
+    if (errno == ENOENT)
+        return journal_fail(journal, "its folder does not exist; make it first");
     return fail_errno(journal);
 }
 

@@ -144,8 +144,16 @@ describe("lkrun map", function()
       assert_fails(map "op.lua --tasks tasks.txt --output out.txt", 2, "^lkrun: map: op.lua: No such file")
       write("op.lua", "return 1")
       assert_fails(map "op.lua --tasks tasks.txt --output out.txt", 2, "returns a number")
-      write("op.lua", "return { run = print, colums = {} }")
-      assert_fails(map "op.lua --tasks tasks.txt --output out.txt", 2, "has 'colums'")
+      for chunk, told in pairs {
+        ["local function f() end"] = "it returns nothing; end it with `return f`",
+        ["return { run = print, colums = {} }"] = "has 'colums' %(did you mean 'columns'%?%)",
+        ["return { rum = print }"] = "has 'rum' %(did you mean 'run'%?%)",
+        ["return { print }"] = "has elements that are no fields",
+        ["return { columns = { 'a' } }"] = "it returns a table without `run`",
+      } do
+        write("op.lua", chunk)
+        assert_fails(map "op.lua --tasks tasks.txt --output out.txt", 2, told)
+      end
       write("op.lua", "return {")
       assert_fails(map "op.lua --tasks tasks.txt --output out.txt", 1, "op.lua:1: unexpected symbol")
       assert.equal("op.lua tasks.txt", entries())
@@ -233,7 +241,16 @@ describe("lkrun map", function()
 
     it("are told from a missing file", function()
       assert_fails(map "op.lua --tasks none.csv --output out.csv", 2, "none.csv: No such file or directory")
-      assert_fails(map "op.lua --tasks op.lua --format csv --model none.npy --output out.csv", 2, "none.npy")
+      assert_fails(map "op.lua --tasks op.lua --format csv --model none.npy --output out.csv", 2,
+        "^lkrun: map: %-%-model: none.npy: No such file")
+    end)
+
+    it("are told from a folder that is missing", function()
+      local missing = "nowhere/[%w.-]+: its folder does not exist; make it first\n$"
+      local words = "op.lua --tasks op.lua --format lines "
+      assert_fails(map(words .. "--output nowhere/out.txt"), 2, missing)
+      assert_fails(map(words .. "--output nowhere/out.txt --resume"), 1, missing)
+      assert_fails(map(words .. "--output out.txt --on-error skip --failed nowhere/failed.csv"), 2, missing)
     end)
   end)
 
@@ -260,6 +277,25 @@ describe("lkrun map", function()
       local result = map(arguments)
       assert_fails(result, 2, "^lkrun: map: [^\n]*" .. pattern .. "[^\n]*\n$")
     end
+  end)
+
+  it("speaks of its options as they are typed", function()
+    write("op.lua", "return function(_, what) if what == 'exit' then os.exit(3) end while true do end end")
+    write("tasks.txt", "exit\n")
+    assert_fails(map "op.lua --tasks tasks.txt --output out.txt --jobs 2", 1, "; %-%-retries 1 would run it again")
+    assert_fails(map "op.lua --tasks tasks.txt --output out.txt --jobs 2 --on-error skip", 1,
+      "; %-%-retries 1 would run it again")
+    write("tasks.txt", "hang\n")
+    assert_fails(map "op.lua --tasks tasks.txt --output out.txt --jobs 2 --timeout 0.2", 1,
+      "; %-%-retries 1 would run it again")
+    write("op.lua", "return function() local all = {} for i = 1, math.huge do all[i] = { i } end end")
+    assert_fails(map "op.lua --tasks tasks.txt --output out.txt --jobs 2 --memory-limit 20M", 1,
+      "more than its %-%-memory%-limit of 20971520 bytes[^;]*; %-%-retries 1 would")
+    write("op.lua", "return function(_, line) return line end")
+    local result = map "op.lua --tasks tasks.txt --output out.txt --jobs 1 --timeout 5"
+    assert.equal(0, result.status)
+    assert.matches("WARN lkrun: map: %-%-timeout and %-%-memory%-limit have no effect with %-%-jobs 1", result.err)
+    assert.equal(1, select(2, result.err:gsub("WARN", "")))
   end)
 
   it("ends with 143 on SIGTERM, leaving no output and no worker", function()

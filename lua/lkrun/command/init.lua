@@ -29,7 +29,7 @@ function command.attempt(name, status, call, ...)
   local good, value, more = pcall(call, ...)
   if good then return value, more end
   if type(value) ~= "string" or value:find "interrupted$" then error(value, 0) end
-  command.fail(status, "%s: %s", name, value:gsub("^lkrun: ", ""))
+  command.fail(status, "%s: %s", name, (value:gsub("^lkrun: ", ""):gsub("^lk%.load: ", "")))
 end
 
 --- Ends the command in its name where a file can't be written: what a sink gave was nil, and why.

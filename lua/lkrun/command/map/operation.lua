@@ -12,6 +12,13 @@ local operation = {}
 
 local known = { run = "function", setup = "function", columns = "table" }
 
+local function refuse_field(path, name)
+  local meant = type(name) == "string" and require "lkrun.core.nearest"(name, known)
+  fail(2, "map: %s: the table that it returns has %s%s; there are run, setup and columns", path,
+    type(name) == "string" and ("'%s'"):format(name) or "elements that are no fields",
+    meant and (" (did you mean '%s'?)"):format(meant) or "")
+end
+
 local function check_columns(path, columns)
   local seen = {}
   for i = 1, #columns do
@@ -39,17 +46,22 @@ function operation.load(path, args)
   if not chunk then fail(1, "map: %s", message) end
   local result = chunk(args)
   if type(result) == "function" or (getmetatable(result) or {}).__call then result = { run = result } end
-  if type(result) ~= "table" or result.run == nil then
-    fail(2, "map: %s: it returns a %s; function(model, task), or a table with such a `run`, is expected",
-      path, type(result) == "table" and "table without run" or type(result))
+  if result == nil then
+    fail(2, "map: %s: it returns nothing; end it with `return f`, where f is its function(model, task), or with "
+      .. "`return { run = f }`", path)
+  end
+  if type(result) ~= "table" then
+    fail(2, "map: %s: it returns a %s; function(model, task), or a table with such a `run`, is expected", path,
+      type(result))
   end
   for name, value in pairs(result) do
-    if not known[name] then
-      fail(2, "map: %s: the table that it returns has '%s'; there are run, setup and columns", path, tostring(name))
-    end
+    if not known[name] then refuse_field(path, name) end
     if type(value) ~= known[name] and not (name ~= "columns" and (getmetatable(value) or {}).__call) then
       fail(2, "map: %s: %s is a %s; a %s is expected", path, name, type(value), known[name])
     end
+  end
+  if not result.run then
+    fail(2, "map: %s: it returns a table without `run`, which is its function(model, task)", path)
   end
   if result.columns then check_columns(path, result.columns) end
   return result

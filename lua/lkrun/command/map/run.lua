@@ -5,6 +5,7 @@ local core = require "lkrun.core.pool"
 local failures = require "lkrun.command.map.failures"
 local journal = require "lkrun.command.map.journal"
 local operation = require "lkrun.command.map.operation"
+local log = require("lkrun.log").get "lkrun"
 local sink = require "lkrun.rows.sink"
 local tasks = require "lkrun.command.map.tasks"
 
@@ -24,7 +25,13 @@ end
 
 local function load_model(options)
   if not options.model then return nil end
-  return command.attempt("map", 2, require("lkrun.files").load, options.model)
+  return command.attempt("map: --model", 2, require("lkrun.files").load, options.model)
+end
+
+-- What the pool says of a lost worker, with the options as the command line has them.
+local function in_words_of_options(message)
+  message = message:gsub("; retries = 1 would", "; --retries 1 would")
+  return (message:gsub("its memory_limit of", "its --memory-limit of"))
 end
 
 -- A task failed: the message of the command, without "lkrun: map:".
@@ -43,6 +50,11 @@ local function check_input(run_tasks, err)
 end
 
 local function invoker_options(options, seed, progress, ordered)
+  if options.jobs == 1 and (options.timeout or options.memory_limit) then
+    log:warn("map: --timeout and --memory-limit have no effect with --jobs 1, which runs the tasks in lkrun itself; "
+      .. "--jobs 2 or no --jobs is expected")
+    options.timeout, options.memory_limit = nil, nil
+  end
   return {
     n_jobs = options.jobs,
     seed = seed,
@@ -85,6 +97,7 @@ end
 local function settle(options, run_tasks, failed, number, bytes, more, keep)
   if bytes == nil and more ~= nil then
     check_input(run_tasks, more)
+    if more.reason ~= "error" then more.message = in_words_of_options(more.message) end
     if options.on_error ~= "skip" then fail(1, "map: %s", describe(run_tasks, more)) end
     failed:add(number, more)
   else
