@@ -275,7 +275,7 @@ describe("lk.rows", function()
     end)
 
     it("names a file that cannot be written", function()
-      assert.matches("^lkrun: lk.rows.write: /nonexistent/x.csv: .*No such file",
+      assert.matches("^lkrun: lk.rows.write: /nonexistent/x.csv: its folder does not exist",
         message(lk.rows.write, "/nonexistent/x.csv", {}, { columns = { "a" } }))
     end)
   end)

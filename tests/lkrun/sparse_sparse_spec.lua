@@ -158,7 +158,7 @@ describe("sparse:top_products", function()
     assert.error_matches(function() a:top_products(1, 1, "left") end, "argument 2 is a number")
     assert.error_matches(function() a:top_products(a:t(), 0, "left") end, "0 terms, at least 1")
     assert.error_matches(function() a:top_products(a:t(), 1, "up") end, "'up'; 'left' or 'right' is expected")
-    assert.error_matches(function() a:top_products(a:t(), 1) end, "'nil'; 'left' or 'right' is expected")
+    assert.error_matches(function() a:top_products(a:t(), 1) end, "those of nil; 'left' or 'right' is expected")
     local columns = a:row(1)
     columns[1] = 77
     for _, side in ipairs { "left", "right" } do
