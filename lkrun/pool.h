@@ -147,7 +147,7 @@ struct map {
     struct slot *slots;    /* ordered: task i is slots[i & (capacity - 1)] */
     struct outcome *ready; /* unordered: stored results, a circle of `capacity`, oldest first … */
     uint64_t ready_first, ready_count;
-    uint64_t capacity; /* a power of two above the tasks pulled and not delivered, or 0 */
+    uint64_t capacity;           /* a power of two above the tasks pulled and not delivered, or 0 */
     char where[LUA_IDSIZE + 12]; /* "script.lua:12", the line that made it, or empty */
 };
 
