@@ -1,10 +1,14 @@
 /* Preloaded into a program: ends it with SIGKILL at the LKRUN_KILL_AT-th of the calls that change
- * files, a write half done; or from the LKRUN_FULL_AT-th write on, the disk is full. Only the
- * process that it was loaded into counts. */
+ * files, a write half done; or from the LKRUN_FULL_AT-th write on, the disk is full; or adds to the
+ * file LKRUN_SYNC_LOG a line for each fdatasync: how much of its file was there to be brought to
+ * the disk. Only the process that it was loaded into counts. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -12,6 +16,7 @@
 static pid_t program;
 static int left;  /* calls until the end; 0: never */
 static int space; /* writes until the disk is full; 0: never */
+static const char *sync_log;
 
 __attribute__((constructor)) static void begin(void)
 {
@@ -19,6 +24,7 @@ __attribute__((constructor)) static void begin(void)
     program = getpid();
     left = kill_at ? atoi(kill_at) : 0;
     space = full_at ? atoi(full_at) : 0;
+    sync_log = getenv("LKRUN_SYNC_LOG"); /* the workers' too, so that it stays where it is */
     unsetenv("LKRUN_KILL_AT");
     unsetenv("LKRUN_FULL_AT");
 }
@@ -96,4 +102,21 @@ BEFORE_AND_AFTER(rename, (const char *from, const char *to), (from, to))
 BEFORE_AND_AFTER(unlink, (const char *path), (path))
 BEFORE_AND_AFTER(ftruncate, (int fd, off_t size), (fd, size))
 BEFORE_AND_AFTER(fsync, (int fd), (fd))
-BEFORE_AND_AFTER(fdatasync, (int fd), (fd))
+
+int fdatasync(int fd)
+{
+    __typeof__(&fdatasync) real = REAL(fdatasync);
+    struct stat status;
+    bool is_seen = sync_log && getpid() == program && fstat(fd, &status) == 0;
+    if (is_due())
+        die();
+    int done = real(fd);
+    if (is_due())
+        die();
+    FILE *log = is_seen && done == 0 ? fopen(sync_log, "a") : NULL;
+    if (log) {
+        fprintf(log, "%lld\n", (long long)status.st_size);
+        fclose(log);
+    }
+    return done;
+}
