@@ -193,7 +193,7 @@ soak: all $(FAULTS)
 	@$(TEST_ENV) sh tests/soak $(SOAK)
 
 # A real Slurm, on root's machine alone. What it needs is installed by this target only.
-SLURM_PACKAGES := slurmctld slurmd slurm-client munge lua-busted python3-venv tmux
+SLURM_PACKAGES := slurmctld slurmd slurm-client munge iproute2 lua-busted python3-venv tmux
 check-slurm: all $(SNAKEMAKE)/installed
 	@NO_INSTALL=$(NO_INSTALL) sh lkrun/packages $(SLURM_PACKAGES)
 	@$(TEST_ENV) tests/slurm/cluster $(B)/lkrun tests/run.lua $(sort $(wildcard tests/slurm/*.lua))
