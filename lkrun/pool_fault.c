@@ -211,7 +211,7 @@ void pool_lose(struct pool *pool, struct worker *worker)
 
 void pool_refill(struct pool *pool)
 {
-    for (int i = 0; i < pool->options.jobs && pool->template_fd >= 0; i++)
+    for (int i = 0; i < pool->options.jobs && (pool->spawn || pool->template_fd >= 0); i++)
         if (pool->workers[i].gone) {
             pool->workers[i].gone = false;
             pool->workers[i].fruitless = 0;

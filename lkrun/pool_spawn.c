@@ -190,8 +190,8 @@ static bool write_job(struct pool *pool, lua_State *L)
 }
 
 /* The descriptors of a worker, out of the way of the numbers that it finds them under; `end` is
- * behind the last of those. */
-static bool prepare_descriptors(struct pool *pool, struct worker *worker, int *source, int end)
+ * behind the last of those. Gives 0, or errno. */
+static int prepare_descriptors(struct pool *pool, struct worker *worker, int *source, int end)
 {
     source[1] = worker->output_end[0];
     source[2] = worker->output_end[1];
@@ -203,12 +203,13 @@ static bool prepare_descriptors(struct pool *pool, struct worker *worker, int *s
     source[SPAWN_WORKER_BELL] = worker->bell_fd;
     for (int i = SPAWN_FILES; i < end; i++)
         source[i] = pool->spawn->files[i - SPAWN_FILES];
-    bool done = true;
+    int error = 0;
     for (int i = 1; i < end; i++) {
         source[i] = fcntl(source[i], F_DUPFD_CLOEXEC, end);
-        done = done && source[i] >= 0;
+        if (source[i] < 0 && error == 0)
+            error = errno == EINVAL ? EMFILE : errno; /* EINVAL: the limit is below `end` */
     }
-    return done;
+    return error;
 }
 
 static int start_process(struct pool *pool, int place, const int *source, int end, pid_t *pid)
@@ -243,16 +244,17 @@ bool spawn_worker(struct pool *pool, int place)
     struct worker *worker = &pool->workers[place];
     int source[SPAWN_FILES + SPAWN_MOST_FILES], end = SPAWN_FILES + pool->spawn->file_count;
     pid_t pid = 0;
-    int error = prepare_descriptors(pool, worker, source, end)
-                    ? start_process(pool, place, source, end, &pid)
-                    : errno;
+    int error = prepare_descriptors(pool, worker, source, end);
+    const char *what = error ? "fcntl" : pool->spawn->executable;
+    if (error == 0)
+        error = start_process(pool, place, source, end, &pid);
     for (int i = 1; i < end; i++)
         if (source[i] >= 0)
             close(source[i]);
     worker->starting = false;
     if (error) {
         errno = error;
-        return pool_fail(pool, pool->spawn->executable);
+        return pool_fail(pool, what);
     }
     atomic_store(&worker->shared->pid, pid);
     worker->pid = pid;

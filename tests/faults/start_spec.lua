@@ -188,6 +188,27 @@ describe("no more descriptors", function()
       end]]
     assert.equal(("signal\t9\n"):rep(3), out)
   end))
+
+  it("from then on: spawned workers that die are missed, with an error, until there are some", clean(function()
+    local out, err = run [[
+      local function double(_, n) return n == "die" and os.execute "kill -9 $PPID" or n * 2 end
+      local inv <close> = lk.invoker({}, double, { n_jobs = 2, workers = "spawn", on_error = "return" })
+      for limit = 0, 40, 4 do
+        check(inv)
+        fault.limit("nofile", limit)
+        print(select(2, pcall(inv.collect, inv, { 1, "die", 3, "die" })))
+        print(select(2, pcall(check, inv)))
+        fault.limit("nofile", 200)
+      end
+      check(inv)]]
+    local why = "workers cannot start: fcntl: Too many open files; use fewer workers, or raise the limit on " ..
+      "open files (ulimit -n)"
+    assert.equal("lkrun: invoker:map: " .. why, out:match "^[^\n]*\n([^\n]*)\n")
+    assert.truthy(err:find(why .. "; 1 of 2 workers left\n", 1, true), err)
+    for line in out:gmatch "[^\n]+" do
+      if line:find "^lkrun" then assert.matches("^lkrun: invoker:?m?a?p?: workers cannot start: ", line) end
+    end
+  end))
 end)
 
 describe("a system call refused", function()
