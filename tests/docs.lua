@@ -103,7 +103,11 @@ local sanitized = (os.getenv "LKRUN_SAN" or "") ~= ""
 
 -- A container may forbid it; the leak checker does not bear it.
 local function can_attach()
-  return not sanitized and succeeds "sh -c 'sleep 60 & gdb --batch -p $! -ex kill 2>&1 | grep -q Inferior.*killed'"
+  return not sanitized and succeeds [[sh -c '
+    sleep 60 & gdb --batch -p $! -ex kill 2>&1 | grep -q Inferior.*killed
+    attached=$?
+    kill $! 2>/dev/null # where gdb has not
+    exit $attached']]
 end
 
 -- How the page is run: in one folder, in a clone; and why it cannot be run here, if it can't.

@@ -12,7 +12,9 @@ rule work:
     script: "work.lua"
 rule noise:
     output: "noise.txt"
-    shell: "echo some noise >&2; sleep 0.1; echo more noise >&2; touch {output}"
+    shell:
+        "echo some noise >&2; until [ -e heard ] || [ -e gate ]; do sleep 0.05; done;"
+        " echo more noise >&2; touch {output}"
 ]]
 
 -- Half of the tasks, then the gate.
@@ -49,6 +51,10 @@ describe("snakemake-logger-plugin-lkrun", function()
   it("keeps a line for the workflow and a bar a job below what is printed", function()
     local folder = new { Snakefile = snakefile, ["work.lua"] = work }
     local screen <close> = folder:on_terminal("--cores 3 --logger lkrun", 100, 40)
+    screen:expect(function(shown)
+      return shown:find "some noise" and shown:find "work i=0 %(users%) +50%%" and shown:find "work i=1 %(users%) +50%%"
+    end)
+    folder:write("heard", "")
     local text = screen:expect(function(shown)
       return shown:find "1 of 4 jobs done, 2 running" and shown:find "more noise"
         and shown:find "work i=0 %(users%) +50%%.*5/10 users %[0 in progress, 0 dispatched"
@@ -99,7 +105,7 @@ io.open(arg[1], "w"):close()
   end)
 
   it("goes on where a job is killed, and says so", function()
-    local folder = new { Snakefile = snakefile, ["work.lua"] = work }
+    local folder = new { Snakefile = snakefile, ["work.lua"] = work, heard = "" }
     local screen <close> = folder:on_terminal("--cores 3 --keep-going --logger lkrun", 100, 60)
     screen:expect(function(shown)
       return shown:find "work i=0 %(users%) +50%%" and shown:find "work i=1 %(users%) +50%%"
