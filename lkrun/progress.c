@@ -4,7 +4,6 @@
  * is never later than the moment something of them may be shown, so that progress_set and
  * progress_tick need nothing but the clock before it. */
 #include "progress.h"
-#include "log.h"
 #include "progress_display.h"
 #include "terminal.h"
 #include "terminal_stdio.h"
@@ -15,22 +14,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MILLISECOND   UINT64_C(1000000)
 #define BAR_INTERVAL  (100 * MILLISECOND)
 #define SINK_INTERVAL (100 * MILLISECOND)
 #define JSON_INTERVAL (500 * MILLISECOND)
 #define FIRST_LINE    (2000 * MILLISECOND)
 #define LINE_INTERVAL (5000 * MILLISECOND)
-/* A worker's display that ends sooner is not worth a line on the screen. */
-#define MIRROR_DELAY (200 * MILLISECOND)
-
-enum mode { MODE_AUTO, MODE_BAR, MODE_LINES, MODE_JSON, MODE_NONE };
-static const char *const mode_names[] = {"auto", "bar", "lines", "json", "none", NULL};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* over all below but the thread's sink */
 static struct progress *live;
 static struct progress *forwarded; /* mirrors made under a sink: those of a worker's own workers */
-static enum mode mode;     /* how the live displays are shown; never MODE_AUTO while there is one */
+/* How the live displays are shown, never MODE_AUTO while there is one … */
+static enum show_mode mode;
 static bool watched;       /* … and whether in LK_PROGRESS_DIR too */
 static pid_t owner;        /* the process that shows them: a plain fork of it must not */
 static uint64_t next_draw; /* of the bars */
@@ -41,148 +35,13 @@ static _Atomic uint64_t last_id;
 static _Thread_local void (*sink)(void *context, const struct progress *progress);
 static _Thread_local void *sink_context;
 
-static struct display *display_of(struct progress *progress)
-{
-    return (struct display *)progress;
-}
-
-static int mode_by_name(const char *name)
-{
-    for (int i = 0; mode_names[i]; i++)
-        if (strcmp(name, mode_names[i]) == 0)
-            return i;
-    return -1;
-}
-
-#define BAD_MODE "\"%.64s\" is no way to show progress; expected auto, bar, lines, json or none"
-
-void progress_check_environment(lua_State *L)
-{
-    const char *value = getenv("LK_PROGRESS");
-    if (value && *value && mode_by_name(value) < 0)
-        raise_error(L, "LK_PROGRESS", BAD_MODE, value);
-}
-
-/* A bar needs a terminal, and nobody watching by LK_PROGRESS_DIR; "bar" takes a dumb one too. */
-static enum mode choose_mode(void)
-{
-    const char *value = getenv("LK_PROGRESS");
-    int named = value && *value ? mode_by_name(value) : MODE_AUTO;
-    if (named < 0) {
-        static atomic_bool told;
-        if (!atomic_exchange(&told, true))
-            log_message(LOG_LEVEL_WARN, "LK_PROGRESS: " BAD_MODE "; taken as auto", value);
-        named = MODE_AUTO;
-    }
-    if (named == MODE_LINES || named == MODE_JSON || named == MODE_NONE)
-        return named;
-    if (watch_is_on())
-        return MODE_NONE;
-    bool terminal = named == MODE_BAR ? isatty(STDERR_FILENO) : terminal_is_smart(STDERR_FILENO);
-    return terminal ? MODE_BAR : MODE_LINES;
-}
-
-static struct bar_style style_of_terminal(int *rows)
-{
-    int columns;
-    terminal_size(STDERR_FILENO, &columns, rows);
-    return (struct bar_style){.columns = columns - 1,
-                              .utf8 = terminal_is_utf8(),
-                              .colour = terminal_has_colour(STDERR_FILENO)};
-}
-
-static bool is_worth_a_line(const struct display *display, uint64_t now)
-{
-    return !display->base.worker || now - display->base.started >= MIRROR_DELAY;
-}
-
-/* Brings their rates up to date, and makes bars that stand below each other begin and end together.
- */
-static void arrange_bars(struct bar_style *style, uint64_t now)
-{
-    static void (*const fit[])(struct bar_style *, const struct display *,
-                               uint64_t) = {bar_fit_label, bar_fit_cells};
-    int count = 0;
-    for (struct progress *each = live; each; each = each->next) {
-        bar_sample(display_of(each), now);
-        count += is_worth_a_line(display_of(each), now);
-    }
-    for (size_t i = 0; count > 1 && i < sizeof fit / sizeof *fit; i++)
-        for (struct progress *each = live; each; each = each->next)
-            if (is_worth_a_line(display_of(each), now))
-                fit[i](style, display_of(each), now);
-}
-
-static void draw_bars(uint64_t now)
-{
-    struct buffer lines = {0};
-    int rows, drawn = 0, hidden = 0;
-    struct bar_style style = style_of_terminal(&rows);
-    bool done = true;
-    arrange_bars(&style, now);
-    for (struct progress *each = live; done && each; each = each->next) {
-        struct display *display = display_of(each);
-        if (!is_worth_a_line(display, now))
-            continue;
-        /* The last row is for what the lines leave out, and one stays for the cursor. */
-        if (drawn + 2 >= rows && drawn > 0) {
-            hidden++;
-            continue;
-        }
-        done = (drawn == 0 || buffer_append(&lines, "\n", 1)) &&
-               bar_draw(&lines, display, now, &style);
-        each->shown = now;
-        drawn++;
-    }
-    if (done && hidden)
-        done = buffer_printf(&lines, "\n(and %d more)", hidden);
-    if (done)
-        terminal_draw(lines.data, lines.length);
-    buffer_free(&lines);
-}
-
-/* What stays on the screen of a display that has ended. */
-static void leave_bar(struct display *display, uint64_t now)
-{
-    struct buffer line = {0};
-    int rows;
-    struct bar_style style = style_of_terminal(&rows);
-    if (bar_draw(&line, display, now, &style) && buffer_append(&line, "\n", 1))
-        terminal_leave(line.data, line.length);
-    buffer_free(&line);
-}
-
-static void write_line(struct display *display, uint64_t now)
-{
-    const char *logger = display->base.logger ? display->base.logger : "progress";
-    struct buffer text = {0};
-    if (log_enabled(LOG_LEVEL_INFO) && bar_describe(&text, display, now))
-        log_write(&(struct log_record){.level = LOG_LEVEL_INFO,
-                                       .logger = logger,
-                                       .text = text.data,
-                                       .length = text.length,
-                                       .worker = display->base.worker});
-    buffer_free(&text);
-}
-
-static void write_json(struct display *display, uint64_t now)
-{
-    char *line = watch_json(display, now);
-    size_t length = line ? strlen(line) : 0;
-    if (line) {
-        line[length] = '\n';
-        output_write(STDERR_FILENO, line, length + 1);
-    }
-    free(line);
-}
-
 /* One line or record of a display. Of a worker's that was never shown the end isn't either. */
 static void write_due(struct display *display, uint64_t now, bool last)
 {
     bool show = !last || !display->base.worker || display->written;
     if (show && (mode == MODE_LINES || mode == MODE_JSON) && (last || now >= display->due)) {
         bar_sample(display, now);
-        (mode == MODE_LINES ? write_line : write_json)(display, now);
+        (mode == MODE_LINES ? show_line : show_json)(display, now);
         display->due = now + (mode == MODE_LINES ? LINE_INTERVAL : JSON_INTERVAL);
         display->base.shown = now;
         display->written = true;
@@ -202,7 +61,7 @@ static void show_due(uint64_t now)
     uint64_t next = UINT64_MAX;
     if (live && mode == MODE_BAR) {
         if (now >= next_draw) {
-            draw_bars(now);
+            show_bars(live, now);
             next_draw = now + BAR_INTERVAL;
         }
         next = next_draw;
@@ -225,7 +84,7 @@ static void add_live(struct display *display, uint64_t now)
         live = NULL;
     if (!live) {
         owner = getpid();
-        mode = choose_mode();
+        mode = show_choose_mode();
         watched = watch_is_on();
         if (mode == MODE_BAR)
             stdio_capture();
@@ -254,10 +113,10 @@ static void remove_live(struct display *display, uint64_t now)
         *at = display->base.next;
         write_due(display, now, true);
         if (mode == MODE_BAR) {
-            draw_bars(now);
+            show_bars(live, now);
             next_draw = now + BAR_INTERVAL;
             if (!display->base.worker)
-                leave_bar(display, now);
+                show_last_bar(display, now);
             if (!live)
                 stdio_release();
         }

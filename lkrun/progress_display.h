@@ -1,5 +1,5 @@
-/* A display as its own files see it: progress.c keeps it, progress_bar.c draws it, progress_watch.c
- * writes it for programs. */
+/* A display as its own files see it: progress.c keeps it, progress_show.c shows it by what
+ * progress_bar.c makes of it, progress_watch.c writes it for programs. */
 #ifndef LKRUN_PROGRESS_DISPLAY_H
 #define LKRUN_PROGRESS_DISPLAY_H
 
@@ -22,8 +22,26 @@ struct display {
     uint64_t sampled_tasks; /* … and how many had finished then */
 };
 
+static inline struct display *display_of(struct progress *progress)
+{
+    return (struct display *)progress;
+}
+
 /* progress.c: made by a process that this one was forked from. */
 bool display_is_foreign(const struct display *display);
+
+/* progress_show.c */
+#define MILLISECOND UINT64_C(1000000)
+/* A worker's display that ends sooner is not worth a line on the screen. */
+#define MIRROR_DELAY (200 * MILLISECOND)
+enum show_mode { MODE_AUTO, MODE_BAR, MODE_LINES, MODE_JSON, MODE_NONE };
+enum show_mode show_choose_mode(void); /* as LK_PROGRESS says; never MODE_AUTO */
+/* The bars of this list, instead of those that are on the terminal. */
+void show_bars(struct progress *first, uint64_t now);
+/* What stays on the screen of a display that has ended. */
+void show_last_bar(struct display *display, uint64_t now);
+void show_line(struct display *display, uint64_t now); /* as a message of the log */
+void show_json(struct display *display, uint64_t now);
 
 /* progress_bar.c */
 struct bar_style {
