@@ -25,7 +25,7 @@ static void check_text(const char *found, const char *expected)
         printf("# found: %s\n", found);
 }
 
-static struct display display_of(int64_t total, uint64_t finished, const char *unit)
+static struct display display_with(int64_t total, uint64_t finished, const char *unit)
 {
     return (struct display){.base = {.label = "rows",
                                      .unit = (char *)unit,
@@ -64,23 +64,23 @@ static const struct bar_style plain = {.columns = 79};
 
 static void test_parts(void)
 {
-    check_text(drawn(display_of(1000, 450, "users"), 30, &plain),
+    check_text(drawn(display_with(1000, 450, "users"), 30, &plain),
                "rows  45% [###########              ]  450/1000 users  15.0/s  0:30  0:36 left");
-    check_text(drawn(display_of(2000000, 1234567, NULL), 4000, &plain),
+    check_text(drawn(display_with(2000000, 1234567, NULL), 4000, &plain),
                "rows  61% [###########        ]  1.23M/2.00M tasks  309/s  1:06:40  41:20 left");
-    check_text(drawn(display_of(3000000, 1572864, "bytes"), 2, &plain),
+    check_text(drawn(display_with(3000000, 1572864, "bytes"), 2, &plain),
                "rows  52% [###########           ]  1.50MiB/2.86MiB  768KiB/s  0:02  0:01 left");
-    check_text(drawn(display_of(-1, 12, "lines"), 90000, &plain),
+    check_text(drawn(display_with(-1, 12, "lines"), 90000, &plain),
                "rows  12 lines  2:05:00 each  1d 01:00");
-    check_text(drawn(display_of(0, 0, NULL), 0, &plain),
+    check_text(drawn(display_with(0, 0, NULL), 0, &plain),
                "rows 100% [########################################]  0/0 tasks  0:00");
-    check_text(drawn(display_of(5, 9, NULL), 3, &plain),
+    check_text(drawn(display_with(5, 9, NULL), 3, &plain),
                "rows 100% [########################################]  9/5 tasks  3.00/s  0:03");
 }
 
 static void test_states(void)
 {
-    struct display display = display_of(1000, 998, NULL);
+    struct display display = display_with(1000, 998, NULL);
     display.base.state.in_progress = 1;
     display.base.state.dispatched = 1;
     check_text(drawn(display, 0, &plain),
@@ -100,7 +100,7 @@ static void test_states(void)
 
 static void test_rate(void)
 {
-    struct display display = display_of(1000, 0, NULL);
+    struct display display = display_with(1000, 0, NULL);
     /* 10 a second for a minute, then nothing for a minute: the rate forgets, and so does the time
      * left. */
     for (int second = 1; second <= 60; second++) {
@@ -119,7 +119,7 @@ static void test_rate(void)
 /* Tasks of a minute each: the rate stays near one a minute when they end and in between. */
 static void test_rate_of_long_tasks(void)
 {
-    struct display display = display_of(100, 0, NULL);
+    struct display display = display_with(100, 0, NULL);
     bool near = true;
     for (int second = 1; second <= 1800; second++) {
         display.base.state.finished = (uint64_t)(second / 60);
@@ -153,7 +153,7 @@ static void test_width(void)
         for (int columns = 1; columns <= 200; columns++)
             for (int kind = 0; kind < 8; kind++) {
                 struct display display =
-                    display_of(kind & 1 ? -1 : 1000000, 123456, kind & 2 ? "users" : NULL);
+                    display_with(kind & 1 ? -1 : 1000000, 123456, kind & 2 ? "users" : NULL);
                 display.base.label = (char *)labels[label];
                 display.base.worker = kind & 4 ? 3 : 0;
                 struct bar_style style = {.columns = columns, .utf8 = true};
