@@ -147,9 +147,9 @@ static int raise_key(lua_State *L, struct encoder *e)
     /* on top: the key that is no column */
     if (lua_type(L, -1) != LUA_TSTRING)
         return rows_raise(L,
-                          "a row has the key %s; it is a table of columns by name, or "
+                          "a row has %s as a key; it is a table of columns by name, or "
                           "their values in order where `columns` names them",
-                          luaL_tolstring(L, -1, NULL));
+                          push_brief(L, -1));
     e->out.length = 0;
     return rows_raise(L, "a row has the key '%s', which is none of `columns`", lua_tostring(L, -1));
 }

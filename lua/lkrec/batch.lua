@@ -66,7 +66,8 @@ local function check_range(list, known, where, what)
   for i = 1, #list do
     local index = list[i]
     if math.type(index) ~= "integer" or index < 1 or index > known then
-      fail(where, "%s[%d] is %s; expected an index in [1, %d]", what, i, tostring(index), known)
+      local found = type(index) == "table" and "a table" or tostring(index)
+      fail(where, "%s[%d] is %s; expected an index in [1, %d]", what, i, found, known)
     end
   end
 end

@@ -345,7 +345,8 @@ local function show(value, options)
   end
   local width = options and options.width or WIDTH
   if math.type(width) ~= "integer" or width < 20 then
-    error(("lkrun: lk.show: width is %s; expected an integer of 20 or more"):format(tostring(width)), 0)
+    local found = type(width) == "table" and "a table" or tostring(width)
+    error(("lkrun: lk.show: width is %s; expected an integer of 20 or more"):format(found), 0)
   end
   if core.is(value) then return show_tensor(value, width) end
   if type(value) == "function" then return function_text(value) end

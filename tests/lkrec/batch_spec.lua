@@ -152,6 +152,7 @@ describe("lkrec.batch.recommend", function()
     refused("the model is a nil; expected a table", nil)
     refused("users%[2%] is 301; expected an index in %[1, 300%]", model, { 1, 301 })
     refused("users%[1%] is 0", model, { 0 })
+    refused("users%[1%] is a table; expected", model, { {} })
     refused("candidates%[2%] is 4001; expected an index in %[1, 4000%]", model, nil, { candidates = { 1, 4001 } })
     refused("n is 0; expected an integer of at least 1", model, nil, { n = 0 })
     refused("exclude is %[2, 2%]; expected %[300, 4000%]", model, nil,

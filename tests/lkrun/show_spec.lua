@@ -127,6 +127,8 @@ describe("show", function()
   end)
 
   it("raises for a bad width", function()
+    assert.has_error(function() show(1, { width = {} }) end,
+      "lkrun: lk.show: width is a table; expected an integer of 20 or more")
     for _, width in ipairs { 1, 40.5, "x" } do
       local ok, err = pcall(show, 1, { width = width })
       assert.is_false(ok)
