@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "util.h"
@@ -46,11 +47,22 @@ static bool map_region(struct region *region, size_t size)
     return true;
 }
 
+/* All of the memory there is; under a limit on address space (ulimit -v), half of that: the rest of
+ * the program needs some too. */
+static size_t usual_size(void)
+{
+    size_t size = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur / 2 < size)
+        size = (size_t)(limit.rlim_cur / 2);
+    return size;
+}
+
 bool region_make(struct region *made, const char **error)
 {
     const char *setting = getenv("LK_REGION_SIZE");
     bool asked = setting && *setting;
-    size_t size = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+    size_t size = usual_size();
     *error = message;
     if (asked && !parse_size(setting, &size)) {
         snprintf(message, sizeof message,
@@ -65,8 +77,7 @@ bool region_make(struct region *made, const char **error)
         return false;
     }
     size &= ~(size_t)(PAGE - 1);
-    /* Under a limit on address space less of it will do; what the user asked for will not shrink.
-     */
+    /* Where that is refused less will do; what the user asked for will not shrink. */
     while (!map_region(&region, size)) {
         if (asked || size < (64 << 20)) {
             snprintf(message, sizeof message, "no shared memory: mapping %zu bytes: %s%s", size,
