@@ -96,6 +96,27 @@ void task_check(lua_State *L, const struct task *task)
     lua_error(L);
 }
 
+/* On top is what came of describing the error: a hook that raises, or a metatable of all strings
+ * that does, can be in the way each time. */
+static void tell_second_error(lua_State *L, int status, struct task *task)
+{
+    task->out->length = 0; /* an empty error: the receiver says "out of memory" */
+    if (status != LUA_ERRMEM) {
+        lua_Hook hook = lua_gethook(L);
+        int mask = lua_gethookmask(L), count = lua_gethookcount(L);
+        const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "no text";
+        char message[300];
+        snprintf(message, sizeof message,
+                 "an error that raised another one while it was described: %s", text);
+        struct failure failure = {.message = message, .reason = "error", .status = -1};
+        lua_sethook(L, NULL, 0, 0);
+        if (!failure_encode(L, &failure, task->out))
+            task->out->length = 0;
+        lua_sethook(L, hook, mask, count);
+    }
+    lua_pop(L, 1);
+}
+
 void task_fail(lua_State *L, int status, struct task *task)
 {
     task->out->length = 0;
@@ -107,10 +128,9 @@ void task_fail(lua_State *L, int status, struct task *task)
     lua_pushcfunction(L, mapping_losses() != task->losses ? encode_loss : encode_error);
     lua_insert(L, -2);
     lua_pushlightuserdata(L, task);
-    if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
-        task->out->length = 0; /* an empty error: the receiver says "out of memory" */
-        lua_pop(L, 1);
-    }
+    status = lua_pcall(L, 2, 0, 0);
+    if (status != LUA_OK)
+        tell_second_error(L, status, task);
 }
 
 static int encode_failure(lua_State *L)

@@ -251,5 +251,17 @@ describe("a hook that a task sets", function()
         if task % 3 ~= 0 then assert.is_false(results[task]) end
       end
     end)
+
+    it("and that raises even while its error is described is told, in " .. workers, function()
+      local inv <close> = lk.invoker(nil, function(_, task)
+        if task == 2 then debug.sethook(function() error "at every call" end, "c") end
+        return tostring(task)
+      end, { n_jobs = 2, workers = workers, on_error = "return" })
+      local results = inv:collect { 1, 2, 3 }
+      assert.same({ "1", nil, "3" }, { results[1], results[2], results[3] })
+      assert.equal("error", results.errors[2].reason)
+      assert.matches("^an error that raised another one while it was described: .*at every call$",
+        results.errors[2].message)
+    end)
   end
 end)
