@@ -88,7 +88,10 @@ static void mark_writable(lua_State *L, int index, bool threads)
     lua_Integer count = luaL_len(L, index);
     for (lua_Integer i = 1; i <= count; i++) {
         lua_geti(L, index, i);
-        struct tensor *tensor = tensor_check(L, -1);
+        struct tensor *tensor = tensor_test(L, -1);
+        if (!tensor)
+            raise_error(L, "lk.invoker", "writable[%d]: a %s was found; a tensor is expected",
+                        (int)i, luaL_typename(L, -1));
         struct storage *storage = tensor->storage;
         const char *error;
         if (!(threads ? storage_allow(storage, &error) : storage_share(storage, &error)))
