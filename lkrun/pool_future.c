@@ -12,7 +12,14 @@
 
 #define FUTURE_CLASS "lkrun.future"
 
-enum future_state { FUTURE_PENDING, FUTURE_DONE, FUTURE_TAKEN, FUTURE_CANCELLED, FUTURE_ABANDONED };
+enum future_state {
+    FUTURE_PENDING,
+    FUTURE_DONE,
+    FUTURE_TAKEN,
+    FUTURE_CANCELLED,
+    FUTURE_ABANDONED,
+    FUTURE_COLLECTED
+};
 
 struct future {
     uint64_t number;
@@ -221,6 +228,8 @@ static int future_get(lua_State *L)
     if (future->state == FUTURE_ABANDONED)
         return raise_error(L, "future:get",
                            "the invoker was shut down before the task had a result");
+    if (future->state == FUTURE_COLLECTED)
+        return raise_error(L, "future:get", "the future was collected, and its result with it");
     int count;
     if (future->state == FUTURE_TAKEN) {
         count = push_kept(L, future);
@@ -259,9 +268,13 @@ static int future_cancel(lua_State *L)
     return 1;
 }
 
+/* A finalizer of the program's may have kept it: then it has no result any more. */
 static int future_collect(lua_State *L)
 {
-    free_outcome(luaL_checkudata(L, 1, FUTURE_CLASS));
+    struct future *future = luaL_checkudata(L, 1, FUTURE_CLASS);
+    free_outcome(future);
+    if (future->state == FUTURE_DONE || future->state == FUTURE_PENDING)
+        future->state = FUTURE_COLLECTED;
     return 0;
 }
 

@@ -161,6 +161,32 @@ for _, n_jobs in ipairs { 1, 2, 4 } do
   end)
 end
 
+describe("a future that a finalizer keeps", function()
+  for _, n_jobs in ipairs { 1, 2 } do
+    it(("has lost its result, n_jobs = %d"):format(n_jobs), function()
+      local inv <close> = lk.invoker(nil, function(_, task) return task end, { n_jobs = n_jobs })
+      local kept
+      do
+        local future = inv:submit(("x"):rep(100000))
+        await(function() return future:done() end, "the result")
+        setmetatable({ future = future }, { __gc = function(holder) kept = holder.future end })
+      end
+      await(function()
+        collectgarbage()
+        return kept
+      end, "the finalizer")
+      collectgarbage()
+      assert.is_true(kept:done())
+      assert.is_false(kept:cancel())
+      for _ = 1, 2 do
+        assert.error_matches(function() kept:get() end,
+          "^lkrun: future:get: the future was collected, and its result with it$")
+      end
+      assert.equal(5, inv:submit(5):get())
+    end)
+  end
+end)
+
 describe("a submitted task at a worker", function()
   -- Tasks wait until release[1] says that they may end.
   local function waiting_invoker(n_jobs)
