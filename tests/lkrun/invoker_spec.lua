@@ -85,8 +85,11 @@ describe("lk.invoker", function()
       assert.error_matches(function() kept[name](kept, {}) end,
         "^lkrun: invoker: it has been shut down; make a new one with lk.invoker$")
     end
-    lk.invoker(nil, double, { n_jobs = 2 }):collect { 1, 2, 3 }
-    await_children(own, 3)
+    local dropped = lk.invoker(nil, double, { n_jobs = 2 })
+    dropped:collect { 1, 2, 3 }
+    await_children(own, 3) -- makes garbage: what nobody held would be collected in it
+    assert.equal(2, dropped:stats().n_jobs)
+    dropped = nil -- luacheck: ignore dropped
     collectgarbage()
     collectgarbage()
     assert.same({}, processes.children(own))
