@@ -88,11 +88,10 @@ static void mark_writable(lua_State *L, int index, bool threads)
     lua_Integer count = luaL_len(L, index);
     for (lua_Integer i = 1; i <= count; i++) {
         lua_geti(L, index, i);
-        struct tensor *tensor = tensor_test(L, -1);
-        if (!tensor)
+        if (!tensor_test(L, -1))
             raise_error(L, "lk.invoker", "writable[%d]: a %s was found; a tensor is expected",
                         (int)i, luaL_typename(L, -1));
-        struct storage *storage = tensor->storage;
+        struct storage *storage = tensor_check(L, -1)->storage;
         const char *error;
         if (!(threads ? storage_allow(storage, &error) : storage_share(storage, &error)))
             raise_error(L, "lk.invoker", "writable[%d]: %s", (int)i, error);
