@@ -4,7 +4,7 @@ local await = require "tests.await"
 local processes = require "tests.processes"
 local program = require "tests.program"
 
-require "tests.generic"("spawn", { "map", "future", "errors", "channel" }, _ENV)
+require "tests.generic"("spawn", { "map", "map_ending", "map_unused", "future", "errors", "channel" }, _ENV)
 
 local function spawned(model, func, options)
   options = options or {}

@@ -7,8 +7,8 @@ local program = require "tests.program"
 
 local invoker = lk.invoker -- as it is; the generic specs put their own in its place
 
--- These three fork nothing, so the thread sanitizer can watch them.
-local shared_specs = { "map", "future", "channel" }
+-- These fork nothing, so the thread sanitizer can watch them.
+local shared_specs = { "map", "map_ending", "map_unused", "future", "channel" }
 local sanitizes_threads = (os.getenv "LKRUN_SAN" or ""):find "thread"
 if not sanitizes_threads then
   shared_specs[#shared_specs + 1] = "errors"
