@@ -19,10 +19,10 @@
 
 enum { WORDS = 1024, PORTION = 32 };
 
-/* Each index by its writer alone, in a cache line of its own. */
+/* How many words were ever written, in a cache line of its own. No more than WORDS are on their way
+ * there and back, so the writer always has room. */
 struct queue {
     _Alignas(64) atomic_ulong written;
-    _Alignas(64) atomic_ulong read;
     _Alignas(64) lua_Integer words[WORDS];
 };
 
@@ -44,11 +44,11 @@ static void pause_a_moment(void)
 #endif
 }
 
-/* A word that the reader has, or the writer room for: how many there are at least. */
-static uint64_t await_more(atomic_ulong *counter, uint64_t seen)
+/* Waits until more than `seen` words were written; gives how many. */
+static uint64_t await_more(atomic_ulong *written, uint64_t seen)
 {
     for (unsigned looks = 1;; looks++) {
-        uint64_t now = atomic_load_explicit(counter, memory_order_acquire);
+        uint64_t now = atomic_load_explicit(written, memory_order_acquire);
         if (now != seen)
             return now;
         pause_a_moment();
