@@ -13,10 +13,9 @@ local operation = {}
 local known = { run = "function", setup = "function", columns = "table" }
 
 local function refuse_field(path, name)
-  local meant = type(name) == "string" and require "lkrun.core.nearest"(name, known)
   fail(2, "map: %s: the table that it returns has %s%s; there are run, setup and columns", path,
     type(name) == "string" and ("'%s'"):format(name) or "elements that are no fields",
-    meant and (" (did you mean '%s'?)"):format(meant) or "")
+    require("lkrun.option_names").question(name, known))
 end
 
 local function check_columns(path, columns)
