@@ -1,4 +1,5 @@
 local lk = require "lkrun"
+local invoker_of = require "tests.invoker_of"
 local program = require "tests.program"
 
 local function caught(inv, tasks, ...)
@@ -23,11 +24,7 @@ local unsendable = {
 }
 
 for _, n_jobs in ipairs { 1, 2, 4 } do
-  local function invoker(func, options)
-    options = options or {}
-    options.n_jobs = n_jobs
-    return lk.invoker(nil, func, options)
-  end
+  local invoker = invoker_of(n_jobs)
 
   describe(("a failed task, n_jobs = %d,"):format(n_jobs), function()
     it("raises an object that says what, where and in which task", function()

@@ -1,14 +1,11 @@
 local lk = require "lkrun"
 local await = require "tests.await"
+local invoker_of = require "tests.invoker_of"
 
 local function double(_, task) return 2 * task, "second" end
 
 for _, n_jobs in ipairs { 1, 2, 4 } do
-  local function invoker(func, options)
-    options = options or {}
-    options.n_jobs = n_jobs
-    return lk.invoker(nil, func, options)
-  end
+  local invoker = invoker_of(n_jobs)
 
   describe(("a submitted task, n_jobs = %d,"):format(n_jobs), function()
     it("gives what func returned, as often as it is asked", function()

@@ -1,16 +1,13 @@
 -- How a map ends: to its end, by break, an error or a shutdown, and what comes after it.
 local lk = require "lkrun"
 local await = require "tests.await"
+local invoker_of = require "tests.invoker_of"
 
 local function double(_, task) return 2 * task end
 
 -- Everything here holds for any number of jobs, in place included.
 for _, n_jobs in ipairs { 1, 2, 4 } do
-  local function invoker(func, options)
-    options = options or {}
-    options.n_jobs = n_jobs
-    return lk.invoker(nil, func, options)
-  end
+  local invoker = invoker_of(n_jobs)
 
   describe(("the end of a map, n_jobs = %d:"):format(n_jobs), function()
     it("a second map follows the first", function()

@@ -1,5 +1,6 @@
 local lk = require "lkrun"
 local await = require "tests.await"
+local invoker_of = require "tests.invoker_of"
 
 local function double(_, task) return 2 * task end
 local function echo(_, ...) return ... end
@@ -23,11 +24,7 @@ end
 
 -- Everything here holds for any number of jobs, in place included.
 for _, n_jobs in ipairs { 1, 2, 4 } do
-  local function invoker(func, options)
-    options = options or {}
-    options.n_jobs = n_jobs
-    return lk.invoker(nil, func, options)
-  end
+  local invoker = invoker_of(n_jobs)
 
   -- What a map over these tasks gives, each task being its own result.
   local function echoed(...)
