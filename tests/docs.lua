@@ -104,7 +104,7 @@ local sanitized = (os.getenv "LKRUN_SAN" or "") ~= ""
 -- A container may forbid it; the leak checker does not bear it.
 local function can_attach()
   return not sanitized and succeeds [[sh -c '
-    sleep 60 & gdb --batch -p $! -ex kill 2>&1 | grep -q Inferior.*killed
+    tail -f /dev/null & gdb --batch -p $! -ex kill 2>&1 | grep -q Inferior.*killed
     attached=$?
     kill $! 2>/dev/null # where gdb has not
     exit $attached']]

@@ -109,7 +109,7 @@ describe("a timeout ends", function()
   it("a task that waits for a program, and the program", clean(function()
     local path <close> = setup.file ""
     assert_limited(function()
-      os.execute(("echo $$ >%s; exec sleep 10000"):format(path.path))
+      os.execute(("echo $$ >%s; exec tail -f /dev/null"):format(path.path))
     end, { timeout = 3 }, "timeout", LATE:gsub("1", "3") .. WOULD)
     local file <close> = io.open(path.path)
     local pid = file:read "n"

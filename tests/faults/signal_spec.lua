@@ -15,7 +15,7 @@ local prelude = "io.stdout:setvbuf 'line'\n" .. setup.prelude .. [[
     if n == "spin" then fault.spin() end
     if n == "stuck" then fault.stuck() end
     if n == "loop" then while true do end end
-    if n == "program" then os.execute "exec sleep 10000" end
+    if n == "program" then os.execute "exec tail -f /dev/null" end
     return n * 2
   end
 ]]
