@@ -25,7 +25,7 @@ PACKAGES := libc6-dev pkg-config liblua5.4-dev libjansson-dev libhwloc-dev libed
             $(if $(shell command -v $(compiler)),,$(if $(filter cc,$(compiler)),gcc,$(compiler))) \
             $(if $(SAN),$(if $(findstring clang,$(CC)),libclang-rt-dev))
 TEST_PACKAGES := lua5.4 lua-busted locales libopenblas0-pthread libopenblas0-openmp procps tmux \
-                 python3-venv python3-numpy gdb
+                 python3-venv python3-numpy gdb zsh fish
 DOCS_PACKAGES := lowdown
 DEB_PACKAGES  := debhelper dpkg-dev lintian
 LINT_PACKAGES := lua-check clang-format cppcheck
