@@ -63,17 +63,17 @@ OPT      = -O2 -g
 WARN     = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wpedantic
 CFLAGS   =
 SAN_FLAGS = $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
-ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -fPIC -fvisibility=hidden -pthread \
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -Ilkrun $(OPT) $(WARN) -fPIC -fvisibility=hidden -pthread \
              $(SAN_FLAGS) $(PKG_CFLAGS) $(CFLAGS)
 # Symbols are bound at start: every worker would bind them again, a page fault each.
 ALL_LDFLAGS = -pthread -Wl,-z,relro,-z,now $(SAN_FLAGS) $(LDFLAGS)
 
-SOURCES  := $(sort $(wildcard lkrun/*.c))
-HEADERS  := $(sort $(wildcard lkrun/*.h))
+SOURCES  := $(sort $(shell find lkrun -name '*.c'))
 MODULES  := $(sort $(shell find lua -name '*.lua'))
 OBJECTS  := $(SOURCES:lkrun/%.c=$(B)/obj/%.o) $(B)/obj/embedded.o
-# The command line is the executable's alone; everything else is also the module for a stock Lua.
-PROGRAM_ONLY := $(addprefix $(B)/obj/,main.o repl.o report.o editor.o editor_draw.o editor_keys.o editor_layout.o history.o libedit.o)
+# What program/ has besides modules for Lua is the executable's alone; everything else is also the module
+# for a stock Lua.
+PROGRAM_ONLY := $(patsubst lkrun/%.c,$(B)/obj/%.o,$(shell grep -L '^int luaopen_lkrun_core_' lkrun/program/*.c))
 CORE_OBJECTS := $(filter-out $(PROGRAM_ONLY),$(OBJECTS))
 
 Q = $(if $(V),,@echo '$(CC) $@';)
@@ -93,17 +93,18 @@ $(B)/lib/lkrun/core.so: $(CORE_OBJECTS)
 # What the objects were built with: a change of compiler or flags rebuilds them.
 FLAGS := $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)
 $(B)/flags: FORCE
-	@mkdir -p $(B)/obj $(B)/tests
+	@mkdir -p $(sort $(dir $(OBJECTS))) $(B)/tests
 	@[ -n '$(PKG_LIBS)' ] || { sh lkrun/packages $(foreach name,$(PACKAGES),'$(name)'); \
 	    echo 'lkrun: pkg-config finds no $(LIBRARIES); make example installs what building needs' >&2; exit 2; }
 	@[ "$$(cat $@ 2>/dev/null)" = '$(FLAGS)' ] || printf '%s\n' '$(FLAGS)' > $@
 
 # The loops over elements are twice as fast with the vector instructions that -O3 makes of them.
-$(B)/obj/tensor_%.o $(B)/obj/product.o $(B)/obj/sparse_product.o $(B)/obj/best.o $(B)/obj/ridge.o: OPT = -O3 -g
+$(B)/obj/tensor/tensor_%.o $(B)/obj/tensor/product.o $(B)/obj/tensor/best.o $(B)/obj/sparse/sparse_product.o \
+$(B)/obj/linalg/ridge.o: OPT = -O3 -g
 
 # What runs once a task is little more than calls of Lua's functions, whose addresses are known: straight
 # to them, without a jump on the way, they take a tenth less.
-$(B)/obj/worker.o $(B)/obj/task.o $(B)/obj/pool_map.o $(B)/obj/pool_pull.o: OPT = -O2 -g -fno-plt
+$(B)/obj/worker/worker.o $(B)/obj/worker/task.o $(B)/obj/pool/map_step.o $(B)/obj/pool/map_pull.o: OPT = -O2 -g -fno-plt
 
 $(B)/obj/%.o: lkrun/%.c $(B)/flags
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
@@ -118,7 +119,7 @@ $(B)/embedded.c: $(B)/sources $(SOURCES) lkrun/embed
 	@cmp -s $@.tmp $@ && rm $@.tmp || mv $@.tmp $@
 
 $(B)/obj/embedded.o: $(B)/embedded.c $(MODULES) $(B)/flags
-	$(Q)$(CC) $(ALL_CFLAGS) -Ilkrun -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 example: all
 	$(B)/lkrun examples/recommend.lua --output $(B)/example $(if $(RATINGS),--ratings '$(RATINGS)')
@@ -141,7 +142,7 @@ $(PACKAGING)/installed: tests/packaging/requirements.txt
 
 C_TESTS := $(patsubst tests/c/%.c,$(B)/tests/%,$(sort $(wildcard tests/c/*_test.c)))
 $(B)/tests/%: tests/c/%.c $(CORE_OBJECTS)
-	$(Q)$(CC) $(ALL_CFLAGS) -Ilkrun $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(CORE_OBJECTS) $(PKG_LIBS) -lm -ldl
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(CORE_OBJECTS) $(PKG_LIBS) -lm -ldl
 
 # Faults that the tests inject.
 FAULTS := $(B)/tests/fault.so $(B)/tests/killer.so
@@ -230,7 +231,7 @@ fuzz:
 	done
 
 $(B)/%_fuzz: tests/fuzz/%_fuzz.c $(CORE_OBJECTS)
-	$(Q)$(CC) $(ALL_CFLAGS) -Ilkrun $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(CORE_OBJECTS) $(PKG_LIBS) -lm -ldl
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(CORE_OBJECTS) $(PKG_LIBS) -lm -ldl
 
 # make bench FIGURES="null first" runs some of them; options such as HEAP_MIB=64 reach the programs.
 BENCH_MODULES := $(B)/bench/bare.so $(B)/bench/relay.so
@@ -302,7 +303,7 @@ install: all
 	$(call PUT,$(SHARE_DIR)/gdb)install -D -m 644 packaging/gdb/lkrun.gdb $(SHARE_DIR)/gdb/lkrun.gdb
 
 # The tree as one archive, the same bytes for the same commit.
-VERSION := $(shell sed -n 's/^\#define LKRUN_VERSION "\(.*\)"/\1/p' lkrun/util.h)
+VERSION := $(shell sed -n 's/^\#define LKRUN_VERSION "\(.*\)"/\1/p' lkrun/base/util.h)
 dist:
 	@mkdir -p $(B)
 	git archive --format=tar.gz --prefix=lkrun-$(VERSION)/ -o $(B)/lkrun-$(VERSION).tar.gz HEAD

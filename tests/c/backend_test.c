@@ -1,6 +1,6 @@
 /* OpenBLAS across fork: workers of a program whose threads are inside it, pthread and OpenMP
  * builds. The program starts itself again for each of the builds that Debian has. */
-#include "backend.h"
+#include "machine/backend.h"
 
 #include <dlfcn.h>
 #include <glob.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <lauxlib.h>
 
-#include "config.h"
+#include "machine/config.h"
 #include "tap.h"
 
 #define N     192 /* large enough for OpenBLAS to use threads */

@@ -1,6 +1,6 @@
 /* Rings and doorbells where Lua can't reach: frames over the end of a ring, frames that were never
  * finished, both ends as threads (for the thread sanitizer) and as processes, and wake-ups. */
-#include "channel.h"
+#include "base/channel.h"
 
 #include <pthread.h>
 #include <sched.h>

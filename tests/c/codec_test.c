@@ -1,13 +1,13 @@
 /* What Lua cannot reach of the codec: tensors that travel beside the bytes, memory that runs out at
  * every allocation, and the inline forms. */
-#include "codec.h"
+#include "value/codec.h"
 
 #include <string.h>
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "host.h"
-#include "region.h"
+#include "state/host.h"
+#include "memory/region.h"
 #include "tap.h"
 
 #define MAX_PLACED 8

@@ -1,12 +1,12 @@
 /* The parts of the configuration that a Lua program cannot reach: the grant that a host tells, and
  * what a worker starts with. Each test is a process of its own, because a process configures once.
  */
-#include "config.h"
+#include "machine/config.h"
 
 #include <string.h>
 #include <lauxlib.h>
 
-#include "backend.h"
+#include "machine/backend.h"
 #include "tap.h"
 
 #define HANG 120 /* seconds */

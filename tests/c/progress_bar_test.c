@@ -1,5 +1,5 @@
 /* What a display looks like, as text. */
-#include "progress_display.h"
+#include "screen/progress_display.h"
 
 #include <locale.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* Displays between processes, and around the output of several threads, on a pseudo-terminal. */
-#include "log.h"
-#include "progress.h"
-#include "util.h"
+#include "screen/log.h"
+#include "screen/progress.h"
+#include "base/util.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,9 +5,9 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "host.h"
+#include "state/host.h"
 #include "tap.h"
-#include "tensor.h"
+#include "tensor/tensor.h"
 
 static const char *message(lua_State *L)
 {

@@ -1,13 +1,13 @@
 /* Bytes of anybody, decoded (libFuzzer: make fuzz). What decodes can be encoded again, and decodes
  * from there to values that encode to as many bytes. */
-#include "codec.h"
+#include "value/codec.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "host.h"
+#include "state/host.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

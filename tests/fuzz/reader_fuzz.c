@@ -10,7 +10,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "host.h"
+#include "state/host.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

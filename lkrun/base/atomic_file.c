@@ -1,0 +1,183 @@
+/* Invariant: while fd is 0 or more, the file `temporary` is ours and nobody else's; or the file has
+ * no name at all, and `temporary` is empty, so that a process that is killed leaves nothing behind.
+ */
+#include "base/atomic_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/random.h"
+#include "base/util.h"
+
+static bool fail(struct atomic_file *file, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static bool fail(struct atomic_file *file, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(file->problem, sizeof file->problem, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+/* The file that `path` leads to, and its mode where there is one, else 0. */
+static bool find_target(struct atomic_file *file, const char *path, mode_t *mode)
+{
+    struct stat status;
+    *mode = 0;
+    if (strlen(path) >= sizeof file->target)
+        return fail(file, "%s", strerror(ENAMETOOLONG));
+    strcpy(file->target, path);
+    if (lstat(path, &status) == 0 && S_ISLNK(status.st_mode) && !realpath(path, file->target))
+        return fail(file, "it is a link that leads nowhere: %s", strerror(errno));
+    if (stat(file->target, &status) < 0)
+        return errno == ENOENT || fail(file, "%s", strerror(errno));
+    if (!S_ISREG(status.st_mode))
+        return fail(file, "it is %s; a file is expected",
+                    S_ISDIR(status.st_mode) ? "a directory" : "no regular file");
+    *mode = status.st_mode & 0777;
+    return true;
+}
+
+/* ".NAME.0123456789abcdef.tmp" in the same folder, so that renaming it never copies. */
+static bool name_temporary(struct atomic_file *file)
+{
+    const char *slash = strrchr(file->target, '/');
+    const char *name = slash ? slash + 1 : file->target;
+    int folder = (int)(name - file->target);
+    int length = snprintf(file->temporary, sizeof file->temporary, "%.*s.%.200s.%016llx.tmp",
+                          folder, file->target, name, (unsigned long long)random_system_seed());
+    return length < (int)sizeof file->temporary || fail(file, "%s", strerror(ENAMETOOLONG));
+}
+
+/* The folder that a path leads into. */
+static void folder_of(const char *path, char folder[PATH_MAX])
+{
+    const char *slash = strrchr(path, '/');
+    int length = slash ? (int)(slash - path) + 1 : 1;
+    snprintf(folder, PATH_MAX, "%.*s", length, slash ? path : ".");
+}
+
+/* Some file systems have no files without names, and naming one goes by /proc. */
+static bool open_nameless(struct atomic_file *file)
+{
+    char folder[PATH_MAX];
+    folder_of(file->target, folder);
+    file->temporary[0] = '\0';
+    if (access("/proc/self/fd", X_OK) == 0)
+        file->fd = open(folder, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
+    return file->fd >= 0;
+}
+
+static bool open_named(struct atomic_file *file)
+{
+    do {
+        if (!name_temporary(file))
+            return false;
+        file->fd =
+            open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+    } while (file->fd < 0 && errno == EEXIST);
+    if (file->fd < 0 && errno == ENOENT)
+        return fail(file, "its folder does not exist; make it first");
+    return file->fd >= 0 || fail(file, "no file can be made beside it: %s", strerror(errno));
+}
+
+/* Renaming alone replaces a file, so the file gets a name for that moment. */
+static bool give_name(struct atomic_file *file)
+{
+    char self[40];
+    snprintf(self, sizeof self, "/proc/self/fd/%d", file->fd);
+    while (name_temporary(file)) {
+        if (linkat(AT_FDCWD, self, AT_FDCWD, file->temporary, AT_SYMLINK_FOLLOW) == 0)
+            return true;
+        if (errno != EEXIST)
+            break;
+    }
+    file->temporary[0] = '\0';
+    return false;
+}
+
+static bool write_sink(struct sink *sink, const void *bytes, size_t length)
+{
+    return atomic_file_write((struct atomic_file *)sink, bytes, length);
+}
+
+bool atomic_file_open(struct atomic_file *file, const char *path)
+{
+    mode_t mode;
+    file->sink.write = write_sink; /* the first member: a sink is the file around it */
+    file->fd = -1;
+    if (!find_target(file, path, &mode))
+        return false;
+    if (!open_nameless(file) && !open_named(file))
+        return false;
+    if (mode && fchmod(file->fd, mode) < 0) {
+        fail(file, "its mode can't be kept: %s", strerror(errno));
+        atomic_file_abandon(file);
+        return false;
+    }
+    return true;
+}
+
+bool atomic_file_write(struct atomic_file *file, const void *bytes, size_t length)
+{
+    const char *at = bytes;
+    while (length > 0) {
+        ssize_t done = file_write(file->fd, at, length, FILE_WRITE_ON);
+        if (done < 0 && errno == EFAULT)
+            return fail(file,
+                        "what is saved lies in a mapped file that has lost it; load it again");
+        if (done < 0)
+            return fail(file, "writing failed: %s", strerror(errno));
+        at += done;
+        length -= (size_t)done;
+    }
+    return true;
+}
+
+/* So that the new name is on the disk as well; a file system that can't is left to itself. */
+static void sync_folder(const char *path)
+{
+    char folder[PATH_MAX];
+    folder_of(path, folder);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+}
+
+bool atomic_file_commit(struct atomic_file *file)
+{
+    bool done = fsync(file->fd) == 0 || errno == EINVAL || errno == ENOTSUP;
+    done = done && (file->temporary[0] || give_name(file));
+    int error = errno;
+    done = close(file->fd) == 0 && done; /* where a full network file system is noticed */
+    if (!done)
+        fail(file, "writing failed: %s", strerror(error));
+    else if (rename(file->temporary, file->target) < 0)
+        done = fail(file, "the new file can't take its place: %s", strerror(errno));
+    if (!done && file->temporary[0])
+        unlink(file->temporary);
+    file->fd = -1;
+    if (done)
+        sync_folder(file->target);
+    return done;
+}
+
+void atomic_file_abandon(struct atomic_file *file)
+{
+    if (file->fd < 0)
+        return;
+    close(file->fd);
+    if (file->temporary[0])
+        unlink(file->temporary);
+    file->fd = -1;
+}

@@ -1,0 +1,310 @@
+/* Invariants: no entry is given out before its name, its kind and its size were found harmless; the
+ * sizes of all entries so far are within `most`, so that a small file cannot become a large model.
+ *
+ * libarchive reads a zip or tar that is not compressed from the mapped file itself and shows each
+ * entry's bytes there: that is where tensors can stay. Its sum of a zip's bytes would read them
+ * all, so it is left out while that is looked for (`in_place`), and made for all that is copied. */
+#include "files/archive_read.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <lauxlib.h>
+
+#include "memory/mapping.h"
+
+/* Arrays in use hardly shrink to a hundredth, though deflate can shrink zeros to a thousandth and
+ * others to less: so much every file may become, zeros or not. */
+#define GROWTH      100
+#define GROWTH_FREE ((int64_t)256 << 20)
+
+static bool fail_library(struct archive_reader *reader, struct source *source)
+{
+    const char *why = reader->library->error_string(reader->handle);
+    return source_fail(source, "%.300s", why ? why : "out of memory");
+}
+
+/* Where the next entry should begin is something else: the last one may claim too much. */
+static bool fail_after(struct archive_reader *reader)
+{
+    const char *why = reader->library->error_string(reader->handle);
+    if (!why || reader->library->format(reader->handle) == 0) /* it is no archive */
+        return fail_library(reader, &reader->file);
+    if (!reader->name[0])
+        return source_fail(&reader->file, "its first entry: %.300s", why);
+    return source_fail(&reader->file, "after entry '%.200s': %.300s", reader->name, why);
+}
+
+static bool read_entry(struct source *source, void *bytes, size_t length)
+{
+    struct archive_reader *reader = (struct archive_reader *)source->container;
+    char *at = bytes;
+    while (length > 0) {
+        la_ssize_t done = reader->library->read_data(reader->handle, at, length);
+        if (done < 0)
+            return fail_library(reader, source);
+        if (done == 0)
+            return source_fail(source, "it ends before its data do; it was cut off");
+        at += done;
+        length -= (size_t)done;
+    }
+    return true;
+}
+
+/* ---- What an entry may be ---- */
+
+/* Whether no part of the name leads out of a folder. */
+static bool is_harmless(const char *name)
+{
+    if (name[0] == '/' || name[0] == '\\' || name[0] == '\0')
+        return false;
+    while (*name) {
+        size_t length = strcspn(name, "/\\");
+        if (length == 2 && name[0] == '.' && name[1] == '.')
+            return false;
+        name += length + (name[length] != '\0');
+    }
+    return true;
+}
+
+static bool take_name(struct archive_reader *reader, struct archive_entry *entry)
+{
+    const char *name = reader->library->entry_pathname_utf8(entry);
+    if (!name)
+        name = reader->library->entry_pathname(entry);
+    if (!name)
+        return source_fail(&reader->file, "an entry has a name that is no text");
+    while (name[0] == '.' && name[1] == '/')
+        name += 2;
+    if (strlen(name) >= sizeof reader->name)
+        return source_fail(&reader->file, "entry '%.40s...': its name is too long", name);
+    strcpy(reader->name, name);
+    return is_harmless(name) ||
+           source_fail(&reader->file, "entry '%.200s': its name leads out of the archive", name);
+}
+
+static bool check_kind(struct archive_reader *reader, struct archive_entry *entry)
+{
+    const struct archive_library *library = reader->library;
+    const char *what = NULL;
+    if (library->entry_hardlink(entry) || library->entry_filetype(entry) == AE_IFLNK)
+        what = "it is a link; arrays are expected";
+    else if (library->entry_filetype(entry) != AE_IFREG)
+        what = "it is no regular file; arrays are expected";
+    else if (library->entry_is_encrypted(entry))
+        what = "it is encrypted";
+    else if (!library->entry_size_is_set(entry) || library->entry_size(entry) < 0)
+        what = "it does not say how many bytes it has";
+    return !what || source_fail(&reader->file, "entry '%.200s': %s", reader->name, what);
+}
+
+static bool check_size(struct archive_reader *reader, int64_t size)
+{
+    if (!__builtin_add_overflow(reader->declared, size, &reader->declared) &&
+        reader->declared <= reader->most)
+        return true;
+    return source_fail(&reader->file,
+                       "entry '%.200s': with its %lld bytes the archive would become more than "
+                       "%lld, which its size does not justify; size_limit = bytes allows more",
+                       reader->name, (long long)size, (long long)reader->most);
+}
+
+/* How many entries a zip says it has, in the record at its end; -1: it does not say. */
+static int64_t entries_claimed(const struct archive_reader *reader)
+{
+    enum { RECORD = 22, MOST = RECORD + UINT16_MAX, UNTOLD = UINT16_MAX };
+    unsigned char tail[MOST];
+    int64_t size = lseek(reader->file.descriptor, 0, SEEK_END);
+    int64_t first = size > MOST ? size - MOST : 0;
+    ssize_t length = size < RECORD ? 0 : pread(reader->file.descriptor, tail, sizeof tail, first);
+    for (ssize_t at = length - RECORD; at >= 0; at--) {
+        const unsigned char *record = tail + at;
+        int comment = record[20] | record[21] << 8, entries = record[10] | record[11] << 8;
+        if (memcmp(record, "PK\5\6", 4) == 0 && at + RECORD + comment == length)
+            return entries == UNTOLD ? -1 : entries;
+    }
+    return -1;
+}
+
+/* At the end: libarchive passes over an entry of a zip that begins where another one does. */
+static bool check_count(struct archive_reader *reader)
+{
+    if ((reader->library->format(reader->handle) & ARCHIVE_FORMAT_BASE_MASK) != ARCHIVE_FORMAT_ZIP)
+        return true;
+    int64_t claimed = entries_claimed(reader);
+    return claimed < 0 || claimed == reader->seen ||
+           source_fail(&reader->file,
+                       "%lld entries are at places of their own; it says it has %lld",
+                       (long long)reader->seen, (long long)claimed);
+}
+
+/* ---- Going through them ---- */
+
+/* Whether all there is is a zip's end of the central directory: no entries, no bytes of them. */
+static bool is_void_zip(struct archive_reader *reader)
+{
+    char start[12];
+    return pread(reader->file.descriptor, start, sizeof start, 0) == (ssize_t)sizeof start &&
+           memcmp(start, "PK\5\6\0\0\0\0\0\0\0\0", sizeof start) == 0;
+}
+
+bool archive_reader_open(struct archive_reader *reader, const char *path, bool copy,
+                         int64_t size_limit)
+{
+    const char *problem;
+    reader->library = archive_library(&problem);
+    if (!reader->library)
+        return source_fail(&reader->file, "%s", problem);
+    if (!source_open(&reader->file, path))
+        return false;
+    if (reader->file.left == 0)
+        return source_fail(&reader->file, "it is empty");
+    reader->is_void = is_void_zip(reader);
+    if (!copy)
+        source_map(&reader->file, path);
+    int64_t justified =
+        reader->file.left > INT64_MAX / GROWTH ? INT64_MAX : reader->file.left * GROWTH;
+    reader->most = justified > GROWTH_FREE ? justified : GROWTH_FREE;
+    if (size_limit)
+        reader->most = size_limit;
+    return true;
+}
+
+static bool support_formats(const struct archive_library *library, struct archive *handle)
+{
+    return library->read_support_format_tar(handle) >= ARCHIVE_WARN &&
+           library->read_support_format_zip_seekable(handle) >= ARCHIVE_WARN &&
+           library->read_support_filter_gzip(handle) == ARCHIVE_OK &&
+           library->read_support_filter_bzip2(handle) == ARCHIVE_OK &&
+           library->read_support_filter_xz(handle) == ARCHIVE_OK &&
+           library->read_support_filter_lzma(handle) == ARCHIVE_OK &&
+           library->read_support_filter_lzip(handle) == ARCHIVE_OK &&
+           library->read_support_filter_zstd(handle) == ARCHIVE_OK &&
+           library->read_support_filter_lz4(handle) == ARCHIVE_OK &&
+           library->read_support_filter_compress(handle) == ARCHIVE_OK;
+}
+
+static void let_go(struct archive_reader *reader)
+{
+    if (reader->handle)
+        reader->library->read_free(reader->handle);
+    reader->handle = NULL;
+}
+
+bool archive_reader_begin(struct archive_reader *reader, bool in_place)
+{
+    const struct archive_library *library = reader->library;
+    let_go(reader);
+    reader->in_place = in_place;
+    reader->declared = reader->seen = 0;
+    reader->name[0] = '\0';
+    reader->handle = library->read_new();
+    if (!reader->handle || !support_formats(library, reader->handle))
+        return source_fail(&reader->file, "this libarchive lacks a format that is needed");
+    if (reader->is_void || (in_place && !reader->file.mapping))
+        return true;
+    if (in_place)
+        library->read_set_options(reader->handle, "zip:ignorecrc32");
+    if (!reader->file.mapping && lseek(reader->file.descriptor, 0, SEEK_SET) < 0)
+        return source_fail(&reader->file, "%s", strerror(errno));
+    int status =
+        reader->file.mapping
+            ? library->read_open_memory(reader->handle, mapping_bytes(reader->file.mapping),
+                                        (size_t)reader->file.left)
+            : library->read_open_fd(reader->handle, reader->file.descriptor, 1 << 16);
+    return status == ARCHIVE_OK || fail_library(reader, &reader->file);
+}
+
+/* Where the entry's bytes are in the mapped file; NULL: not there as they are. */
+static const char *find_in_place(struct archive_reader *reader, int64_t size)
+{
+    const void *block;
+    size_t length;
+    la_int64_t offset;
+    if (reader->library->read_data_block(reader->handle, &block, &length, &offset) != ARCHIVE_OK)
+        return NULL;
+    const char *start = mapping_bytes(reader->file.mapping), *at = block;
+    bool inside = at >= start && at + length <= start + reader->file.left;
+    return inside && offset == 0 && length == (uint64_t)size ? block : NULL;
+}
+
+static int read_next(struct archive_reader *reader)
+{
+    const struct archive_library *library = reader->library;
+    struct archive_entry *entry;
+    if (reader->is_void || (reader->in_place && !reader->file.mapping))
+        return 0;
+    do {
+        int status = library->read_next_header(reader->handle, &entry);
+        if (status == ARCHIVE_EOF)
+            return check_count(reader) ? 0 : -1;
+        if (status != ARCHIVE_OK && status != ARCHIVE_WARN) {
+            fail_after(reader);
+            return -1;
+        }
+        reader->seen++;
+        if (reader->in_place && library->filter_count(reader->handle) > 1)
+            return 0; /* compressed as a whole */
+        if (!take_name(reader, entry))
+            return -1;
+    } while (library->entry_filetype(entry) == AE_IFDIR && !library->entry_hardlink(entry));
+    if (!check_kind(reader, entry) || !check_size(reader, library->entry_size(entry)))
+        return -1;
+    reader->entry = (struct source){.left = library->entry_size(entry),
+                                    .descriptor = -1,
+                                    .read = read_entry,
+                                    .container = reader};
+    reader->entry.most = 2 * reader->entry.left; /* a half becomes an f32 */
+    const char *place = reader->in_place ? find_in_place(reader, reader->entry.left) : NULL;
+    if (place) {
+        reader->entry = source_of_memory(place, (size_t)reader->entry.left);
+        reader->entry.mapping = reader->file.mapping;
+    }
+    return 1;
+}
+
+int archive_reader_next(struct archive_reader *reader)
+{
+    locale_t before = archive_enter_utf8();
+    int found = read_next(reader);
+    archive_leave_utf8(before);
+    return found;
+}
+
+bool archive_entry_end(struct archive_reader *reader)
+{
+    char more;
+    if (reader->in_place)
+        return true;
+    la_ssize_t done = reader->library->read_data(reader->handle, &more, 1);
+    if (done < 0)
+        return fail_library(reader, &reader->entry);
+    return done == 0 || source_fail(&reader->entry, "it has more bytes than it says");
+}
+
+static int close_reader(lua_State *L)
+{
+    struct archive_reader *reader = lua_touserdata(L, 1);
+    let_go(reader);
+    if (reader->entry.pending)
+        storage_release(reader->entry.pending);
+    reader->entry.pending = NULL;
+    source_close(&reader->file);
+    return 0;
+}
+
+struct archive_reader *archive_reader_push(lua_State *L)
+{
+    struct archive_reader *reader = lua_newuserdatauv(L, sizeof *reader, 0);
+    memset(reader, 0, sizeof *reader);
+    reader->file.descriptor = reader->entry.descriptor = -1;
+    lua_createtable(L, 0, 2);
+    lua_pushcfunction(L, close_reader);
+    lua_setfield(L, -2, "__close");
+    lua_pushcfunction(L, close_reader);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    lua_toclose(L, -1);
+    return reader;
+}

@@ -1,0 +1,41 @@
+/* An archive that is written: zip, or tar with a compression, always the same bytes for the same
+ * entries. It takes the place of another file at once. */
+#ifndef LKRUN_ARCHIVE_WRITE_H
+#define LKRUN_ARCHIVE_WRITE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <lua.h>
+
+#include "files/archive_library.h"
+#include "base/atomic_file.h"
+#include "base/sink.h"
+#include "tensor/tensor.h"
+
+struct archive_writer {
+    struct sink entry; /* the one that was begun; first, so that the sink is the writer */
+    struct atomic_file file;
+    const struct archive_library *library;
+    struct archive *handle;
+    bool is_zip;
+    int64_t written;       /* bytes of the archive so far */
+    int64_t header_length; /* of an entry in a zip, without its name; 0: not known yet */
+    char problem[512];     /* of the call that gave false */
+};
+
+/* Pushes a writer that gives up, unless it was committed, when the function that called this ends.
+ */
+struct archive_writer *archive_writer_push(lua_State *L);
+/* `filter`: "zip", or the compression of a tar by libarchive's name, "none" for none. `compress`: a
+ * zip is deflated. */
+bool archive_writer_open(struct archive_writer *writer, const char *path, const char *filter,
+                         bool compress);
+bool archive_writer_add(struct archive_writer *writer, const char *name, const void *bytes,
+                        size_t length);
+/* As NAME, an .npy file, whose data lie aligned in an archive that is not compressed. */
+bool archive_writer_add_tensor(struct archive_writer *writer, const char *name,
+                               const struct tensor *tensor);
+bool archive_writer_commit(struct archive_writer *writer);
+
+#endif

@@ -1,0 +1,96 @@
+/* OpenBLAS looks at its variables while it loads, so they are set for that moment, and nothing that
+ * the user set is changed. What is loaded must not depend on whether the process has threads yet:
+ * other kernels round differently. */
+#include "machine/backend_open.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void *open_library(void)
+{
+    return dlopen(BACKEND_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+}
+
+/* It knows CPUs by their model numbers, and one younger than itself gets the kernels of a Pentium
+ * 4: a matrix product then takes four times as long. Gives the kernels that such a CPU can run,
+ * NULL where the library's choice stands. */
+static const char *better_kernels(void *handle)
+{
+#ifdef __x86_64__
+    void *symbol = dlsym(handle, "openblas_get_corename");
+    char *(*get_corename)(void);
+    memcpy(&get_corename, &symbol, sizeof symbol);
+    if (!symbol || strcmp(get_corename(), "Prescott") != 0 || getenv("OPENBLAS_CORETYPE"))
+        return NULL;
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
+        return "SkylakeX";
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return "Haswell";
+#else
+    (void)handle;
+#endif
+    return NULL;
+}
+
+/* Whether two texts "NAME=value" are of one variable. */
+static bool names_same(const char *variable, const char *other)
+{
+    const char *end = other ? strchr(other, '=') : NULL;
+    return end && strncmp(variable, other, (size_t)(end - other) + 1) == 0;
+}
+
+/* That were in use for a moment. Some other thread may still read them. */
+static char **volatile environments[2];
+
+/* Loads it under the present environment but for these variables, "NAME=value" or NULL. Other
+ * threads may read the environment meanwhile: they see one array or the other. */
+static void *open_under(char *first, char *second)
+{
+    char **before = environ;
+    size_t count = 0, kept = 0;
+    while (before && before[count])
+        count++;
+    char **during = calloc(count + 3, sizeof *during);
+    if (!during)
+        return open_library();
+    for (size_t i = 0; i < count; i++)
+        if (!names_same(before[i], first) && !names_same(before[i], second))
+            during[kept++] = before[i];
+    if (first)
+        during[kept++] = first;
+    if (second)
+        during[kept++] = second;
+    environments[second != NULL] = environ = during;
+    void *handle = open_library();
+    environ = before;
+    return handle;
+}
+
+void *backend_open(int threads)
+{
+    static char threads_text[48], kernels_text[48];
+    char *threads_variable = NULL;
+    if (threads > 0) {
+        /* It starts as many threads as the machine has CPUs unless this says otherwise. */
+        snprintf(threads_text, sizeof threads_text, "OPENBLAS_NUM_THREADS=%d", threads);
+        threads_variable = threads_text;
+    }
+    void *handle = open_under(threads_variable, NULL);
+    const char *kernels = handle ? better_kernels(handle) : NULL;
+    if (kernels) {
+        /* The runtime of an OpenMP build stays: loaded again it would forget what it allocated. */
+        void *openmp = dlopen("libgomp.so.1", RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+        dlclose(handle);
+        if (openmp)
+            dlclose(openmp);
+        snprintf(kernels_text, sizeof kernels_text, "OPENBLAS_CORETYPE=%s", kernels);
+        handle = open_under(threads_variable, kernels_text);
+    }
+    return handle;
+}

@@ -1,0 +1,62 @@
+/* One job: no process is made, the task runs here. It is encoded, decoded and run by the same code
+ * as in a worker, and sees what it inherited as a worker would, read-only. */
+#include "pool/pool_state.h"
+
+#include "memory/mapping.h"
+#include "pool/pool_timeline.h"
+#include "base/random.h"
+#include "tensor/tensor.h"
+
+/* run(task, func, model) */
+static int run(lua_State *L)
+{
+    struct task *task = lua_touserdata(L, 1);
+    task_call(L, task);
+    task_encode(L, task);
+    task_check(L, task);
+    return 0;
+}
+
+bool inplace_run(lua_State *L, struct pool *pool, uint64_t ordinal, struct outcome *outcome,
+                 struct buffer *out)
+{
+    struct buffer bytes = pool->encoding; /* reused; submitting inside the task finds it empty */
+    pool->encoding = (struct buffer){0};
+    bytes.length = 0;
+    bool sent = codec_encode(L, lua_gettop(L), 1, "task", NULL, &bytes);
+    if (sent) {
+        int pool_index = lua_gettop(L) - 1;
+        struct task task = {.index = outcome->index,
+                            .ordinal = ordinal,
+                            .bytes = bytes.data,
+                            .length = bytes.length,
+                            .losses = mapping_losses(),
+                            .out = out};
+        struct random_stream stream;
+        random_defer(&stream, pool->options.seed, ordinal, task.index);
+        struct random_stream *outer = random_use(&stream);
+        task_push_handler(L);
+        lua_pushcfunction(L, run);
+        lua_pushlightuserdata(L, &task);
+        lua_getiuservalue(L, pool_index, POOL_FUNC);
+        lua_getiuservalue(L, pool_index, POOL_MODEL);
+        uint64_t begun = pool->trace ? clock_nanoseconds() : 0;
+        write_epoch++;
+        int status = lua_pcall(L, 3, 0, pool_index + 2);
+        if (status != LUA_OK)
+            task_fail(L, status, &task);
+        write_epoch--;
+        random_use(outer);
+        outcome->kind = status == LUA_OK ? RESULT_VALUES : RESULT_ERROR;
+        if (pool->trace)
+            pool_trace_own(pool, begun, outcome->index, outcome->kind == RESULT_ERROR);
+        outcome->bytes = out->data;
+        outcome->length = out->length;
+        pool->done++;
+        if (random_drew(&stream))
+            pool_log_seed(pool);
+    }
+    buffer_free(&pool->encoding);
+    pool->encoding = bytes;
+    return sent;
+}

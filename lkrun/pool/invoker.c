@@ -1,0 +1,342 @@
+/* Invokers as Lua sees them: a userdata that is the pool. Options are checked in
+ * lua/lkrun/invoker.lua, which also turns tasks into a generator; here they are taken over. */
+#include "pool/pool_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <lauxlib.h>
+
+#include "machine/bind.h"
+#include "screen/log.h"
+#include "pool/pool_timeline.h"
+#include "screen/progress.h"
+#include "base/random.h"
+#include "memory/region.h"
+#include "machine/signals.h"
+#include "tensor/tensor.h"
+
+static lua_Integer integer_field(lua_State *L, int index, const char *name)
+{
+    lua_getfield(L, index, name);
+    lua_Integer value = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
+static bool boolean_field(lua_State *L, int index, const char *name)
+{
+    lua_getfield(L, index, name);
+    bool value = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
+static enum worker_kind read_kind(lua_State *L, int index)
+{
+    static const char *const names[] = {"processes", "threads", "spawn", NULL};
+    lua_getfield(L, index, "workers");
+    enum worker_kind kind = (enum worker_kind)luaL_checkoption(L, -1, "processes", names);
+    lua_pop(L, 1);
+    return kind;
+}
+
+/* Threads share the backend, and so how many threads it uses. */
+static void check_thread_config(lua_State *L, const struct config *own,
+                                const struct pool_options *options)
+{
+    if (options->kind == WORKERS_THREADS &&
+        options->worker.value[KNOB_BACKEND_THREADS] != own->value[KNOB_BACKEND_THREADS])
+        raise_error(L, "lk.invoker",
+                    "worker.backend_threads is %d; worker threads use the program's own, %d: set "
+                    "LK_NUM_BACKEND_THREADS, or use processes",
+                    options->worker.value[KNOB_BACKEND_THREADS], own->value[KNOB_BACKEND_THREADS]);
+}
+
+static struct pool_options read_options(lua_State *L, int index)
+{
+    struct pool_options options = {
+        .jobs = (int)integer_field(L, index, "n_jobs"),
+        .ordered = boolean_field(L, index, "ordered"),
+        .return_errors = boolean_field(L, index, "return_errors"),
+        .retries = (int)integer_field(L, index, "retries"),
+        .memory_limit = (size_t)integer_field(L, index, "memory_limit"),
+        .seed = (uint64_t)integer_field(L, index, "seed"),
+    };
+    lua_getfield(L, index, "timeout");
+    options.timeout = lua_tonumber(L, -1);
+    options.seed_given = lua_getfield(L, index, "seed") != LUA_TNIL;
+    if (!options
+             .seed_given) /* half of it: the other seeds do not fit a Lua integer's positive half */
+        options.seed = random_system_seed() >> 1;
+    options.kind = read_kind(L, index);
+    const struct config *own = config_ensure(L);
+    options.worker =
+        options.kind == WORKERS_THREADS ? config_for_thread(own) : config_for_worker(own);
+    if (lua_getfield(L, index, "worker") == LUA_TTABLE)
+        config_override(L, lua_gettop(L), "lk.invoker: worker", &options.worker);
+    lua_pop(L, 3);
+    check_thread_config(L, own, &options);
+    return options;
+}
+
+/* `writable`: a sequence of tensors whose storage workers may write; a small one moves into the
+ * region. Before the fork. */
+static void mark_writable(lua_State *L, int index, bool threads)
+{
+    lua_Integer count = luaL_len(L, index);
+    for (lua_Integer i = 1; i <= count; i++) {
+        lua_geti(L, index, i);
+        if (!tensor_test(L, -1))
+            raise_error(L, "lk.invoker", "writable[%d]: a %s was found; a tensor is expected",
+                        (int)i, luaL_typename(L, -1));
+        struct storage *storage = tensor_check(L, -1)->storage;
+        const char *error;
+        if (!(threads ? storage_allow(storage, &error) : storage_share(storage, &error)))
+            raise_error(L, "lk.invoker", "writable[%d]: %s", (int)i, error);
+        if (!threads)
+            region_mark_writable(storage->data, true);
+        lua_pop(L, 1);
+    }
+}
+
+/* The option, or the variable, which is the program's and not a task's. A file named by the
+ * variable that can't be written is told and done without. */
+static bool open_timeline(lua_State *L, struct pool *pool, int options)
+{
+    static atomic_bool told; /* threads make invokers, too */
+    int top = lua_gettop(L);
+    lua_getfield(L, options, "trace");
+    const char *path = lua_tostring(L, -1), *variable = write_epoch ? NULL : getenv("LK_TRACE");
+    bool optional = !path;
+    if (!path && variable && *variable)
+        path = variable;
+    const char *where = path && push_program_position(L, false) ? lua_tostring(L, -1) : "";
+    bool done = !path || pool_trace_open(pool, path, where);
+    if (!done && optional && !atomic_exchange(&told, true))
+        log_message(LOG_LEVEL_WARN, "LK_TRACE: %s; the program goes on without", pool->reason);
+    lua_settop(L, top);
+    return done || optional;
+}
+
+/* new(func, model, options, make_error, progress) → invoker */
+static int pool_new(lua_State *L)
+{
+    pool_refuse_finalizer(L);
+    bind_check_environment(L);
+    struct pool_options options = read_options(L, 3);
+    struct pool *pool = lua_newuserdatauv(L, sizeof *pool, POOL_VALUES);
+    *pool = (struct pool){.options = options,
+                          .template_fd = -1,
+                          .template_end = -1,
+                          .shared_fd = -1,
+                          .ring_fd = -1,
+                          .bell_fd = -1,
+                          .owner = getpid(),
+                          .in_place = boolean_field(L, 3, "in_place"),
+                          .futures_ref = LUA_NOREF};
+    luaL_setmetatable(L, POOL_CLASS);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+    pool->L = lua_tothread(L, -1);
+    lua_pop(L, 1);
+    lua_pushvalue(L, 4);
+    lua_setiuservalue(L, -2, POOL_MAKE_ERROR);
+    lua_pushvalue(L, 5);
+    lua_setiuservalue(L, -2, POOL_PROGRESS);
+    if (lua_isuserdata(L, 5))
+        pool->progress = progress_check(L, 5);
+    else if (lua_toboolean(L, 5))
+        progress_check_environment(L);
+    if (lua_toboolean(L, 5))
+        progress_install(L);
+    if (!open_timeline(L, pool, 3)) {
+        pool->closed = true;
+        return raise_error(L, "lk.invoker", "trace: %s", pool->reason);
+    }
+    if (lua_getfield(L, 3, "writable") == LUA_TTABLE)
+        mark_writable(L, lua_gettop(L), options.kind == WORKERS_THREADS);
+    lua_pop(L, 1);
+    if (pool->in_place) {
+        lua_pushvalue(L, 1);
+        lua_setiuservalue(L, -2, POOL_FUNC);
+        lua_pushvalue(L, 2);
+        lua_setiuservalue(L, -2, POOL_MODEL);
+    } else if (!pool_start(pool, L)) {
+        pool->closed = true;
+        if (pool->trace)
+            pool_trace_close(pool);
+        signal_raise_if_pending(L);
+        return raise_error(L, "lk.invoker", "%s", pool->reason);
+    }
+    return 1;
+}
+
+bool pool_in_finalizer(lua_State *L)
+{
+    return lua_gc(L, LUA_GCCOUNT) < 0; /* refused there, by Lua 5.4.4 and later */
+}
+
+void pool_refuse_finalizer(lua_State *L)
+{
+    if (pool_in_finalizer(L))
+        raise_error(L, "invoker",
+                    "it cannot be used in a finalizer (__gc), which may run in the "
+                    "middle of its work; only shutdown can");
+}
+
+void pool_refuse_copy(lua_State *L, const struct pool *pool)
+{
+    if (pool->owner != getpid())
+        raise_error(L, "invoker",
+                    "it belongs to the process that made it; a task makes its own with lk.invoker");
+}
+
+struct pool *pool_check(lua_State *L, int index)
+{
+    struct pool *pool = luaL_checkudata(L, index, POOL_CLASS);
+    pool_refuse_finalizer(L);
+    if (pool->end_due)
+        pool_end(L, pool, index);
+    if (pool->closed)
+        raise_error(L, "invoker", "it has been shut down; make a new one with lk.invoker");
+    pool_refuse_copy(L, pool);
+    return pool;
+}
+
+/* map(invoker, f, s, control, closing, length, numbered) */
+static int pool_map(lua_State *L)
+{
+    struct pool *pool = pool_check(L, 1);
+    int64_t length = luaL_checkinteger(L, 6);
+    bool numbered = lua_toboolean(L, 7);
+    lua_settop(L, 5);
+    return map_open(L, pool, length, numbered);
+}
+
+/* wind_up(invoker, seconds): what has not begun is dropped, what runs may end until then */
+static int wind_up(lua_State *L)
+{
+    pool_wind_up(pool_check(L, 1), (uint64_t)(luaL_checknumber(L, 2) * 1e9));
+    return 0;
+}
+
+void pool_end(lua_State *L, struct pool *pool, int index)
+{
+    if (pool->owner != getpid())
+        return;
+    buffer_free(&pool->encoding);
+    buffer_free(&pool->result);
+    if (pool->closed || !pool->started) { /* or was never begun */
+        buffer_free(&pool->carried);
+        spawn_unmake(pool);
+    }
+    if (pool->closed) {
+        return;
+    }
+    pool->closed = true;
+    if (pool->map)
+        map_warn_unused(pool->map);
+    pool_cancel_map(pool);
+    pool_abandon_futures(pool, L);
+    if (pool->progress && lua_getiuservalue(L, index, POOL_PROGRESS) != LUA_TUSERDATA)
+        progress_free(pool->progress);
+    pool->progress = NULL;
+    pool_stop(pool, L);
+    if (pool->trace)
+        pool_trace_close(pool);
+    buffer_free(&pool->carried);
+    for (int value = POOL_FUNC; value <= POOL_MODEL; value++) {
+        lua_pushnil(L);
+        lua_setiuservalue(L, index, value);
+    }
+}
+
+static int pool_shutdown(lua_State *L)
+{
+    struct pool *pool = luaL_checkudata(L, 1, POOL_CLASS);
+    if (pool_in_finalizer(L)) {
+        pool->end_due = true;
+        pool->until_look = 0;
+    } else {
+        pool_end(L, pool, 1);
+    }
+    return 0;
+}
+
+/* Nobody has it any more, so nothing of it is in the middle of anything. */
+static int pool_collect(lua_State *L)
+{
+    pool_end(L, luaL_checkudata(L, 1, POOL_CLASS), 1);
+    return 0;
+}
+
+static void set_count(lua_State *L, const char *name, uint64_t value)
+{
+    lua_pushinteger(L, (lua_Integer)value);
+    lua_setfield(L, -2, name);
+}
+
+/* stats(invoker) → table */
+static int pool_stats(lua_State *L)
+{
+    struct pool *pool = pool_check(L, 1);
+    lua_createtable(L, 0, 8);
+    uint64_t done = pool->done;
+    for (int i = 0; pool->workers && i < pool->options.jobs; i++)
+        done += pool->workers[i].tasks_done;
+    set_count(L, "tasks", done);
+    set_count(L, "crashes", pool->crashes);
+    set_count(L, "retries", pool->retried);
+    set_count(L, "bytes_sent", pool->bytes_out);
+    set_count(L, "bytes_received", pool->bytes_in);
+    set_count(L, "n_jobs", (uint64_t)pool->options.jobs);
+    set_count(L, "template", (uint64_t)pool->template_pid);
+    lua_pushinteger(L, (lua_Integer)pool->options.seed);
+    lua_setfield(L, -2, "seed");
+    lua_createtable(L, pool->options.jobs, 0);
+    uint64_t now = clock_nanoseconds();
+    for (int i = 0; pool->workers && i < pool->options.jobs; i++) {
+        const struct worker *worker = &pool->workers[i];
+        uint64_t busy = atomic_load(&worker->shared->busy),
+                 since = atomic_load(&worker->shared->busy_since);
+        if (since && now > since)
+            busy += now - since;
+        lua_createtable(L, 0, 3);
+        set_count(L, "pid", (uint64_t)worker->pid);
+        set_count(L, "tasks", worker->tasks_done);
+        lua_pushnumber(L, worker->busy_before + (double)busy * 1e-9);
+        lua_setfield(L, -2, "busy");
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setfield(L, -2, "workers");
+    return 1;
+}
+
+static int is_closed(lua_State *L)
+{
+    const struct pool *pool = luaL_checkudata(L, 1, POOL_CLASS);
+    lua_pushboolean(L, pool->closed);
+    return 1;
+}
+
+int luaopen_lkrun_core_pool(lua_State *L);
+int luaopen_lkrun_core_pool(lua_State *L)
+{
+    static const luaL_Reg methods[] = {
+        {"shutdown", pool_shutdown}, {"stats", pool_stats},      {"submit", future_submit},
+        {"__gc", pool_collect},      {"__close", pool_shutdown}, {NULL, NULL},
+    };
+    static const luaL_Reg functions[] = {{"new", pool_new},
+                                         {"map", pool_map},
+                                         {"wind_up", wind_up},
+                                         {"is_closed", is_closed},
+                                         {NULL, NULL}};
+    register_class(L, POOL_CLASS, methods);
+    map_register(L);
+    future_register(L);
+    luaL_newlib(L, functions);
+    luaL_getmetatable(L, POOL_CLASS);
+    lua_setfield(L, -2, "class");
+    return 1;
+}

@@ -1,0 +1,341 @@
+/* Results in.
+ *
+ * What always holds:
+ * - Results come off a worker's ring in the order of its flights; a log record or output of a task
+ *   is shown before its result goes anywhere.
+ * - The result that is due next is decoded where it lies, in the ring; any other that has to make
+ *   room is copied to its slot (ordered) or to the ready list (unordered).
+ * - Each result is handed on once: taking it off the ring and out of the flights is one step.
+ */
+#include "pool/pool_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "screen/log.h"
+#include "memory/region.h"
+#include "worker/worker_sinks.h"
+
+void pool_release_results(struct worker *worker)
+{
+    if (worker->released == worker->results.at)
+        return;
+    worker->released = worker->results.at;
+    ring_release(&worker->results);
+    doorbell_ring(&worker->shared->bell, worker->bell_fd);
+}
+
+/* The worker's result for its oldest flight is in: takes that flight. Its tensors may still be in
+ * use over there. */
+static void settle_flight(struct worker *worker)
+{
+    struct flight flight = flights_pop(&worker->flights);
+    if (flight.kind == TASK_INDIRECT) { /* its own bytes, placed last: they were decoded */
+        struct segment *bytes = flight.segments;
+        flight.segments = bytes->next;
+        bytes->next = NULL;
+        segments_free(&bytes);
+    }
+    struct segment **last = &flight.segments;
+    if (*last) {
+        segments_arrive(*last);
+        while (*last)
+            last = &(*last)->next;
+        *last = worker->held;
+        worker->held = flight.segments;
+        flight.segments = NULL;
+    }
+    worker->committed++;
+    worker->tasks_done++;
+}
+
+static void free_held(struct worker *worker, const char *bytes, size_t length)
+{
+    for (size_t i = 0; i + sizeof(uint64_t) <= length; i += sizeof(uint64_t)) {
+        uint64_t handle;
+        memcpy(&handle, bytes + i, sizeof handle);
+        void *address = region_resolve_own(handle, 0);
+        if (segment_take(&worker->held, address))
+            region_free(address);
+    }
+}
+
+void pool_log_seed(struct pool *pool)
+{
+    if (pool->seed_logged)
+        return;
+    pool->seed_logged = true;
+    if (!pool->options.seed_given)
+        log_message(LOG_LEVEL_INFO,
+                    "tasks draw random numbers from the root seed %lld (seed = repeats them)",
+                    (long long)pool->options.seed);
+}
+
+static bool grow_slots(struct map *map, uint64_t capacity)
+{
+    struct slot *slots = calloc(capacity, sizeof *slots);
+    if (!slots)
+        return false;
+    for (uint64_t i = map->delivered + 1 + map->shift; i <= map->pulled + map->shift; i++)
+        slots[i & (capacity - 1)] = map->slots[i & (map->capacity - 1)];
+    free(map->slots);
+    map->slots = slots;
+    map->capacity = capacity;
+    return true;
+}
+
+static bool grow_ready(struct map *map, uint64_t capacity)
+{
+    struct outcome *ready = malloc(capacity * sizeof *ready);
+    if (!ready)
+        return false;
+    for (uint64_t i = 0; i < map->ready_count; i++)
+        ready[i] = map->ready[(map->ready_first + i) & (map->capacity - 1)];
+    free(map->ready);
+    map->ready = ready;
+    map->capacity = capacity;
+    map->ready_first = 0;
+    return true;
+}
+
+bool pool_make_room(struct pool *pool, struct map *map, uint64_t more)
+{
+    uint64_t want = map->pulled - map->delivered + more, capacity = 64;
+    if (want < map->capacity)
+        return true;
+    while (capacity <= want)
+        capacity *= 2;
+    return pool->options.ordered ? grow_slots(map, capacity) : grow_ready(map, capacity);
+}
+
+/* The outcome without its bytes, for which there was no memory. */
+static void forget_bytes(struct outcome *outcome)
+{
+    segments_free(&outcome->segments);
+    outcome->kind = RESULT_ERROR;
+    outcome->length = 0;
+}
+
+void outcome_keep(struct outcome *outcome)
+{
+    char *copy = malloc(outcome->length + 1);
+    if (!copy)
+        forget_bytes(outcome);
+    else if (outcome->length)
+        memcpy(copy, outcome->bytes, outcome->length);
+    outcome->bytes = outcome->owned = copy;
+    outcome->ring_of = NULL;
+}
+
+static struct stored *store(struct outcome *outcome)
+{
+    struct stored *result = malloc(sizeof *result + outcome->length);
+    if (!result) {
+        forget_bytes(outcome);
+        return NULL;
+    }
+    *result = (struct stored){outcome->segments, outcome->length};
+    if (outcome->length)
+        memcpy(result->bytes, outcome->bytes, outcome->length);
+    return result;
+}
+
+void pool_store(struct pool *pool, const struct flight *flight, struct outcome *outcome)
+{
+    struct map *map = pool->map;
+    if (flight->is_future) {
+        pool_settle(pool, outcome);
+    } else if (!map || flight->is_dropped) {
+        segments_free(&outcome->segments);
+    } else if (map->slots) {
+        struct stored *result = store(outcome);
+        map->slots[flight->index & (map->capacity - 1)] =
+            (struct slot){SLOT_STORED, (uint8_t)outcome->kind, (uint16_t)outcome->worker, result};
+        pool->stored_bytes += outcome->length;
+    } else {
+        outcome_keep(outcome);
+        map->ready[(map->ready_first + map->ready_count++) & (map->capacity - 1)] = *outcome;
+        pool->stored_bytes += outcome->length;
+    }
+}
+
+/* Frames that are not results. */
+static void take_news(struct pool *pool, struct worker *worker, const struct frame *frame)
+{
+    int number = (int)(worker - pool->workers) + 1;
+    const char *bytes = frame_bytes(frame);
+    size_t length = frame_length(frame);
+    if (worker->partial.length && frame->kind != RESULT_PART) {
+        buffer_append(&worker->partial, bytes, length);
+        bytes = worker->partial.data;
+        length = worker->partial.length;
+    }
+    if (frame->kind == RESULT_PART)
+        buffer_append(&worker->partial, bytes, length);
+    else if (frame->kind == RESULT_LOG)
+        sinks_show_log(bytes, length, number, frame->index);
+    else if (frame->kind == RESULT_PROGRESS)
+        sinks_show_progress(bytes, length, number);
+    else if (frame->kind == RESULT_OUTPUT)
+        pool_pass_output(worker, frame->flags, bytes, length);
+    else if (frame->kind == RESULT_FREED)
+        free_held(worker, bytes, length);
+    if (frame->kind != RESULT_PART)
+        worker->partial.length = 0;
+    pool_take_frame(worker, frame);
+}
+
+/* What was granted for the worker's result number `tag`, or for one before it. */
+static struct segment *take_grants(struct worker *worker, uint32_t tag)
+{
+    struct segment *taken = NULL;
+    for (struct segment **at = &worker->grants; *at;) {
+        struct segment *segment = *at;
+        if ((int32_t)(segment->tag - tag) > 0) {
+            at = &segment->next;
+            continue;
+        }
+        *at = segment->next;
+        segment->next = taken;
+        taken = segment;
+    }
+    return taken;
+}
+
+/* The result in this frame, the worker's next. */
+static struct outcome outcome_of(struct pool *pool, struct worker *worker,
+                                 const struct frame *frame)
+{
+    struct outcome outcome = {
+        .index = flights_at(&worker->flights, 0)->index,
+        .worker = (int)(worker - pool->workers) + 1,
+        .kind = frame->kind,
+        .bytes = frame_bytes(frame),
+        .length = frame_length(frame),
+        .ring_of = worker,
+        .segments = worker->grants ? take_grants(worker, worker->committed + 1) : NULL,
+    };
+    if (worker->partial.length) {
+        buffer_append(&worker->partial, outcome.bytes, outcome.length);
+        outcome.bytes = worker->partial.data;
+        outcome.length = worker->partial.length;
+    }
+    pool->bytes_in += outcome.length;
+    return outcome;
+}
+
+static void finish_in_ring(struct worker *worker)
+{
+    settle_flight(worker);
+    worker->partial.length = 0;
+    pool_take_frame(worker, (const struct frame *)(const void *)ring_place(&worker->results));
+}
+
+const struct frame *pool_drain(struct pool *pool, struct worker *worker, uint64_t want)
+{
+    const struct frame *frame;
+    while ((frame = ring_peek(&worker->results))) {
+        if (frame->kind != RESULT_VALUES && frame->kind != RESULT_ERROR) {
+            take_news(pool, worker, frame);
+            continue;
+        }
+        if (frame->flags & RESULT_PRINTED)
+            pool_read_output(worker);
+        if (frame->flags & RESULT_DREW)
+            pool_log_seed(pool);
+        struct flight flight = *flights_at(&worker->flights, 0);
+        if (want && pool->map && !flight.is_future && !flight.is_dropped &&
+            (want == ANY_TASK || want == flight.index))
+            return frame;
+        struct outcome outcome = outcome_of(pool, worker, frame);
+        pool_store(pool, &flight, &outcome);
+        finish_in_ring(worker);
+    }
+    return NULL;
+}
+
+static bool next_ordered(struct pool *pool, struct map *map, struct outcome *outcome)
+{
+    uint64_t index = map->delivered + 1 + map->shift;
+    struct slot *slot = &map->slots[index & (map->capacity - 1)];
+    if (slot->state == SLOT_AT_WORKER) {
+        struct worker *worker = &pool->workers[slot->worker];
+        const struct frame *frame = pool_drain(pool, worker, index);
+        if (frame) {
+            *outcome = outcome_of(pool, worker, frame);
+            return true;
+        }
+    }
+    if (slot->state != SLOT_STORED)
+        return false;
+    struct stored *result = slot->result;
+    *outcome = (struct outcome){.index = index,
+                                .worker = slot->worker,
+                                .kind = slot->kind,
+                                .bytes = result ? result->bytes : NULL,
+                                .length = result ? result->length : 0,
+                                .owned = (char *)result,
+                                .segments = result ? result->segments : NULL};
+    *slot = (struct slot){0};
+    return true;
+}
+
+static bool next_unordered(struct pool *pool, struct map *map, struct outcome *outcome)
+{
+    if (map->ready_count) {
+        *outcome = map->ready[map->ready_first];
+        map->ready_first = (map->ready_first + 1) & (map->capacity - 1);
+        map->ready_count--;
+        return true;
+    }
+    for (int i = 0; i < pool->options.jobs; i++) {
+        struct worker *worker = &pool->workers[i];
+        const struct frame *frame = pool_drain(pool, worker, ANY_TASK);
+        if (frame) {
+            *outcome = outcome_of(pool, worker, frame);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool pool_next(struct pool *pool, struct outcome *outcome)
+{
+    struct map *map = pool->map;
+    if (map->delivered == map->pulled)
+        return false;
+    return map->slots ? next_ordered(pool, map, outcome) : next_unordered(pool, map, outcome);
+}
+
+void outcome_finish(struct pool *pool, struct outcome *outcome)
+{
+    segments_free(&outcome->segments);
+    if (outcome->ring_of) {
+        finish_in_ring(outcome->ring_of);
+    } else {
+        pool->stored_bytes -= outcome->length;
+        free(outcome->owned);
+    }
+}
+
+void pool_clear_map(struct pool *pool, struct map *map)
+{
+    for (uint64_t i = map->delivered + 1; map->slots && i <= map->pulled; i++) {
+        struct slot *slot = &map->slots[(i + map->shift) & (map->capacity - 1)];
+        if (slot->state != SLOT_STORED || !slot->result)
+            continue;
+        segments_free(&slot->result->segments);
+        free(slot->result);
+    }
+    for (uint64_t i = 0; i < map->ready_count; i++) {
+        struct outcome *outcome = &map->ready[(map->ready_first + i) & (map->capacity - 1)];
+        free(outcome->owned);
+        segments_free(&outcome->segments);
+    }
+    free(map->slots);
+    free(map->ready);
+    map->slots = NULL;
+    map->ready = NULL;
+    map->ready_count = 0;
+    pool->stored_bytes = 0;
+}

@@ -1,0 +1,64 @@
+/* What workers print: their standard output and error are pipes, and only whole lines go on to the
+ * program's own. A line longer than LONGEST is passed on in pieces. */
+#include "pool/pool_state.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "screen/log.h"
+
+#define LONGEST ((size_t)1 << 20)
+/* Bytes that a pipe of ours holds at most. */
+#define PIPE_ROOM ((size_t)1 << 16)
+
+static void pass_lines(struct buffer *line, int descriptor, const char *bytes, size_t length)
+{
+    const char *end = memrchr(bytes, '\n', length);
+    size_t whole = end ? (size_t)(end - bytes) + 1 : 0;
+    if (whole && line->length) {
+        buffer_append(line, bytes, whole);
+        output_write(descriptor, line->data, line->length);
+        line->length = 0;
+    } else if (whole) {
+        output_write(descriptor, bytes, whole);
+    }
+    buffer_append(line, bytes + whole, length - whole);
+    if (line->length > LONGEST) {
+        output_write(descriptor, line->data, line->length);
+        line->length = 0;
+    }
+}
+
+void pool_pass_output(struct worker *worker, int which, const char *bytes, size_t length)
+{
+    pass_lines(&worker->line[which], which + 1, bytes, length);
+}
+
+/* All that was there when it began, which a pipe's room bounds; who prints without end does not
+ * keep the host. */
+void pool_read_output(struct worker *worker)
+{
+    static char bytes[PIPE_ROOM]; /* only the main thread has workers with pipes */
+    for (int i = 0; i < 2 && worker->output_fd[i] >= 0; i++)
+        for (size_t total = 0; total < PIPE_ROOM;) {
+            ssize_t got = read(worker->output_fd[i], bytes, sizeof bytes);
+            if (got <= 0 && !(got < 0 && errno == EINTR))
+                break;
+            if (got > 0)
+                pass_lines(&worker->line[i], i + 1, bytes, (size_t)got);
+            total += got > 0 ? (size_t)got : 0;
+        }
+}
+
+void pool_flush_output(struct worker *worker)
+{
+    pool_read_output(worker);
+    for (int i = 0; i < 2; i++) {
+        if (!worker->line[i].length)
+            continue;
+        buffer_append(&worker->line[i], "\n", 1);
+        output_write(i + 1, worker->line[i].data, worker->line[i].length);
+        worker->line[i].length = 0;
+    }
+}

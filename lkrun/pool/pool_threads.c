@@ -1,0 +1,171 @@
+/* Workers that are threads of this process: the same rings, claims and bells as for processes. They
+ * share the process's fate, so none is ever replaced; a worker has no pid, and is `starting` for
+ * good, as far as the rest of the pool can tell. */
+#include "pool/pool_state.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "value/carry.h"
+#include "memory/region.h"
+#include "machine/signals.h"
+#include "tensor/tensor.h"
+#include "worker/worker_thread.h"
+
+struct threads {
+    sem_t ready;
+    char *path, *cpath;
+    struct worker_thread workers[]; /* [pool->options.jobs] */
+};
+
+/* A copy of a field of package, which the program may have changed. */
+static char *package_field(lua_State *L, const char *name)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    char *copy = NULL;
+    if (lua_getfield(L, -1, LUA_LOADLIBNAME) == LUA_TTABLE) {
+        lua_getfield(L, -1, name);
+        copy = strdup(lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "");
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 2);
+    return copy;
+}
+
+static void free_threads(struct pool *pool)
+{
+    if (!pool->threads)
+        return;
+    sem_destroy(&pool->threads->ready);
+    free(pool->threads->path);
+    free(pool->threads->cpath);
+    free(pool->threads);
+    pool->threads = NULL;
+}
+
+static bool make_threads(struct pool *pool, lua_State *L)
+{
+    int jobs = pool->options.jobs;
+    struct threads *threads =
+        calloc(1, sizeof *threads + (size_t)jobs * sizeof threads->workers[0]);
+    if (!threads)
+        return pool_fail(pool, "memory");
+    pool->threads = threads;
+    sem_init(&threads->ready, 0, 0);
+    threads->path = package_field(L, "path");
+    threads->cpath = package_field(L, "cpath");
+    for (int place = 0; place < jobs; place++) {
+        struct worker_thread *thread = &threads->workers[place];
+        *thread = (struct worker_thread){.pool = pool,
+                                         .place = place,
+                                         .write_epoch = write_epoch + 1,
+                                         .path = threads->path,
+                                         .cpath = threads->cpath,
+                                         .ready = &threads->ready};
+        int error = pthread_create(&thread->thread, NULL, worker_thread_main, thread);
+        if (error) {
+            errno = error;
+            return pool_fail(pool, "pthread_create");
+        }
+        thread->started = true;
+    }
+    return true;
+}
+
+static void end_tasks(struct pool *pool)
+{
+    for (int i = 0; i < pool->options.jobs; i++) {
+        struct worker_thread *thread = &pool->threads->workers[i];
+        if (thread->started && !atomic_load(&thread->ended))
+            signal_end_thread(thread->thread);
+    }
+}
+
+/* Until every thread can take tasks; false: one can't. */
+static bool wait_until_ready(struct pool *pool)
+{
+    bool ready = true;
+    for (int i = 0; i < pool->options.jobs; i++)
+        while (sem_wait(&pool->threads->ready) < 0)
+            if (signal_pending())
+                end_tasks(pool); /* it loads a module that takes its time */
+    for (int i = 0; i < pool->options.jobs && ready; i++) {
+        const char *problem = pool->threads->workers[i].problem;
+        const char *prefix = "lkrun: worker: ";
+        ready = !*problem;
+        if (strncmp(problem, prefix, strlen(prefix)) == 0)
+            problem += strlen(prefix);
+        if (!ready)
+            snprintf(pool->reason, sizeof pool->reason, "workers cannot start: %s", problem);
+    }
+    return ready;
+}
+
+bool threads_start(struct pool *pool, lua_State *L)
+{
+    static const char *const names[] = {"func", "model"};
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, 2);
+    carry_encode(L, "lk.invoker", names, 2, &thread_carry_port, &pool->carried);
+    lua_pop(L, 2);
+    bool made = pool_make_shared(pool);
+    pool->started = made;
+    if (made && make_threads(pool, L) && wait_until_ready(pool))
+        return true;
+    if (made)
+        pool_stop(pool, L);
+    else
+        pool_unmake(pool);
+    return false;
+}
+
+/* Takes in what the threads still have to say, so that none waits for room. True: they have ended.
+ */
+static bool have_ended(struct pool *pool)
+{
+    bool ended = true;
+    for (int i = 0; i < pool->options.jobs; i++) {
+        struct worker *worker = &pool->workers[i];
+        struct worker_thread *thread = &pool->threads->workers[i];
+        ended = ended && (!thread->started || atomic_load(&thread->ended));
+        pool_grant_room(pool, worker);
+        pool_drain(pool, worker, 0);
+        pool_release_results(worker);
+    }
+    return ended;
+}
+
+void threads_stop(struct pool *pool)
+{
+    bool told_to_end = false;
+    for (int i = 0; i < pool->options.jobs && pool->threads; i++) {
+        atomic_store(&pool->workers[i].shared->stop, 1);
+        doorbell_ring(&pool->workers[i].shared->bell, pool->workers[i].bell_fd);
+    }
+    while (pool->threads && !have_ended(pool)) {
+        if (signal_received() || signal_pending()) {
+            end_tasks(pool);
+            told_to_end = true;
+        }
+        struct pollfd news[] = {
+            {.fd = pool->bell_fd, .events = POLLIN},
+            {.fd = told_to_end ? -1 : signal_descriptor(), .events = POLLIN},
+        };
+        doorbell_announce(&pool->shared->bell);
+        poll(news, 2, 5);
+        doorbell_wait(&pool->shared->bell, pool->bell_fd); /* it doesn't block */
+    }
+    for (int i = 0; i < pool->options.jobs && pool->threads; i++)
+        if (pool->threads->workers[i].started)
+            pthread_join(pool->threads->workers[i].thread, NULL);
+    for (int i = 0; i < pool->options.jobs; i++) {
+        pool_drain(pool, &pool->workers[i], 0); /* last words */
+        pool_flush_output(&pool->workers[i]);
+    }
+    free_threads(pool);
+}

@@ -1,0 +1,338 @@
+/* What the host does besides handing out and delivering: taking in news, sharing work with who
+ * idles, and sleeping. It sleeps in one poll on everything that can happen: the bell that workers
+ * ring, their deaths, their output, the template, signals. What has no descriptor (a deadline, a
+ * display) bounds the sleep. */
+#include "pool/pool_state.h"
+
+#include <poll.h>
+#include <stdlib.h>
+
+#include "pool/pool_timeline.h"
+#include "screen/progress.h"
+#include "memory/region.h"
+#include "machine/signals.h"
+
+/* Results of tasks shorter than SHORT_TASK may wait QUIET_TIME before a sleeping host is woken. */
+#define SHORT_TASK 20000.0  /* nanoseconds */
+#define QUIET_TIME 100000.0 /* nanoseconds */
+/* A worker that has begun nothing for this long sits in a long task, or does not wake: what waits
+ * there is shared. It is longer than the time slice for which a ready process may have to wait for
+ * its CPU. */
+#define STUCK_TIME 10000000u /* nanoseconds */
+
+static bool is_idle(const struct pool *pool, const struct worker *worker)
+{
+    uint64_t claim = claim_of(worker);
+    return worker_is_usable(worker) && worker_unbegun(worker, claim) == 0 &&
+           !worker_is_busy(worker) && worker_may_run(pool, worker);
+}
+
+static bool is_stuck(const struct worker *worker, uint64_t now)
+{
+    uint64_t since = worker->begun_time;
+    if (!worker_is_busy(worker) && worker->given_time > since)
+        since = worker->given_time;
+    return now > since + STUCK_TIME;
+}
+
+/* A worker idles: what others have not begun is shared with it; all of it where they are stuck in a
+ * long task, or do not wake. Says whether this should be looked at again soon. */
+static bool balance(struct pool *pool, uint64_t now)
+{
+    bool someone_idle = false, held_back = false;
+    for (int i = 0; i < pool->options.jobs && !someone_idle; i++)
+        someone_idle = is_idle(pool, &pool->workers[i]);
+    for (int i = 0; someone_idle && i < pool->options.jobs; i++) {
+        struct worker *worker = &pool->workers[i];
+        uint32_t waiting = worker_is_usable(worker) ? worker_unbegun(worker, claim_of(worker)) : 0;
+        if (!waiting)
+            continue;
+        bool busy = worker_is_busy(worker);
+        uint32_t half = waiting == 1 && !busy ? 1 : waiting / 2; /* one is what it wakes for */
+        held_back = held_back || !busy; /* it may not wake, nor the next one */
+        if (is_stuck(worker, now)) {
+            worker->overdue = busy ? OVERDUE_BUSY : OVERDUE_IDLE;
+            pool_take_back(pool, worker, 0);
+        } else if (!pool_may_pull(pool) && waiting * pool->mean > QUIET_TIME) {
+            pool_take_back(pool, worker, half);
+        } else {
+            held_back = true;
+        }
+    }
+    return held_back;
+}
+
+/* Whether the result that this worker makes can wait until others, which are before it, are
+ * delivered: they give their room back. */
+static bool delivery_makes_room(struct pool *pool, const struct worker *worker)
+{
+    const struct map *map = pool->map;
+    uint32_t oldest = claim_begun(claim_of(worker)) - worker->committed - 1;
+    if (!map || pool->urgent || oldest >= worker->flights.count)
+        return false;
+    const struct flight *flight = flights_at(&worker->flights, oldest);
+    if (flight->is_future || flight->is_dropped || map->delivered == map->pulled)
+        return false;
+    if (map->slots) {
+        const struct slot *due =
+            &map->slots[(map->delivered + 1 + map->shift) & (map->capacity - 1)];
+        return due->state == SLOT_STORED ||
+               (due->state == SLOT_AT_WORKER && due->worker != worker - pool->workers);
+    }
+    bool some = map->ready_count > 0;
+    for (int i = 0; i < pool->options.jobs && !some; i++)
+        some = ring_peek(&pool->workers[i].results) != NULL;
+    return some;
+}
+
+void pool_grant_room(struct pool *pool, struct worker *worker)
+{
+    struct worker_shared *shared = worker->shared;
+    worker->deferred = false;
+    if (atomic_load_explicit(&shared->granted, memory_order_acquire))
+        return;
+    uint64_t asked = atomic_load_explicit(&shared->asked, memory_order_acquire);
+    if (!asked || !pool_may_grant(pool, worker, asked))
+        return;
+    const char *error;
+    bool others_first = delivery_makes_room(pool, worker);
+    worker->deferred = others_first && worker->grants && segments_crowd(INBOUND);
+    if (worker->deferred)
+        return;
+    uint64_t answer = GRANT_REFUSED;
+    bool granted = others_first ? segment_add(&worker->grants, INBOUND, asked, &error)
+                                : pool_add_segment(pool, &worker->grants, INBOUND, asked, &error);
+    if (granted) {
+        worker->grants->tag = claim_begun(claim_of(worker));
+        answer = region_handle(worker->grants->address) + 1;
+    } else if (others_first) {
+        worker->deferred = true;
+        return;
+    }
+    atomic_store_explicit(&shared->granted, answer, memory_order_release);
+    doorbell_ring(&shared->bell, worker->bell_fd);
+}
+
+/* How long tasks take, from the workers' own busy time. */
+static void measure(struct pool *pool, uint64_t now)
+{
+    uint64_t tasks = 0, time = 0;
+    for (int i = 0; i < pool->options.jobs; i++) {
+        struct worker *worker = &pool->workers[i];
+        struct worker_shared *shared = worker->shared;
+        uint32_t begun = claim_begun(claim_of(worker));
+        if (begun == worker->begun_seen)
+            continue;
+        uint64_t since = atomic_load_explicit(&shared->busy_since, memory_order_relaxed);
+        uint64_t busy = atomic_load_explicit(&shared->busy, memory_order_relaxed);
+        if (since && now > since)
+            busy += now - since;
+        tasks += begun - worker->begun_seen;
+        time += busy > worker->busy_seen ? busy - worker->busy_seen : 0;
+        worker->begun_seen = begun;
+        worker->begun_time = now;
+        worker->overdue = NOT_OVERDUE;
+        worker->busy_seen = busy;
+    }
+    if (!tasks)
+        return;
+    double sample = (double)time / (double)tasks;
+    pool->mean = pool->mean > 0 ? (3 * pool->mean + sample) / 4 : sample;
+    if (pool->mean < 1)
+        pool->mean = 1;
+}
+
+static void show_progress(struct pool *pool)
+{
+    if (!pool->progress || !pool->map)
+        return;
+    struct progress_state state = {.finished = pool->map->delivered};
+    uint64_t running = 0, waiting = pool->backlog.count;
+    for (int i = 0; i < pool->options.jobs; i++) {
+        const struct worker *worker = &pool->workers[i];
+        uint64_t claim = claim_of(worker);
+        waiting += worker_unbegun(worker, claim);
+        running += claim_begun(claim) != worker->committed && worker_is_busy(worker);
+    }
+    uint64_t out = pool->map->pulled;
+    state.dispatched = waiting;
+    state.in_progress = running;
+    state.finished = out > waiting + running ? out - waiting - running : 0;
+    progress_set(pool->progress, &state);
+}
+
+/* Whether results may be taken in that are not due. The bound on them does not hold while tasks
+ * wait for a worker: the one that is due may be among them, and every worker wait for room. Nothing
+ * new is pulled meanwhile, so what is stored beyond the bound is what is out already. */
+static bool may_store(const struct pool *pool)
+{
+    return pool->stored_bytes < MAX_STORED || pool->backlog.count > 0;
+}
+
+void pool_look_around(struct pool *pool)
+{
+    if (!pool->started)
+        return;
+    uint64_t now = clock_nanoseconds();
+    uint64_t tick = clock_coarse();
+    pool_learn_pids(pool);
+    if (tick != pool->tick) /* in between the poll tells of deaths */
+        pool_check_deaths(pool);
+    pool->tick = tick;
+    measure(pool, now);
+    uint32_t smallest = MAX_WINDOW;
+    for (int i = 0; i < pool->options.jobs; i++) {
+        struct worker *worker = &pool->workers[i];
+        pool_grant_room(pool, worker);
+        /* A ring that is filling up would make its worker wait for the consumer; and what the user
+         * should see now may lie behind results that are not due. */
+        uint64_t head = atomic_load_explicit(&worker->shared->results.head, memory_order_acquire);
+        uint32_t news = atomic_load_explicit(&worker->shared->news, memory_order_acquire);
+        bool is_filling = head - worker->results.at > RING_SIZE - frame_long_size(RING_SIZE / 4);
+        if ((is_filling || news != worker->news_seen || segments_crowd(OUTBOUND)) &&
+            may_store(pool)) {
+            worker->news_seen = news;
+            pool_drain(pool, worker, 0);
+        }
+        if (worker->flights.count && worker->window < smallest)
+            smallest = worker->window;
+    }
+    if (pool->options.timeout > 0 || pool->options.memory_limit)
+        pool_check_limits(pool, now);
+    if (pool->limited)
+        pool_trade_tokens(pool);
+    balance(pool, now);
+    pool_feed_backlog(pool);
+    show_progress(pool);
+    if (pool->trace)
+        pool_trace_collect(pool);
+    pool->until_look = smallest / 4 > 256 ? 256 : smallest / 4 + 1;
+}
+
+void pool_note(struct pool *pool)
+{
+    for (int i = 0; i < pool->options.jobs; i++) {
+        struct worker *worker = &pool->workers[i];
+        worker->head_noted =
+            atomic_load_explicit(&worker->shared->results.head, memory_order_acquire);
+    }
+}
+
+static bool has_news(void *context)
+{
+    const struct pool *pool = context;
+    for (int i = 0; i < pool->options.jobs; i++) {
+        const struct worker *worker = &pool->workers[i];
+        const struct worker_shared *shared = worker->shared;
+        if (atomic_load_explicit(&shared->results.head, memory_order_acquire) !=
+                worker->head_noted ||
+            (!worker->deferred && atomic_load_explicit(&shared->asked, memory_order_acquire) &&
+             !atomic_load_explicit(&shared->granted, memory_order_acquire)))
+            return true;
+    }
+    return false;
+}
+
+static nfds_t fill_polled(struct pool *pool)
+{
+    nfds_t count = 0;
+    pool->polled[count++] = (struct pollfd){.fd = pool->bell_fd, .events = POLLIN};
+    pool->polled[count++] = (struct pollfd){.fd = pool->template_fd, .events = POLLIN};
+    pool->polled[count++] = (struct pollfd){.fd = signal_descriptor(), .events = POLLIN};
+    pool->polled[count++] = (struct pollfd){.fd = pool_token_descriptor(pool), .events = POLLIN};
+    for (int i = 0; i < pool->options.jobs; i++) {
+        const struct worker *worker = &pool->workers[i];
+        pool->polled[count++] = (struct pollfd){.fd = worker->pidfd, .events = POLLIN};
+        pool->polled[count++] = (struct pollfd){.fd = worker->output_fd[0], .events = POLLIN};
+        pool->polled[count++] = (struct pollfd){.fd = worker->output_fd[1], .events = POLLIN};
+    }
+    return count;
+}
+
+/* How long the host may sleep: what has no descriptor needs a look now and then. */
+static int sleep_limit(struct pool *pool, int timeout, bool short_sleep)
+{
+    int limit = progress_tick();
+    bool shared_soon = false;
+    uint64_t now = clock_nanoseconds();
+    shared_soon = balance(pool, now);
+    if (pool->backlog.count)
+        pool_feed_backlog(pool);
+    for (int i = 0; i < pool->options.jobs; i++)
+        if (pool->workers[i].pid && pool->workers[i].pidfd < 0 && (limit < 0 || limit > 20))
+            limit = 20;
+    if ((shared_soon || short_sleep) && (limit < 0 || limit > 1))
+        limit = 1;
+    int tick = pool_limits_tick(pool);
+    if (tick >= 0 && (limit < 0 || limit > tick))
+        limit = tick;
+    int token_tick = pool_token_tick(pool);
+    if (token_tick >= 0 && (limit < 0 || limit > token_tick))
+        limit = token_tick;
+    /* Another host's handler may have run just before the poll, which it did not end. */
+    if (signal_descriptor() < 0 && (limit < 0 || limit > 200))
+        limit = 200;
+    return timeout >= 0 && (limit < 0 || timeout < limit) ? timeout : limit;
+}
+
+static uint32_t tasks_out(const struct pool *pool)
+{
+    uint32_t count = 0;
+    for (int i = 0; i < pool->options.jobs; i++)
+        count += pool->workers[i].flights.count;
+    return count;
+}
+
+static void wait_for_news(struct pool *pool, int timeout)
+{
+    bool short_tasks = pool->mean > 0 && pool->mean < SHORT_TASK;
+    uint32_t quiet = short_tasks ? (uint32_t)(QUIET_TIME / pool->mean) : 1;
+    bool short_sleep = short_tasks;
+    for (int i = 0; i < pool->options.jobs; i++) {
+        struct worker *worker = &pool->workers[i];
+        pool_release_results(worker);
+        /* A worker may have looked at the old value just now, and stay quiet once more. */
+        short_sleep = short_sleep ||
+                      atomic_load_explicit(&worker->shared->quiet, memory_order_relaxed) != quiet;
+        atomic_store_explicit(&worker->shared->quiet, quiet, memory_order_relaxed);
+    }
+    if (pool->limited && pool_trade_tokens(pool))
+        return;
+    int limit = sleep_limit(pool, timeout, short_sleep);
+    /* A stream of short results is worth more in batches than at once. */
+    if (limit != 0 && (!short_tasks || tasks_out(pool) <= 4) &&
+        patience_look(&pool->patience, has_news, pool))
+        return;
+    doorbell_announce(&pool->shared->bell);
+    if (has_news(pool)) {
+        doorbell_cancel(&pool->shared->bell);
+        return;
+    }
+    nfds_t count = fill_polled(pool);
+    int ready = poll(pool->polled, count, limit);
+    if (ready > 0 && pool->polled[0].revents)
+        doorbell_wait(&pool->shared->bell, pool->bell_fd);
+    else
+        doorbell_cancel(&pool->shared->bell);
+    if (ready <= 0)
+        return;
+    if (pool->polled[1].revents)
+        pool_template_news(pool);
+    bool died = false;
+    for (int i = 0; i < pool->options.jobs; i++) {
+        const struct pollfd *polled = &pool->polled[4 + 3 * i];
+        died = died || polled[0].revents;
+        if (polled[1].revents || polled[2].revents)
+            pool_read_output(&pool->workers[i]);
+    }
+    if (died)
+        pool_check_deaths(pool);
+}
+
+void pool_wait(struct pool *pool, int timeout)
+{
+    uint64_t begun = pool->trace ? clock_nanoseconds() : 0;
+    wait_for_news(pool, timeout);
+    if (pool->trace)
+        pool_trace_wait(pool, begun);
+}

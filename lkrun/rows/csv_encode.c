@@ -1,0 +1,362 @@
+/* What an operation returned, as the rows of a CSV file. */
+#include "rows/csv.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <lauxlib.h>
+
+#include "value/path.h"
+#include "tensor/tensor_class.h"
+#include "base/util.h"
+
+#define BUFFER_CLASS "lkrun.rows.buffer"
+
+/* Upvalues of encode. */
+enum {
+    ENCODER = lua_upvalueindex(1),
+    COLUMNS = lua_upvalueindex(2), /* names in order; nil: none yet */
+    HEADER = lua_upvalueindex(3),  /* the names as a record */
+};
+
+struct encoder {
+    struct buffer out;
+    char delimiter;
+    bool declared;     /* the columns were given; else they are those of the last result */
+    bool settled;      /* they were found for this result: a row may lack some */
+    lua_Integer count; /* of columns */
+};
+
+static char *reserve(lua_State *L, struct encoder *e, size_t bytes)
+{
+    if (!buffer_reserve(&e->out, bytes + 1)) /* there is a buffer even for nothing */
+        luaL_error(L, "not enough memory");
+    return e->out.data + e->out.length;
+}
+
+static void put(lua_State *L, struct encoder *e, const char *bytes, size_t length)
+{
+    if (length)
+        memcpy(reserve(L, e, length), bytes, length);
+    e->out.length += length;
+}
+
+static void put_text(lua_State *L, struct encoder *e, const char *bytes, size_t length)
+{
+    bool quoted = false;
+    for (size_t i = 0; i < length && !quoted; i++)
+        quoted =
+            bytes[i] == e->delimiter || bytes[i] == '"' || bytes[i] == '\n' || bytes[i] == '\r';
+    if (!quoted) {
+        put(L, e, bytes, length);
+        return;
+    }
+    char *to = reserve(L, e, 2 * length + 2), *start = to;
+    *to++ = '"';
+    for (size_t i = 0; i < length; i++) {
+        if (bytes[i] == '"')
+            *to++ = '"';
+        *to++ = bytes[i];
+    }
+    *to++ = '"';
+    e->out.length += (size_t)(to - start);
+}
+
+/* The fewest digits that read back as the same number. */
+static void put_float(lua_State *L, struct encoder *e, double number)
+{
+    char *text = reserve(L, e, 40);
+    int length = 0;
+    for (int digits = 15; digits <= 17; digits++) {
+        length = snprintf(text, 40, "%.*g", digits, number);
+        if (isnan(number) || strtod(text, NULL) == number)
+            break;
+    }
+    e->out.length += (size_t)length;
+}
+
+static void put_integer(lua_State *L, struct encoder *e, lua_Integer number)
+{
+    e->out.length += (size_t)snprintf(reserve(L, e, 24), 24, "%lld", (long long)number);
+}
+
+/* The value on top, in this column: pops it. */
+static void put_cell(lua_State *L, struct encoder *e, lua_Integer column)
+{
+    size_t length;
+    const char *text;
+    char kind[KIND_SIZE];
+    switch (lua_type(L, -1)) {
+    case LUA_TNIL:
+        break;
+    case LUA_TSTRING:
+        text = lua_tolstring(L, -1, &length);
+        put_text(L, e, text, length);
+        break;
+    case LUA_TNUMBER:
+        if (lua_isinteger(L, -1))
+            put_integer(L, e, lua_tointeger(L, -1));
+        else
+            put_float(L, e, lua_tonumber(L, -1));
+        break;
+    case LUA_TBOOLEAN:
+        put(L, e, lua_toboolean(L, -1) ? "true" : "false", lua_toboolean(L, -1) ? 4 : 5);
+        break;
+    case LUA_TLIGHTUSERDATA:
+        if (!lua_touserdata(L, -1))
+            break;
+        /* fallthrough */
+    default:
+        kind_write(L, -1, kind);
+        lua_rawgeti(L, COLUMNS, column);
+        rows_raise(L, "column %s is a %s; a cell is a string, a number, a boolean or nil",
+                   luaL_tolstring(L, -1, NULL), kind);
+    }
+    lua_pop(L, 1);
+}
+
+static void end_row(lua_State *L, struct encoder *e, size_t start)
+{
+    if (e->out.length == start) /* a lone empty cell would be an empty line, which readers skip */
+        put(L, e, "\"\"", 2);
+    put(L, e, "\n", 1);
+}
+
+/* COLUMNS := the names on top, a sequence; HEADER := their record. Pops them. */
+static void set_columns(lua_State *L, struct encoder *e)
+{
+    size_t start = e->out.length;
+    lua_copy(L, -1, COLUMNS);
+    e->count = (lua_Integer)lua_rawlen(L, -1);
+    for (lua_Integer i = 1; i <= e->count; i++) {
+        if (i > 1)
+            put(L, e, &e->delimiter, 1);
+        lua_rawgeti(L, -1, i);
+        put_cell(L, e, i);
+    }
+    end_row(L, e, start);
+    lua_pushlstring(L, e->out.data + start, e->out.length - start);
+    lua_replace(L, HEADER);
+    e->out.length = start;
+    lua_pop(L, 1);
+}
+
+static int raise_key(lua_State *L, struct encoder *e)
+{
+    /* on top: the key that is no column */
+    if (lua_type(L, -1) != LUA_TSTRING)
+        return rows_raise(L,
+                          "a row has %s as a key; it is a table of columns by name, or "
+                          "their values in order where `columns` names them",
+                          push_brief(L, -1));
+    e->out.length = 0;
+    return rows_raise(L, "a row has the key '%s', which is none of `columns`", lua_tostring(L, -1));
+}
+
+/* Whether the row's keys are all columns; else pushes one that is not. */
+static bool has_only_columns(lua_State *L, struct encoder *e, int row, lua_Integer found)
+{
+    lua_Integer keys = 0;
+    for (lua_pushnil(L); lua_next(L, row); lua_pop(L, 1))
+        keys++;
+    if (keys == found)
+        return true;
+    for (lua_pushnil(L); lua_next(L, row);) {
+        lua_pop(L, 1);
+        bool known = false;
+        for (lua_Integer i = 1; i <= e->count && !known; i++) {
+            lua_rawgeti(L, COLUMNS, i);
+            known = lua_rawequal(L, -1, -2);
+            lua_pop(L, 1);
+        }
+        if (!known)
+            return false;
+    }
+    return true;
+}
+
+/* The cells of a row by name. False where the columns are not exactly its keys, which matters where
+ * they were not declared. */
+static bool put_named(lua_State *L, struct encoder *e, int row)
+{
+    size_t start = e->out.length;
+    lua_Integer found = 0;
+    for (lua_Integer i = 1; i <= e->count; i++) {
+        if (i > 1)
+            put(L, e, &e->delimiter, 1);
+        lua_rawgeti(L, COLUMNS, i);
+        found += lua_rawget(L, row) != LUA_TNIL;
+        put_cell(L, e, i);
+    }
+    end_row(L, e, start);
+    if (!e->declared && !e->settled && found < e->count)
+        return false;
+    if (has_only_columns(L, e, row, found))
+        return true;
+    if (e->declared || lua_type(L, -1) != LUA_TSTRING)
+        raise_key(L, e);
+    lua_pop(L, 1);
+    return false;
+}
+
+/* The cells of a row in order. */
+static void put_listed(lua_State *L, struct encoder *e, int row)
+{
+    size_t start = e->out.length;
+    if (!e->declared)
+        rows_raise(L, "a row has values without names; `columns` gives them");
+    lua_Integer length = (lua_Integer)lua_rawlen(L, row);
+    if (length > e->count)
+        rows_raise(L, "a row has %I values; `columns` has %I names", (LUAI_UACINT)length,
+                   (LUAI_UACINT)e->count);
+    for (lua_Integer i = 1; i <= e->count; i++) {
+        if (i > 1)
+            put(L, e, &e->delimiter, 1);
+        lua_rawgeti(L, row, i);
+        put_cell(L, e, i);
+    }
+    end_row(L, e, start);
+}
+
+static bool put_row(lua_State *L, struct encoder *e, int row)
+{
+    if (!lua_istable(L, row)) {
+        char kind[KIND_SIZE];
+        kind_write(L, row, kind);
+        rows_raise(L, "a %s is no row; a table is expected", kind);
+    }
+    int first = lua_rawgeti(L, row, 1);
+    lua_pop(L, 1);
+    if (first != LUA_TNIL) {
+        put_listed(L, e, row);
+        return true;
+    }
+    return put_named(L, e, row);
+}
+
+/* All rows of the result at 1: one, or a sequence. False: columns have to be found first. */
+static bool put_rows(lua_State *L, struct encoder *e, bool sequence)
+{
+    if (!sequence)
+        return put_row(L, e, 1);
+    lua_Integer count = (lua_Integer)lua_rawlen(L, 1);
+    for (lua_Integer i = 1; i <= count; i++) {
+        lua_rawgeti(L, 1, i);
+        if (!put_row(L, e, lua_gettop(L)))
+            return false;
+        lua_settop(L, 1);
+    }
+    return true;
+}
+
+/* Pushes the set of the keys of all rows. */
+static void push_keys(lua_State *L, bool sequence)
+{
+    lua_newtable(L);
+    int keys = lua_gettop(L);
+    lua_Integer count = sequence ? (lua_Integer)lua_rawlen(L, 1) : 1;
+    for (lua_Integer i = 1; i <= count; i++) {
+        if (sequence)
+            lua_rawgeti(L, 1, i);
+        else
+            lua_pushvalue(L, 1);
+        for (lua_pushnil(L); lua_istable(L, keys + 1) && lua_next(L, keys + 1); lua_pop(L, 1)) {
+            lua_pushvalue(L, -2);
+            lua_pushboolean(L, true);
+            lua_rawset(L, keys);
+        }
+        lua_settop(L, keys);
+    }
+}
+
+/* The columns of a result that declares none: its keys, in the order of their bytes. */
+static void find_columns(lua_State *L, struct encoder *e, bool sequence)
+{
+    push_keys(L, sequence);
+    int keys = lua_gettop(L);
+    lua_getglobal(L, "table");
+    lua_getfield(L, -1, "sort");
+    lua_newtable(L);
+    lua_Integer count = 0;
+    for (lua_pushnil(L); lua_next(L, keys);) {
+        lua_pop(L, 1);
+        if (lua_type(L, -1) != LUA_TSTRING)
+            raise_key(L, e);
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, -3, ++count);
+    }
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
+    lua_call(L, 1, 0);
+    e->out.length = 0;
+    set_columns(L, e);
+    lua_settop(L, 1);
+}
+
+/* With its columns known, a result lacks no column of its own but those that some row has not. */
+static void put_found(lua_State *L, struct encoder *e, bool sequence)
+{
+    find_columns(L, e, sequence);
+    e->settled = true;
+    put_rows(L, e, sequence);
+}
+
+static int encode(lua_State *L)
+{
+    struct encoder *e = lua_touserdata(L, ENCODER);
+    e->out.length = 0;
+    e->settled = false;
+    lua_settop(L, 1);
+    if (lua_isnil(L, 1) || (lua_islightuserdata(L, 1) && !lua_touserdata(L, 1)))
+        return 0;
+    if (!lua_istable(L, 1)) { /* a single cell */
+        lua_createtable(L, 1, 0);
+        lua_insert(L, 1);
+        lua_rawseti(L, 1, 1);
+    }
+    lua_pushnil(L);
+    if (!lua_next(L, 1))
+        return 0; /* an empty sequence */
+    lua_settop(L, 1);
+    bool sequence = lua_rawgeti(L, 1, 1) == LUA_TTABLE;
+    lua_settop(L, 1);
+    if (!put_rows(L, e, sequence)) {
+        lua_settop(L, 1);
+        put_found(L, e, sequence);
+    }
+    lua_pushlstring(L, e->out.data, e->out.length);
+    if (e->declared)
+        return 1;
+    lua_pushvalue(L, HEADER);
+    return 2;
+}
+
+int csv_encoder(lua_State *L)
+{
+    const char *delimiter = luaL_checkstring(L, 1);
+    lua_settop(L, 2);
+    struct encoder *e = lua_newuserdatauv(L, sizeof *e, 0);
+    bool declared = lua_istable(L, 2);
+    *e = (struct encoder){.delimiter = *delimiter,
+                          .declared = declared,
+                          .count = declared ? (lua_Integer)lua_rawlen(L, 2) : 0};
+    luaL_setmetatable(L, BUFFER_CLASS);
+    lua_pushvalue(L, 2);
+    lua_pushnil(L);
+    lua_pushcclosure(L, encode, 3);
+    return 1;
+}
+
+static int encoder_free(lua_State *L)
+{
+    struct encoder *e = luaL_checkudata(L, 1, BUFFER_CLASS);
+    buffer_free(&e->out);
+    return 0;
+}
+
+void csv_register(lua_State *L)
+{
+    static const luaL_Reg methods[] = {{"__gc", encoder_free}, {NULL, NULL}};
+    register_class(L, BUFFER_CLASS, methods);
+}

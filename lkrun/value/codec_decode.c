@@ -1,0 +1,391 @@
+/* Bytes to Lua values. The bytes may be anybody's: what they claim is checked before it is
+ * believed.
+ *
+ * Invariants: nothing is held outside Lua, so that an error may leave from anywhere. There is no
+ * recursion: a table that waits for one of its values lies on the Lua stack below that value, with
+ * its key if the value belongs to a pair, and the state in which it waits as two integers. The
+ * entries that all open tables still need are `owed`, and never more than there are bytes left, so
+ * that what is allocated stays in proportion to the bytes. */
+#include "value/codec.h"
+
+#include <limits.h>
+
+#include "sparse/sparse.h"
+
+struct decoder {
+    lua_State *L;
+    const struct codec_port *port;
+    const char *start, *at, *end;
+    int base;       /* stack slots below the values; slot base + 1 is `again` if there is one */
+    bool has_again; /* a table of the objects by position, made when the first one is met */
+    size_t owed;    /* values that the waiting tables still need */
+    const char
+        *problem; /* of a decoding that failed; static, the port's, or a string on the stack */
+};
+
+/* A table that is being filled. */
+struct filling {
+    uint32_t next, count; /* of the array part: the key of the next value, the last key */
+    uint32_t pairs;       /* that are to come after it */
+};
+
+static bool fail(struct decoder *d, const char *problem)
+{
+    d->problem = problem;
+    return false;
+}
+
+static size_t left(const struct decoder *d)
+{
+    return (size_t)(d->end - d->at);
+}
+
+static bool take(struct decoder *d, void *into, size_t bytes)
+{
+    if (left(d) < bytes)
+        return fail(d, "it ends in the middle of a value");
+    memcpy(into, d->at, bytes);
+    d->at += bytes;
+    return true;
+}
+
+/* Notes the object at the top of the stack as the one at this position. */
+static void remember(struct decoder *d, size_t position)
+{
+    lua_State *L = d->L;
+    if (!d->has_again) {
+        lua_newtable(L);
+        lua_insert(L, d->base + 1);
+        d->has_again = true;
+    }
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, d->base + 1, (lua_Integer)position);
+}
+
+static bool push_again(struct decoder *d)
+{
+    uint64_t position;
+    if (!take(d, &position, sizeof position))
+        return false;
+    if (d->has_again && position <= (uint64_t)(d->end - d->start) &&
+        lua_rawgeti(d->L, d->base + 1, (lua_Integer)position) != LUA_TNIL)
+        return true;
+    return fail(d, "it refers to a value that is not there");
+}
+
+/* Calls the function that lies on the stack below `arguments` of them; its error is the problem. */
+static bool protect(struct decoder *d, int arguments)
+{
+    if (lua_pcall(d->L, arguments, 1, 0) == LUA_OK)
+        return true;
+    const char *message = lua_tostring(d->L, -1);
+    return fail(d, message ? message : "an error without a message");
+}
+
+/* What the bytes say of a tensor. */
+struct description {
+    enum dtype dtype;
+    int dim;
+    int64_t size[TENSOR_MAX_DIM];
+    size_t bytes;
+    struct storage *storage;
+};
+
+static bool take_description(struct decoder *d, struct description *description, bool *placed)
+{
+    uint8_t head[3]; /* dtype, dimensions, placed */
+    if (!take(d, head, sizeof head))
+        return false;
+    if (head[0] >= DTYPE_COUNT || head[1] > TENSOR_MAX_DIM || head[2] > 1)
+        return fail(d, "a tensor in it has no such dtype or dimensions");
+    description->dtype = (enum dtype)head[0];
+    description->dim = head[1];
+    *placed = head[2];
+    if (!take(d, description->size, head[1] * sizeof description->size[0]))
+        return false;
+    /* No tensor has sizes whose product, leaving out zeros, is more than memory could hold. */
+    const int64_t largest = PTRDIFF_MAX / (int64_t)sizeof(double);
+    int64_t count = 1;
+    bool empty = false;
+    for (int i = 0; i < description->dim; i++) {
+        int64_t size = description->size[i];
+        if (size < 0 || (size > 0 && count > largest / size))
+            return fail(d, "a tensor in it has no possible size");
+        if (size == 0)
+            empty = true;
+        else
+            count *= size;
+    }
+    description->bytes = empty ? 0 : (size_t)count * dtype_sizes[description->dtype];
+    return true;
+}
+
+static bool push_inline_tensor(struct decoder *d, const struct description *description)
+{
+    if (description->bytes > left(d))
+        return fail(d, "it ends in the middle of a tensor");
+    if (description->dtype == DTYPE_BOOL)
+        for (size_t i = 0; i < description->bytes; i++)
+            if ((unsigned char)d->at[i] > 1)
+                return fail(d, "a bool in it is neither true nor false");
+    struct tensor *tensor =
+        tensor_new(d->L, description->dtype, description->dim, description->size, false);
+    if (description->bytes)
+        memcpy(tensor_data(tensor), d->at, description->bytes);
+    d->at += description->bytes;
+    return true;
+}
+
+static int view_storage(lua_State *L)
+{
+    const struct description *description = lua_touserdata(L, 1);
+    tensor_press_collector(L, description->bytes);
+    tensor_view(L, description->storage, description->dtype, 0, description->dim, description->size,
+                NULL);
+    return 1;
+}
+
+static bool push_placed_tensor(struct decoder *d, struct description *description)
+{
+    uint64_t handle;
+    if (!take(d, &handle, sizeof handle))
+        return false;
+    if (!d->port)
+        return fail(d, "a tensor in it lies elsewhere");
+    const char *error = NULL;
+    description->storage = d->port->fetch(d->port->context, handle, description->bytes, &error);
+    if (!description->storage)
+        return fail(d, error ? error : "a tensor in it is not there any more");
+    bool done = false;
+    if (description->storage->bytes < description->bytes) {
+        fail(d, "a tensor in it is larger than its storage");
+    } else {
+        lua_pushcfunction(d->L, view_storage);
+        lua_pushlightuserdata(d->L, description);
+        done = protect(d, 1); /* the reference goes back before an error leaves */
+    }
+    storage_release(description->storage);
+    return done;
+}
+
+/* After its tag, which stands at `position`. */
+static bool push_tensor(struct decoder *d, bool shared, size_t position)
+{
+    struct description description;
+    bool placed;
+    if (!take_description(d, &description, &placed))
+        return false;
+    if (!(placed ? push_placed_tensor(d, &description) : push_inline_tensor(d, &description)))
+        return false;
+    if (shared)
+        remember(d, position);
+    return true;
+}
+
+static int make_sparse(lua_State *L)
+{
+    sparse_push(L, lua_tointeger(L, 4), lua_tointeger(L, 5), 1, 2, 3);
+    return 1;
+}
+
+static bool push_sparse(struct decoder *d, bool shared, size_t position)
+{
+    lua_State *L = d->L;
+    int64_t shape[2];
+    if (!take(d, shape, sizeof shape))
+        return false;
+    lua_pushcfunction(L, make_sparse);
+    for (int part = 0; part < 3; part++) {
+        size_t part_position = (size_t)(d->at - d->start);
+        unsigned char tag;
+        if (!take(d, &tag, 1))
+            return false;
+        bool tensor = tag == CODEC_TENSOR || tag == CODEC_TENSOR_SHARED;
+        if (tensor ? !push_tensor(d, tag == CODEC_TENSOR_SHARED, part_position)
+                   : tag != CODEC_AGAIN || !push_again(d))
+            return d->problem ? false : fail(d, "a matrix in it has a part that is no tensor");
+    }
+    lua_pushinteger(L, shape[0]);
+    lua_pushinteger(L, shape[1]);
+    if (!protect(d, 5))
+        return false;
+    if (shared)
+        remember(d, position);
+    return true;
+}
+
+/* Pushes the next value, or takes the tag of a table and says so. */
+static bool push_value(struct decoder *d, bool *table)
+{
+    *table = false;
+    size_t length = codec_get(d->L, d->at, left(d));
+    d->at += length;
+    if (length)
+        return true;
+    size_t position = (size_t)(d->at - d->start);
+    unsigned char tag;
+    if (!take(d, &tag, 1))
+        return false;
+    switch (tag) {
+    case CODEC_TABLE:
+    case CODEC_TABLE_SHARED:
+        *table = true;
+        return true;
+    case CODEC_TENSOR:
+    case CODEC_TENSOR_SHARED:
+        return push_tensor(d, tag == CODEC_TENSOR_SHARED, position);
+    case CODEC_SPARSE:
+    case CODEC_SPARSE_SHARED:
+        return push_sparse(d, tag == CODEC_SPARSE_SHARED, position);
+    case CODEC_AGAIN:
+        return push_again(d);
+    default:
+        return fail(d, tag < CODEC_TAG_END ? "it ends in the middle of a value"
+                                           : "a value in it is of no known kind");
+    }
+}
+
+/* Pushes an empty table; its tag was just taken. */
+static bool open_table(struct decoder *d, struct filling *now)
+{
+    size_t position = (size_t)(d->at - d->start) - 1;
+    bool shared = (unsigned char)d->at[-1] == CODEC_TABLE_SHARED;
+    uint32_t counts[2];
+    if (!take(d, counts, sizeof counts))
+        return false;
+    if (counts[0] + 2 * (uint64_t)counts[1] + d->owed > left(d))
+        return fail(d, "it ends in the middle of a table");
+    if (counts[0] > INT_MAX || counts[1] > INT_MAX)
+        return fail(d, "a table in it is too large");
+    if (!lua_checkstack(d->L, 12))
+        return fail(d, "it is nested too deep");
+    *now = (struct filling){0, counts[0], counts[1]};
+    lua_createtable(d->L, (int)counts[0], (int)counts[1]);
+    if (shared)
+        remember(d, position);
+    return true;
+}
+
+/* The key at the top of the stack, or of the array part, gets the value. */
+static void store(lua_State *L, struct filling *now)
+{
+    if (now->next < now->count) {
+        lua_rawseti(L, -2, ++now->next);
+    } else {
+        now->pairs--;
+        lua_rawset(L, -3);
+    }
+}
+
+static bool push_key(struct decoder *d)
+{
+    size_t length = codec_get(d->L, d->at, left(d));
+    d->at += length;
+    if (length == 0 || lua_isnil(d->L, -1) ||
+        (lua_type(d->L, -1) == LUA_TNUMBER && !lua_rawequal(d->L, -1, -1)))
+        return fail(d, "a key in it is of a kind that is no key");
+    return true;
+}
+
+/* Entries that `now` needs after the one that it waits for. */
+static size_t entries_after(const struct filling *now)
+{
+    size_t entries = now->count - now->next + 2 * (size_t)now->pairs;
+    return entries - (now->next < now->count ? 1 : 2);
+}
+
+static void suspend(struct decoder *d, const struct filling *now)
+{
+    d->owed += entries_after(now);
+    lua_pushinteger(d->L, (lua_Integer)((uint64_t)now->next << 32 | now->count));
+    lua_pushinteger(d->L, now->pairs);
+}
+
+/* Back to the table that waits for the one at the top of the stack. */
+static void resume(struct decoder *d, struct filling *now)
+{
+    lua_State *L = d->L;
+    uint64_t array = (uint64_t)lua_tointeger(L, -3);
+    *now =
+        (struct filling){(uint32_t)(array >> 32), (uint32_t)array, (uint32_t)lua_tointeger(L, -2)};
+    d->owed -= entries_after(now);
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+}
+
+/* Pushes the table whose tag was just taken, with all that is in it. */
+static bool push_table(struct decoder *d)
+{
+    struct filling now;
+    if (!open_table(d, &now))
+        return false;
+    for (size_t waiting = 0;;) {
+        if (now.next == now.count && now.pairs == 0) {
+            if (waiting == 0)
+                return true;
+            waiting--;
+            resume(d, &now);
+            store(d->L, &now);
+            continue;
+        }
+        bool table;
+        if (now.next == now.count && !push_key(d))
+            return false;
+        if (!push_value(d, &table))
+            return false;
+        if (!table) {
+            store(d->L, &now);
+            continue;
+        }
+        suspend(d, &now);
+        if (!open_table(d, &now))
+            return false;
+        waiting++;
+    }
+}
+
+/* The values from `at` on, of which the first is not a scalar; `done` lie on the stack. */
+static int decode_rest(lua_State *L, const char *start, const char *at, const char *end, int done,
+                       const struct codec_port *port)
+{
+    struct decoder d = {.L = L, .port = port, .start = start, .at = at, .end = end};
+    d.base = lua_gettop(L) - done;
+    while (d.at < d.end) {
+        bool table;
+        if (!lua_checkstack(L, 12)) {
+            fail(&d, "it holds too many values");
+            break;
+        }
+        if (!push_value(&d, &table) || (table && !push_table(&d)))
+            break;
+        done++;
+    }
+    if (d.problem) {
+        lua_pushfstring(L, "not an encoded value: %s (at byte %I of %I)", d.problem,
+                        (lua_Integer)(d.at - d.start), (lua_Integer)(d.end - d.start));
+        lua_insert(L, d.base + 1);
+        lua_settop(L, d.base + 1);
+        return -1;
+    }
+    if (d.has_again)
+        lua_remove(L, d.base + 1);
+    return done;
+}
+
+int codec_decode(lua_State *L, const void *bytes, size_t length, const struct codec_port *port)
+{
+    if (length == 0)
+        return 0;
+    const char *start = bytes;
+    const char *at = start, *end = start + length;
+    for (int done = 0;; done++) {
+        if (!lua_checkstack(L, 2))
+            return decode_rest(L, start, at, end, done, port);
+        size_t taken = codec_get(L, at, (size_t)(end - at));
+        if (taken == 0)
+            return decode_rest(L, start, at, end, done, port);
+        at += taken;
+        if (at == end)
+            return done + 1;
+    }
+}

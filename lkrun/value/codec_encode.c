@@ -1,0 +1,471 @@
+/* Lua values to bytes.
+ *
+ * Invariants: nothing here allocates in Lua or runs Lua code until the work memory is freed, so
+ * that no error can jump over it and no table changes while it is traversed. There is no recursion:
+ * for every table that is open, its frame is in `frames`, and the table and its current key are two
+ * slots of the Lua stack, from `base` + 1 on; the value of that key is above them. `out` ends where
+ * the next byte belongs. */
+#include "value/codec.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/identity.h"
+#include "value/path.h"
+#include "memory/region.h"
+#include "sparse/sparse.h"
+
+#define INLINE_FRAMES 32
+/* A hole in the array part costs a byte as nil, or the table loses its array part on arrival: this
+ * many bytes more than there are values are spent on holes. */
+#define HOLES_ALLOWED 32
+
+/* A table that is being written. */
+struct frame {
+    size_t header;  /* where its n and pairs go, in `out` */
+    uint32_t count; /* keys 1 … count are written as its array part */
+    uint32_t holes; /* how many of those are nil */
+    uint32_t pairs; /* the other keys so far */
+};
+
+struct encoder {
+    lua_State *L;
+    const struct codec_port *port;
+    struct buffer *out;
+    size_t start; /* length of `out` when the encoding began */
+    int base;     /* stack slots below the open tables */
+
+    struct frame *frames; /* [depth], the innermost table last */
+    size_t depth, frames_room;
+    struct frame first_frames[INLINE_FRAMES];
+
+    struct identity_map met; /* tables, tensors and matrices, with the positions of their tags */
+
+    /* Of an encoding that failed: what went wrong, or NULL where the value at the top of the stack
+     * is of a type that can't be sent; and whether that value is a key. */
+    const char *problem;
+    bool in_key;
+};
+
+static bool fail(struct encoder *e, const char *problem)
+{
+    e->problem = problem;
+    return false;
+}
+
+static bool fail_memory(struct encoder *e)
+{
+    return fail(e, "not enough memory to send it");
+}
+
+/* Looking up the class of matrices must not allocate while work memory is on the heap: it does not
+ * once Lua has the name, which nothing collects meanwhile. */
+static void before_heap(struct encoder *e)
+{
+    if (e->frames == e->first_frames && e->met.slots == e->met.first) {
+        luaL_getmetatable(e->L, SPARSE_CLASS);
+        lua_pop(e->L, 1);
+    }
+}
+
+static bool push_frame(struct encoder *e, struct frame frame)
+{
+    if (e->depth == e->frames_room) {
+        before_heap(e);
+        bool first = e->frames == e->first_frames;
+        struct frame *frames =
+            realloc(first ? NULL : e->frames, 2 * e->frames_room * sizeof *frames);
+        if (!frames)
+            return fail_memory(e);
+        if (first)
+            memcpy(frames, e->first_frames, sizeof e->first_frames);
+        e->frames = frames;
+        e->frames_room *= 2;
+    }
+    e->frames[e->depth++] = frame;
+    return true;
+}
+
+/* Room for `bytes` more, which the caller then counts in `length`; NULL: out of memory. */
+static inline char *reserve(struct encoder *e, size_t bytes)
+{
+    if (e->out->capacity - e->out->length < bytes && !buffer_reserve(e->out, bytes)) {
+        fail_memory(e);
+        return NULL;
+    }
+    return e->out->data + e->out->length;
+}
+
+/* Writes that the object at the top of the stack was met, if it was; else notes that it stands at
+ * the end of `out`. */
+static bool put_again(struct encoder *e, bool *again)
+{
+    if (e->met.count == IDENTITY_INLINE)
+        before_heap(e);
+    struct identity *met = identity_find(&e->met, lua_topointer(e->L, -1));
+    if (!met)
+        return fail_memory(e);
+    *again = met->object != NULL;
+    if (!*again) {
+        *met = (struct identity){lua_topointer(e->L, -1), e->out->length - e->start};
+        return true;
+    }
+    char *at = reserve(e, 1 + sizeof met->note);
+    if (!at)
+        return false;
+    at[0] = (char)CODEC_AGAIN;
+    memcpy(at + 1, &met->note, sizeof met->note);
+    e->out->length += 1 + sizeof met->note;
+    char *tag = e->out->data + e->start + met->note;
+    *tag = (char)((unsigned char)*tag | 1); /* every _SHARED tag is its plain one plus 1 */
+    return true;
+}
+
+_Static_assert(CODEC_TABLE % 2 == 0 && CODEC_TABLE_SHARED == CODEC_TABLE + 1, "put_again");
+_Static_assert(CODEC_TENSOR % 2 == 0 && CODEC_TENSOR_SHARED == CODEC_TENSOR + 1, "put_again");
+_Static_assert(CODEC_SPARSE % 2 == 0 && CODEC_SPARSE_SHARED == CODEC_SPARSE + 1, "put_again");
+
+/* The elements to an address that need not suit them; there is room for 8 bytes more. */
+static void copy_unaligned(const struct tensor *tensor, char *at, size_t bytes)
+{
+    if (bytes == 0)
+        return;
+    if (tensor_is_contiguous(tensor)) {
+        memcpy(at, tensor_data(tensor), bytes);
+        return;
+    }
+    char *aligned = at + (-(uintptr_t)at & 7);
+    tensor_copy_to(tensor, aligned);
+    memmove(at, aligned, bytes);
+}
+
+static bool put_elements(struct encoder *e, const struct tensor *tensor, char *placed)
+{
+    size_t bytes = (size_t)tensor->count * dtype_sizes[tensor->dtype];
+    *placed = e->port && bytes > REGION_THRESHOLD;
+    if (!*placed) {
+        char *at = reserve(e, bytes + 8);
+        if (!at)
+            return false;
+        copy_unaligned(tensor, at, bytes);
+        e->out->length += bytes;
+        return true;
+    }
+    uint64_t handle = 0;
+    const char *error = NULL;
+    void *memory = e->port->place(e->port->context, bytes, &handle, &error);
+    if (!memory)
+        return fail(e, error ? error : "no room for a tensor in the region");
+    tensor_copy_to(tensor, memory);
+    char *at = reserve(e, sizeof handle);
+    if (!at)
+        return false;
+    memcpy(at, &handle, sizeof handle);
+    e->out->length += sizeof handle;
+    return true;
+}
+
+/* The tensor at the top of the stack. */
+static bool put_tensor(struct encoder *e, const struct tensor *tensor)
+{
+    bool again;
+    if (!put_again(e, &again))
+        return false;
+    if (again)
+        return true;
+    size_t sizes = (size_t)tensor->dim * sizeof tensor->size[0];
+    char *at = reserve(e, 4 + sizes);
+    if (!at)
+        return false;
+    at[0] = (char)CODEC_TENSOR;
+    at[1] = (char)tensor->dtype;
+    at[2] = (char)tensor->dim;
+    if (sizes)
+        memcpy(at + 4, tensor->size, sizes);
+    size_t placed_at = e->out->length + 3;
+    e->out->length += 4 + sizes;
+    char placed;
+    if (!put_elements(e, tensor, &placed))
+        return false;
+    e->out->data[placed_at] = placed;
+    return true;
+}
+
+/* The matrix at the top of the stack. */
+static bool put_sparse(struct encoder *e, const struct sparse *sparse)
+{
+    bool again;
+    if (!put_again(e, &again))
+        return false;
+    if (again)
+        return true;
+    int64_t shape[2] = {sparse->rows, sparse->columns};
+    char *at = reserve(e, 1 + sizeof shape);
+    if (!at)
+        return false;
+    at[0] = (char)CODEC_SPARSE;
+    memcpy(at + 1, shape, sizeof shape);
+    e->out->length += 1 + sizeof shape;
+    for (int part = SPARSE_POINTERS; part <= SPARSE_VALUES; part++) {
+        lua_getiuservalue(e->L, -1, part);
+        bool done = put_tensor(e, tensor_test(e->L, -1));
+        lua_pop(e->L, 1);
+        if (!done)
+            return false;
+    }
+    return true;
+}
+
+static bool fail_type(struct encoder *e)
+{
+    return fail(e, NULL);
+}
+
+static bool put_userdata(struct encoder *e)
+{
+    const struct tensor *tensor = tensor_test(e->L, -1);
+    if (tensor)
+        return put_tensor(e, tensor);
+    const struct sparse *sparse = sparse_test(e->L, -1);
+    if (sparse)
+        return put_sparse(e, sparse);
+    return fail_type(e);
+}
+
+/* The value at the top of the stack, if it is not a table. */
+static bool put_value(struct encoder *e)
+{
+    lua_State *L = e->L;
+    char *at = reserve(e, CODEC_SCALAR_MAX);
+    if (!at)
+        return false;
+    size_t length = codec_put(L, -1, at);
+    e->out->length += length;
+    if (length)
+        return true;
+    switch (lua_type(L, -1)) {
+    case LUA_TSTRING: {
+        size_t string_length;
+        const char *bytes = lua_tolstring(L, -1, &string_length);
+        uint64_t wide = string_length;
+        at = reserve(e, 1 + sizeof wide + string_length);
+        if (!at)
+            return false;
+        at[0] = (char)CODEC_STRING;
+        memcpy(at + 1, &wide, sizeof wide);
+        memcpy(at + 1 + sizeof wide, bytes, string_length);
+        e->out->length += 1 + sizeof wide + string_length;
+        return true;
+    }
+    case LUA_TUSERDATA:
+        return put_userdata(e);
+    default:
+        return fail_type(e);
+    }
+}
+
+/* Begins the table at the top of the stack; where it was met before, pops it. */
+static bool open_table(struct encoder *e)
+{
+    lua_State *L = e->L;
+    if (lua_getmetatable(L, -1)) {
+        lua_pop(L, 1);
+        return fail_type(e);
+    }
+    bool again;
+    if (!put_again(e, &again))
+        return false;
+    if (again) {
+        lua_pop(L, 1);
+        return true;
+    }
+    if (e->depth == CODEC_MAX_DEPTH)
+        return fail(e, "nested too deep to be sent; " CODEC_MAX_DEPTH_TEXT " tables are the most");
+    if (!lua_checkstack(L, 8))
+        return fail(e, "no room on the stack to send it");
+    char *at = reserve(e, 9);
+    if (!at)
+        return false;
+    at[0] = (char)CODEC_TABLE;
+    if (!push_frame(e, (struct frame){e->out->length + 1, 0, 0, 0}))
+        return false;
+    e->out->length += 9;
+    lua_pushnil(L);
+    return true;
+}
+
+/* Whether the key of the entry on the stack continues the array part of `now`. Integers arrive in
+ * order from there; a hole up to the table's border is filled with nils, so that the border stays.
+ */
+static bool extends_array(struct encoder *e, struct frame *now)
+{
+    lua_State *L = e->L;
+    if (now->pairs > 0 || !lua_isinteger(L, -2))
+        return false;
+    lua_Integer key = lua_tointeger(L, -2);
+    if (key <= (lua_Integer)now->count || key > (lua_Integer)UINT32_MAX)
+        return false;
+    uint32_t holes = (uint32_t)key - 1 - now->count;
+    if (holes == 0) {
+        now->count++;
+        return true;
+    }
+    if (now->holes + (uint64_t)holes > now->count - now->holes + HOLES_ALLOWED)
+        return false;
+    if ((lua_Unsigned)key > lua_rawlen(L, -3))
+        return false;
+    char *at = reserve(e, holes);
+    if (!at)
+        return false; /* memory is found missing again by what writes the entry as a pair */
+    memset(at, CODEC_NIL, holes);
+    e->out->length += holes;
+    now->holes += holes;
+    now->count = (uint32_t)key;
+    return true;
+}
+
+static bool put_key(struct encoder *e)
+{
+    char *at = reserve(e, CODEC_SCALAR_MAX);
+    if (!at)
+        return false;
+    size_t length = codec_put(e->L, -2, at);
+    e->out->length += length;
+    if (length)
+        return true;
+    e->in_key = true;
+    lua_pushvalue(e->L, -2);
+    int type = lua_type(e->L, -1);
+    if (type == LUA_TTABLE || type == LUA_TUSERDATA)
+        return fail_type(e);
+    if (!put_value(e))
+        return false;
+    lua_pop(e->L, 1);
+    e->in_key = false;
+    return true;
+}
+
+static void close_table(struct encoder *e)
+{
+    struct frame *now = &e->frames[--e->depth];
+    memcpy(e->out->data + now->header, &now->count, sizeof now->count);
+    memcpy(e->out->data + now->header + 4, &now->pairs, sizeof now->pairs);
+    lua_pop(e->L, 1);
+}
+
+/* Writes the value at the top of the stack with all that is in it, and pops it. */
+static bool put_tree(struct encoder *e)
+{
+    lua_State *L = e->L;
+    if (lua_type(L, -1) != LUA_TTABLE) {
+        if (!put_value(e))
+            return false;
+        lua_pop(L, 1);
+        return true;
+    }
+    if (!open_table(e))
+        return false;
+    while (e->depth > 0) {
+        struct frame *now = &e->frames[e->depth - 1];
+        if (!lua_next(L, -2)) {
+            close_table(e);
+            continue;
+        }
+        if (!extends_array(e, now)) {
+            if (!put_key(e))
+                return false;
+            now->pairs++;
+        }
+        char *at = reserve(e, CODEC_SCALAR_MAX);
+        if (!at)
+            return false;
+        size_t length = codec_put(L, -1, at);
+        e->out->length += length;
+        if (length == 0 && lua_type(L, -1) == LUA_TTABLE) {
+            if (!open_table(e))
+                return false;
+            continue;
+        }
+        if (length == 0 && !put_value(e))
+            return false;
+        lua_pop(L, 1);
+    }
+    return true;
+}
+
+/* Leaves the message of what failed, in place of all that the encoding has on the stack. */
+static void push_problem(struct encoder *e, const char *root, int ordinal)
+{
+    lua_State *L = e->L;
+    char path[PATH_SIZE], numbered[240], kind[KIND_SIZE];
+    if (ordinal > 1)
+        snprintf(numbered, sizeof numbered, "%.200s#%d", root, ordinal);
+    size_t keys = e->depth - (e->in_key ? 1 : 0);
+    path_write(L, ordinal > 1 ? numbered : root, e->base + 2, 2, keys, path);
+    if (!e->problem)
+        kind_write(L, -1, kind);
+    const char *table = lua_istable(L, -1) ? " with a metatable" : "";
+    lua_settop(L, e->base);
+    if (e->problem)
+        lua_pushfstring(L, "%s: %s", path, e->problem);
+    else if (e->in_key)
+        lua_pushfstring(L, "%s: a table key that is a %s cannot be sent", path, kind);
+    else
+        lua_pushfstring(L, "%s: a %s%s cannot be sent", path, kind, table);
+}
+
+static void free_memory(struct encoder *e)
+{
+    if (e->frames != e->first_frames)
+        free(e->frames);
+    identity_end(&e->met);
+}
+
+/* The values from the `done`th on, of which the first is not a scalar. */
+static bool encode_rest(lua_State *L, int first, int done, int count, const char *root,
+                        const struct codec_port *port, struct buffer *out, size_t start)
+{
+    struct encoder e;
+    e.L = L;
+    e.port = port;
+    e.out = out;
+    e.start = start;
+    e.base = lua_gettop(L);
+    e.frames = e.first_frames;
+    e.frames_room = INLINE_FRAMES;
+    e.depth = 0;
+    identity_begin(&e.met);
+    e.problem = NULL;
+    e.in_key = false;
+    bool room = lua_checkstack(L, 8) || fail(&e, "no room on the stack to send it");
+    for (; room && done < count; done++) {
+        lua_pushvalue(L, first + done);
+        if (!put_tree(&e))
+            break;
+    }
+    free_memory(&e);
+    if (done == count)
+        return true;
+    out->length = start;
+    push_problem(&e, root, done + 1);
+    return false;
+}
+
+bool codec_encode(lua_State *L, int first, int count, const char *root,
+                  const struct codec_port *port, struct buffer *out)
+{
+    size_t start = out->length;
+    first = lua_absindex(L, first);
+    for (int done = 0; done < count; done++) {
+        if (!buffer_reserve(out, CODEC_SCALAR_MAX)) {
+            out->length = start;
+            lua_pushfstring(L, "%s: not enough memory to send it", root);
+            return false;
+        }
+        size_t length = codec_put(L, first + done, out->data + out->length);
+        if (length == 0)
+            return encode_rest(L, first, done, count, root, port, out, start);
+        out->length += length;
+    }
+    return true;
+}

@@ -1,0 +1,165 @@
+/* Running one task: the same in a worker and in place. Everything that can raise happens under one
+ * protected call, so that no task leaves anything on the stack or in the stream. A worker runs one
+ * task after the other in the same call for as long as none fails. */
+#include "pool/pool_state.h"
+
+#include <lauxlib.h>
+
+#include "state/error_text.h"
+#include "memory/mapping.h"
+#include "machine/signals.h"
+
+void task_call(lua_State *L, const struct task *task)
+{
+    lua_settop(L, TASK_MODEL);
+    lua_pushvalue(L, TASK_FUNC);
+    lua_pushvalue(L, TASK_MODEL);
+    int count = 1;
+    if (task->length > CODEC_SCALAR_MAX ||
+        codec_get(L, task->bytes, task->length) != task->length) {
+        lua_settop(L, TASK_MODEL + 2);
+        count = codec_decode(L, task->bytes, task->length, task->port);
+        if (count < 0)
+            lua_error(L);
+    }
+    lua_call(L, 1 + count, LUA_MULTRET);
+}
+
+void task_encode(lua_State *L, struct task *task)
+{
+    if (!codec_encode(L, TASK_MODEL + 1, lua_gettop(L) - TASK_MODEL, "result", task->port,
+                      task->out))
+        lua_error(L);
+}
+
+/* Turns an error value into {message =, where =, traceback =, value =}. What our own functions
+ * raise doesn't say where in the program they were called, and Lua puts a position before strings
+ * only: `where` does. */
+static int handle_error(lua_State *L)
+{
+    lua_createtable(L, 0, 4);
+    const char *message = push_error_text(L, 1);
+    signal_rethrow(message); /* in place: it is the program that was meant */
+    bool has_place = lua_isstring(L, 1) && strncmp(message, "lkrun: ", 7) != 0;
+    lua_setfield(L, 2, "message");
+    if (!has_place && push_program_position(L, true))
+        lua_setfield(L, 2, "where");
+    luaL_traceback(L, L, lua_tostring(L, -1), 1);
+    lua_setfield(L, 2, "traceback");
+    if (lua_type(L, 1) != LUA_TSTRING) {
+        lua_pushvalue(L, 1);
+        lua_setfield(L, 2, "value");
+    }
+    return 1;
+}
+
+void task_push_handler(lua_State *L)
+{
+    lua_pushcfunction(L, handle_error);
+}
+
+static int encode_error(lua_State *L)
+{
+    struct task *task = lua_touserdata(L, 2);
+    if (lua_type(L, 1) != LUA_TTABLE) { /* no memory for the handler, or it failed */
+        lua_createtable(L, 0, 1);
+        push_error_text(L, 1);
+        lua_setfield(L, -2, "message");
+        lua_replace(L, 1);
+    }
+    if (!codec_encode(L, 1, 1, "error", task->port, task->out)) {
+        lua_pushnil(L); /* the value can't be sent; its text can */
+        lua_setfield(L, 1, "value");
+        if (!codec_encode(L, 1, 1, "error", NULL, task->out))
+            return lua_error(L);
+    }
+    return 0;
+}
+
+/* What was computed with zeros in place of a file's lost data is no result, and an error that they
+ * led to is not the cause. */
+static int encode_loss(lua_State *L)
+{
+    char problem[MAPPING_PROBLEM_SIZE];
+    mapping_describe_loss(problem);
+    signal_forget_loss();
+    lua_pushstring(L, problem);
+    lua_replace(L, 1);
+    return encode_error(L);
+}
+
+void task_check(lua_State *L, const struct task *task)
+{
+    if (mapping_losses() == task->losses)
+        return;
+    lua_pushnil(L);
+    lua_error(L);
+}
+
+/* On top is what came of describing the error: a hook that raises, or a metatable of all strings
+ * that does, can be in the way each time. */
+static void tell_second_error(lua_State *L, int status, struct task *task)
+{
+    task->out->length = 0; /* an empty error: the receiver says "out of memory" */
+    if (status != LUA_ERRMEM) {
+        lua_Hook hook = lua_gethook(L);
+        int mask = lua_gethookmask(L), count = lua_gethookcount(L);
+        const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "no text";
+        char message[300];
+        snprintf(message, sizeof message,
+                 "an error that raised another one while it was described: %s", text);
+        struct failure failure = {.message = message, .reason = "error", .status = -1};
+        lua_sethook(L, NULL, 0, 0);
+        if (!failure_encode(L, &failure, task->out))
+            task->out->length = 0;
+        lua_sethook(L, hook, mask, count);
+    }
+    lua_pop(L, 1);
+}
+
+void task_fail(lua_State *L, int status, struct task *task)
+{
+    task->out->length = 0;
+    if (status == LUA_ERRMEM) {
+        task->out_of_memory = true;
+        lua_pop(L, 1);
+        return;
+    }
+    lua_pushcfunction(L, mapping_losses() != task->losses ? encode_loss : encode_error);
+    lua_insert(L, -2);
+    lua_pushlightuserdata(L, task);
+    status = lua_pcall(L, 2, 0, 0);
+    if (status != LUA_OK)
+        tell_second_error(L, status, task);
+}
+
+static int encode_failure(lua_State *L)
+{
+    const struct failure *failure = lua_touserdata(L, 1);
+    struct buffer *out = lua_touserdata(L, 2);
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, failure->message);
+    lua_setfield(L, 3, "message");
+    lua_pushstring(L, failure->reason);
+    lua_setfield(L, 3, "reason");
+    if (failure->signal) {
+        lua_pushinteger(L, failure->signal);
+        lua_setfield(L, 3, "signal");
+    }
+    if (failure->status >= 0) {
+        lua_pushinteger(L, failure->status);
+        lua_setfield(L, 3, "status");
+    }
+    lua_pushboolean(L, codec_encode(L, 3, 1, "error", NULL, out));
+    return 1;
+}
+
+bool failure_encode(lua_State *L, const struct failure *failure, struct buffer *out)
+{
+    lua_pushcfunction(L, encode_failure);
+    lua_pushlightuserdata(L, (void *)failure);
+    lua_pushlightuserdata(L, out);
+    bool encoded = lua_pcall(L, 2, 1, 0) == LUA_OK && lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return encoded;
+}

@@ -1,0 +1,22 @@
+/* What bounds a task, on the worker's side: a timer, and an allocator that counts what Lua holds.
+ * The host's side is pool_limits.c. */
+#ifndef LKRUN_WORKER_LIMITS_H
+#define LKRUN_WORKER_LIMITS_H
+
+#include "worker/worker.h"
+
+/* In a new worker process, before its first task. */
+void limits_enter_worker(struct worker_site *site, lua_State *L);
+void limits_begin_task(const struct worker_site *site);
+void limits_end_task(const struct worker_site *site, lua_State *L);
+/* Around waiting for the host inside a task: that time is not the task's. */
+void limits_pause(const struct worker_site *site);
+void limits_resume(const struct worker_site *site);
+/* The task that just ended had no memory left: makes its error the result, or, where it may be
+ * tried again, ends the worker. */
+void limits_report_memory(struct worker_site *site, lua_State *L, const struct task *task);
+/* Whether an allocation was ever refused. Such a worker is best replaced: memory that was freed may
+ * not have gone back to the system, and a collection has written into all it inherited. */
+bool limits_hit_memory(void);
+
+#endif

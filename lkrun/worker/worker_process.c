@@ -1,0 +1,123 @@
+/* A worker that is a process: a fork of the template, so it has the model, func and all they reach,
+ * or a new process that got them (worker_spawn.c). It never returns into the stack it inherited and
+ * never runs what belongs to the host. */
+#include "worker/worker.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include <lauxlib.h>
+
+#include "machine/bind.h"
+#include "memory/collector.h"
+#include "memory/mapping.h"
+#include "screen/progress.h"
+#include "memory/region.h"
+#include "worker/worker_limits.h"
+#include "worker/worker_sinks.h"
+
+static struct worker_site *own_site; /* this process's, for signals and exit */
+
+/* exit(3), from os.exit or C code, ends the worker without the host's atexit handlers. */
+static void on_worker_exit(int status, void *unused)
+{
+    (void)unused;
+    if (getpid() == own_site->pid)
+        worker_leave(status);
+}
+
+static void on_fork(void)
+{
+    if (own_site)
+        own_site->forked = true;
+}
+
+static int worker_os_exit(lua_State *L)
+{
+    int status = lua_isboolean(L, 1) ? (lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE)
+                                     : (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
+    on_worker_exit(status, NULL);
+    worker_leave(status);
+}
+
+static void take_streams(const struct worker *worker)
+{
+    int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    dup2(nothing, 0);
+    dup2(worker->output_end[0], 1);
+    dup2(worker->output_end[1], 2);
+    close(nothing);
+}
+
+/* The template has reset what the host handles; the mask is what it needed for itself. */
+static void take_signals(void)
+{
+    signal(SIGTERM, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void on_host_gone(int signal_number)
+{
+    (void)signal_number;
+    kill(0, SIGKILL); /* the group, and so this process too */
+}
+
+/* Ends with the host. What a forked worker started is ended by the template then; a spawned one has
+ * no template, and ends its group itself. */
+static void end_with_host(const struct pool *pool)
+{
+    int end = SIGKILL;
+    if (pool->options.kind == WORKERS_SPAWN) {
+        end = SIGRTMAX - 1;
+        signal(end, on_host_gone);
+    }
+    /* It follows the death of the thread that forked; it may be dead already. */
+    prctl(PR_SET_PDEATHSIG, end);
+    if (getppid() != pool->owner)
+        _exit(0);
+}
+
+_Noreturn void worker_main(struct pool *pool, lua_State *L, int place)
+{
+    struct worker *worker = &pool->workers[place];
+    setpgid(0,
+            0); /* out of reach of the terminal's Ctrl-C; killed with its children as one group */
+    end_with_host(pool);
+    take_signals();
+    mapping_enter_worker();
+    take_streams(worker);
+    struct worker_site *site = worker_open_site(pool, place);
+    if (!site)
+        _exit(EXIT_FAILURE);
+    own_site = site;
+    site->is_process = true;
+    pthread_atfork(NULL, NULL, on_fork);
+    bind_enter_worker(place);
+    region_enter_worker();
+    segments_enter_worker();
+    collector_enter_worker(L, pool->options.memory_limit);
+    config_enter_worker(&pool->options.worker);
+    progress_install(L);
+    progress_enter_worker();
+    worker_install_sinks(site);
+    write_epoch++;
+    on_exit(on_worker_exit, NULL);
+    lua_State *own = lua_newthread(L); /* stays on L's stack, which nobody touches again */
+    lua_sethook(own, NULL, 0, 0);
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, 2);
+    lua_xmove(L, own, 2);
+    if (lua_getglobal(own, "os") == LUA_TTABLE) {
+        lua_pushcfunction(own, worker_os_exit);
+        lua_setfield(own, -2, "exit");
+    }
+    lua_settop(own, 2);
+    limits_enter_worker(site, own);
+    worker_serve(site, own);
+    worker_leave(EXIT_SUCCESS);
+}

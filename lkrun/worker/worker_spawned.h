@@ -1,0 +1,15 @@
+/* Workers that are new lkrun processes, for hosts that can't fork. pool_spawn.c is the host's side,
+ * worker_spawn.c the worker's. This is what the executable's main needs of them. */
+#ifndef LKRUN_WORKER_SPAWNED_H
+#define LKRUN_WORKER_SPAWNED_H
+
+#include <stdbool.h>
+
+/* The first argument of a worker; the second is its place. */
+#define SPAWN_ARGUMENT "--worker-of-an-invoker"
+
+/* Set by the executable: it starts itself. In another host it has to be found. */
+extern bool spawn_is_lkrun;
+int spawn_main(const char *place); /* the worker's main */
+
+#endif

@@ -1,0 +1,27 @@
+/* A worker that is a thread: its own Lua state, and the loop of every worker. */
+#ifndef LKRUN_WORKER_THREAD_H
+#define LKRUN_WORKER_THREAD_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include "pool/pool_state.h"
+
+struct worker_thread {
+    struct pool *pool;
+    int place; /* from 0 */
+    pthread_t thread;
+    bool started;         /* there is a thread to join */
+    uint32_t write_epoch; /* above that of all it is given */
+    char *path, *cpath;   /* of the host's package; owned by the host */
+    sem_t *ready;         /* posted when it can take tasks, or can't */
+    char problem[500];    /* why it can't; "" otherwise */
+    atomic_bool ended;    /* it touches nothing of the pool any more */
+};
+
+void *worker_thread_main(void *thread); /* a struct worker_thread */
+
+/* How storage is carried to threads: by its address. */
+extern const struct carry_port thread_carry_port;
+
+#endif
