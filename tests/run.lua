@@ -1,7 +1,7 @@
 -- Runs busted specs inside this lkrun: build/lkrun tests/run.lua [busted options] FILE...
 -- All of them, each in a process of its own: make check.
 if #arg == 0 then
-  io.stderr:write "tests/run.lua: the specs to run are expected; make check runs all\n"
+  io.stderr:write "tests/run.lua: expected the specs to run; make check runs all\n"
   os.exit(2)
 end
 -- busted's handlers of its own need a terminal library; ours ends with one line that adds up.

@@ -40,7 +40,7 @@ static bool find_target(struct atomic_file *file, const char *path, mode_t *mode
     if (stat(file->target, &status) < 0)
         return errno == ENOENT || fail(file, "%s", strerror(errno));
     if (!S_ISREG(status.st_mode))
-        return fail(file, "it is %s; a file is expected",
+        return fail(file, "it is %s; expected a file",
                     S_ISDIR(status.st_mode) ? "a directory" : "no regular file");
     *mode = status.st_mode & 0777;
     return true;

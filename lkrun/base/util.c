@@ -129,21 +129,6 @@ int raise_error(lua_State *L, const char *where, const char *format, ...)
     return lua_error(L);
 }
 
-const char *push_brief(lua_State *L, int index)
-{
-    switch (lua_type(L, index)) {
-    case LUA_TSTRING:
-        return lua_pushfstring(L, "'%s'", lua_tostring(L, index));
-    case LUA_TNUMBER:
-    case LUA_TBOOLEAN:
-    case LUA_TNIL:
-    case LUA_TNONE:
-        return luaL_tolstring(L, index, NULL);
-    default:
-        return lua_pushfstring(L, "a %s", luaL_typename(L, index));
-    }
-}
-
 bool is_own_source(const char *short_source)
 {
     return strncmp(short_source, "lua/lkrun/", 10) == 0 ||

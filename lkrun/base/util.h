@@ -46,10 +46,6 @@ int raise_error(lua_State *L, const char *where, const char *format, ...)
 /* The same without "lkrun: WHERE: ", for a caller that puts its own in front. */
 int raise_plain(lua_State *L, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Pushes how a message tells a value: a string in quotes, a number, boolean or nil as it is
- * written, all else by its type, "a table": an address would tell nobody anything. */
-const char *push_brief(lua_State *L, int index);
-
 /* Whether this is one of our own Lua modules: "lua/lkrun/show.lua". */
 bool is_own_source(const char *short_source);
 /* Pushes "script.lua:12", the innermost line of the program that is running, our own modules passed

@@ -51,8 +51,8 @@ static int load_bundle(lua_State *L)
     }
     lua_pushcfunction(L, bundle_decode);
     if (lua_rawgeti(L, arrays, 1) != LUA_TSTRING)
-        raise_error(L, "lk.load",
-                    "%s: there is no entry '" BUNDLE_MANIFEST "'; a bundle is expected", job.path);
+        raise_error(L, "lk.load", "%s: there is no entry '" BUNDLE_MANIFEST "'; expected a bundle",
+                    job.path);
     lua_pushvalue(L, arrays);
     return call_for(L, job.path, BUNDLE_MANIFEST, 2);
 }

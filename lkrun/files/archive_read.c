@@ -89,9 +89,9 @@ static bool check_kind(struct archive_reader *reader, struct archive_entry *entr
     const struct archive_library *library = reader->library;
     const char *what = NULL;
     if (library->entry_hardlink(entry) || library->entry_filetype(entry) == AE_IFLNK)
-        what = "it is a link; arrays are expected";
+        what = "it is a link; expected arrays";
     else if (library->entry_filetype(entry) != AE_IFREG)
-        what = "it is no regular file; arrays are expected";
+        what = "it is no regular file; expected arrays";
     else if (library->entry_is_encrypted(entry))
         what = "it is encrypted";
     else if (!library->entry_size_is_set(entry) || library->entry_size(entry) < 0)

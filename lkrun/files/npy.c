@@ -27,8 +27,8 @@ static bool read_preamble(struct source *source, size_t *dictionary)
         return source_fail(source, "it is no .npy file: it does not begin with \\x93NUMPY");
     unsigned major = start[NPY_MAGIC_LENGTH], minor = start[NPY_MAGIC_LENGTH + 1];
     if (major < 1 || major > 3 || minor != 0)
-        return source_fail(source, "its format is version %u.%u; 1.0, 2.0 or 3.0 is expected",
-                           major, minor);
+        return source_fail(source, "its format is version %u.%u; expected 1.0, 2.0 or 3.0", major,
+                           minor);
     size_t bytes = major == 1 ? 2 : 4;
     if (source->left < (int64_t)bytes)
         return source_fail(source, "it ends inside its header");
@@ -51,7 +51,7 @@ static bool read_header(struct source *source, struct npy_header *header)
         return source_fail(source, "its header claims %zu bytes; the file has %lld more", length,
                            (long long)source->left);
     if (length > HEADER_MOST)
-        return source_fail(source, "its header claims %zu bytes; up to %d are expected", length,
+        return source_fail(source, "its header claims %zu bytes; expected up to %d", length,
                            HEADER_MOST);
     char *text = malloc(length + 1);
     if (!text)

@@ -125,8 +125,8 @@ static bool take_descr(struct cursor *cursor, struct npy_header *header)
     char first = next(cursor);
     if (first == '[' || first == '(')
         return fail(cursor,
-                    "its dtype is structured, %.*s...; f64, f32, i64, i32, u8, bool or "
-                    "f16 is expected",
+                    "its dtype is structured, %.*s...; expected f64, f32, i64, i32, u8, bool or "
+                    "f16",
                     shown(cursor), cursor->at);
     char text[64];
     if (!take_string(cursor, text, sizeof text, "a dtype"))
@@ -145,8 +145,8 @@ static bool take_descr(struct cursor *cursor, struct npy_header *header)
     stored->swapped = known && (order == '<' || order == '>') && order != NATIVE &&
                       stored_element_size(stored) > 1;
     return known ||
-           fail(cursor, "its dtype is %s (%s); f64, f32, i64, i32, u8, bool or f16 is expected",
-                text, dtype_meaning(code));
+           fail(cursor, "its dtype is %s (%s); expected f64, f32, i64, i32, u8, bool or f16", text,
+                dtype_meaning(code));
 }
 
 static bool take_size(struct cursor *cursor, int64_t *size)
@@ -182,7 +182,7 @@ static bool take_shape(struct cursor *cursor, struct npy_header *header)
         comma = take(cursor, ',');
     }
     if (stored->dim == 1 && !comma)
-        return fail(cursor, "its shape is a number in parentheses; a tuple is expected");
+        return fail(cursor, "its shape is a number in parentheses; expected a tuple");
     return true;
 }
 
@@ -211,8 +211,7 @@ static bool take_item(struct cursor *cursor, struct npy_header *header, unsigned
             return unexpected(cursor, "a colon");
         return items[i].take_value(cursor, header);
     }
-    return fail(cursor, "its header has the key %s; descr, fortran_order and shape are expected",
-                key);
+    return fail(cursor, "its header has the key %s; expected descr, fortran_order and shape", key);
 }
 
 bool npy_parse(const char *text, size_t length, struct npy_header *header, char *problem,

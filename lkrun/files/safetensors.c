@@ -251,10 +251,11 @@ static bool push_tensor(lua_State *L, struct source *source, const struct place 
                         int64_t data, bool copy)
 {
     if (place->unknown)
-        return source_fail(source,
-                           "tensor '%.100s': its dtype is %.20s; F64, F32, I64, I32, U8, BOOL, F16 "
-                           "or BF16 is expected",
-                           place->name, place->unknown);
+        return source_fail(
+            source,
+            "tensor '%.100s': its dtype is %.20s; expected F64, F32, I64, I32, U8, BOOL, F16 "
+            "or BF16",
+            place->name, place->unknown);
     source_pass(source, data + place->first - source->at);
     return stored_push(L, source, &place->stored, copy);
 }

@@ -63,7 +63,7 @@ static const struct tensor *push_array(lua_State *L, const char *name, enum dtyp
     if (!array || array->dim != 1)
         raise_plain(L, "there is no array '%s' of one dimension, as SciPy's layouts have", name);
     if (!dtype_is_float(dtype) && dtype_is_float(array->dtype))
-        raise_plain(L, "'%s' is %s; integers are expected", name, dtype_names[array->dtype]);
+        raise_plain(L, "'%s' is %s; expected integers", name, dtype_names[array->dtype]);
     const struct tensor *copy = tensor_like(L, array, dtype);
     tensor_assign(L, copy, array, WHERE);
     lua_remove(L, -2);
@@ -174,10 +174,10 @@ int scipy_to_sparse(lua_State *L)
 {
     const char *format = lua_tostring(L, FORMAT);
     if (strcmp(format, "csr") != 0 && strcmp(format, "csc") != 0 && strcmp(format, "coo") != 0)
-        raise_plain(L, "its layout is %s; csr, csc or coo is expected: matrix.tocsr()", format);
+        raise_plain(L, "its layout is %s; expected csr, csc or coo: matrix.tocsr()", format);
     const struct tensor *shape = push_array(L, "shape", DTYPE_I64);
     if (shape->count != 2)
-        raise_plain(L, "its shape has %lld sizes; 2 are expected", (long long)shape->count);
+        raise_plain(L, "its shape has %lld sizes; expected 2", (long long)shape->count);
     int64_t size[2];
     memcpy(size, tensor_data(shape), sizeof size);
     if (strcmp(format, "csr") != 0 || !push_canonical(L, size))

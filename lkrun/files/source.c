@@ -11,6 +11,7 @@
 
 #include "memory/mapping.h"
 #include "tensor/tensor_class.h"
+#include "base/value_text.h"
 #include "base/util.h"
 
 bool source_fail(struct source *source, const char *format, ...)
@@ -82,7 +83,7 @@ bool source_open(struct source *source, const char *path)
     if (source->descriptor < 0 || fstat(source->descriptor, &status) < 0)
         return source_fail(source, "%s", strerror(errno));
     if (!S_ISREG(status.st_mode))
-        return source_fail(source, S_ISDIR(status.st_mode) ? "it is a directory; a file is expected"
+        return source_fail(source, S_ISDIR(status.st_mode) ? "it is a directory; expected a file"
                                                            : "it is no regular file");
     source->read = read_file;
     source->left = status.st_size;
@@ -135,7 +136,7 @@ const char *path_argument(lua_State *L, int index, const char *where)
 {
     size_t length;
     if (lua_type(L, index) != LUA_TSTRING)
-        raise_error(L, where, "the path is %s; a string is expected", type_text(L, index));
+        raise_error(L, where, "the path is %s; expected a string", type_text(L, index));
     const char *path = lua_tolstring(L, index, &length);
     if (strlen(path) != length)
         raise_error(L, where, "the path has a NUL byte in it");

@@ -22,7 +22,7 @@ struct source {
     int64_t most;            /* bytes that its size justifies */
     int descriptor;          /* of the file; -1: none */
     void *container;         /* for read: the archive of an entry */
-    char problem[512];       /* of the call that gave false: what was found; what is expected */
+    char problem[512];       /* of the call that gave false: what was found; expected what */
 };
 
 bool source_fail(struct source *source, const char *format, ...)

@@ -18,10 +18,10 @@ static const struct tensor *square_argument(lua_State *L, int index, const char 
 {
     const struct tensor *a = tensor_argument(L, index, where);
     if (a->dim != 2 || a->size[0] != a->size[1])
-        raise_error(L, where, "a tensor of %s; a square matrix is expected",
+        raise_error(L, where, "a tensor of %s; expected a square matrix",
                     shape_text(a->dim, a->size));
     if (!dtype_is_float(a->dtype))
-        raise_error(L, where, "the matrix is %s; f64 or f32 is expected", dtype_names[a->dtype]);
+        raise_error(L, where, "the matrix is %s; expected f64 or f32", dtype_names[a->dtype]);
     return a;
 }
 
@@ -123,7 +123,7 @@ static void check_sides(lua_State *L, const struct tensor *a, const struct tenso
                         const char *where)
 {
     if ((b->dim != 1 && b->dim != 2) || b->size[0] != a->size[0])
-        raise_error(L, where, "a matrix of %s with right sides of %s; [n] or [n, k] is expected",
+        raise_error(L, where, "a matrix of %s with right sides of %s; expected [n] or [n, k]",
                     shape_text(a->dim, a->size), shape_text(b->dim, b->size));
     check_same_dtype(L, a, b, where);
 }

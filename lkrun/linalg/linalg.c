@@ -85,7 +85,7 @@ static int dot(lua_State *L)
     const char *where = "tensor:dot";
     const struct tensor *x = tensor_argument(L, 1, where), *y = tensor_argument(L, 2, where);
     if (x->dim != 1 || y->dim != 1)
-        raise_error(L, where, "a tensor of %s and one of %s; two vectors are expected",
+        raise_error(L, where, "a tensor of %s and one of %s; expected two vectors",
                     shape_text(x->dim, x->size), shape_text(y->dim, y->size));
     check_same_shape(L, x, y, where);
     check_same_dtype(L, x, y, where);
@@ -126,8 +126,8 @@ static int general_product(lua_State *L, int b_dim, const char *where)
     if (lua_isnil(L, 5)) {
         if (!lua_isnil(L, 4))
             raise_error(L, where,
-                        "there is a beta but no tensor for it to multiply; "
-                        "argument 5 is expected");
+                        "there is a beta but no tensor for it to multiply; expected "
+                        "argument 5");
         tensor_new(L, a->dtype, b_dim, size, false);
         lua_replace(L, 5);
     } else {
@@ -183,7 +183,7 @@ static int syrk(lua_State *L)
     const char *where = "lk.linalg.syrk";
     const struct tensor *a = tensor_argument(L, 1, where);
     if (a->dim != 2)
-        raise_error(L, where, "a tensor of %s; a matrix is expected", shape_text(a->dim, a->size));
+        raise_error(L, where, "a tensor of %s; expected a matrix", shape_text(a->dim, a->size));
     int64_t size[] = {a->size[1], a->size[1]};
     lua_settop(L, 2);
     if (lua_isnil(L, 2)) {

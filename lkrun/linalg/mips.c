@@ -14,6 +14,7 @@
 #include "tensor/best.h"
 #include "sparse/sparse.h"
 #include "tensor/tensor_walk.h"
+#include "base/value_text.h"
 #include "base/util.h"
 
 #define WHERE "lk.linalg.mips"
@@ -254,12 +255,12 @@ enum { ROWS = 5, AMONG, EXCLUDE, VALUES, INDICES };
 static void check_matrices(lua_State *L, const struct tensor *queries, const struct tensor *vectors)
 {
     if (queries->dim != 2 || vectors->dim != 2 || queries->size[1] != vectors->size[1])
-        raise_error(L, WHERE, "queries of %s and vectors of %s; [m, d] and [n, d] are expected",
+        raise_error(L, WHERE, "queries of %s and vectors of %s; expected [m, d] and [n, d]",
                     shape_text(queries->dim, queries->size),
                     shape_text(vectors->dim, vectors->size));
     check_same_dtype(L, queries, vectors, WHERE);
     if (!dtype_is_float(queries->dtype))
-        raise_error(L, WHERE, "the vectors are %s; f64 or f32 is expected",
+        raise_error(L, WHERE, "the vectors are %s; expected f64 or f32",
                     dtype_names[queries->dtype]);
 }
 
@@ -275,11 +276,10 @@ static const struct sparse *exclude_argument(lua_State *L, const struct tensor *
                                              const struct tensor *vectors)
 {
     if (!sparse_test(L, EXCLUDE))
-        raise_error(L, WHERE, "`exclude` is %s; a sparse matrix is expected",
-                    type_text(L, EXCLUDE));
+        raise_error(L, WHERE, "`exclude` is %s; expected a sparse matrix", type_text(L, EXCLUDE));
     const struct sparse *exclude = sparse_argument(L, EXCLUDE, WHERE);
     if (exclude->rows != queries->size[0] || exclude->columns != vectors->size[0])
-        raise_error(L, WHERE, "`exclude` is [%lld, %lld]; [%lld, %lld] is expected",
+        raise_error(L, WHERE, "`exclude` is [%lld, %lld]; expected [%lld, %lld]",
                     (long long)exclude->rows, (long long)exclude->columns,
                     (long long)queries->size[0], (long long)vectors->size[0]);
     return exclude;
@@ -300,8 +300,8 @@ static const struct tensor *result(lua_State *L, int index, enum dtype dtype, co
         const struct tensor *source = tensor_test(L, read[i]);
         if (source && shares_memory(out, source))
             raise_error(L, WHERE,
-                        "a tensor for the result shares its memory with what is read; "
-                        "another one is expected");
+                        "a tensor for the result shares its memory with what is read; expected "
+                        "another one");
     }
     return out;
 }
@@ -316,7 +316,7 @@ int linalg_mips(lua_State *L)
     options_argument(L, 4, names, WHERE);
     check_matrices(L, search.queries, vectors);
     if (k < 0)
-        raise_error(L, WHERE, "k is %lld; 0 or more is expected", (long long)k);
+        raise_error(L, WHERE, "k is %lld; expected 0 or more", (long long)k);
     search.dtype = search.queries->dtype;
     search.depth = (int)vectors->size[1];
     if (!lua_isnil(L, ROWS))

@@ -13,6 +13,7 @@
 
 #include "machine/backend.h"
 #include "sparse/sparse.h"
+#include "base/value_text.h"
 #include "base/util.h"
 
 #define WHERE "lk.linalg.ridge"
@@ -199,7 +200,7 @@ static const struct tensor *matrix_argument(lua_State *L, int index, const struc
 {
     const struct tensor *y = tensor_argument(L, index, WHERE);
     if (y->dim != 2 || y->size[0] != ridge->targets->columns || y->size[1] > INT32_MAX / 2)
-        raise_error(L, WHERE, "regressors of %s for targets of [%lld, %lld]; [%lld, k] is expected",
+        raise_error(L, WHERE, "regressors of %s for targets of [%lld, %lld]; expected [%lld, k]",
                     shape_text(y->dim, y->size), (long long)ridge->targets->rows,
                     (long long)ridge->targets->columns, (long long)ridge->targets->columns);
     check_same_dtype(L, y, ridge->targets->values, WHERE);
@@ -212,11 +213,11 @@ static void lambda_argument(lua_State *L, int index, struct ridge *ridge)
     if (!ridge->lambdas) {
         ridge->lambda = number_argument(L, index, WHERE, "lambda");
         if (!(ridge->lambda > 0))
-            raise_error(L, WHERE, "lambda is %f; a number above 0 is expected", ridge->lambda);
+            raise_error(L, WHERE, "lambda is %f; expected a number above 0", ridge->lambda);
         return;
     }
     if (ridge->lambdas->dim != 1 || ridge->lambdas->size[0] != ridge->targets->rows)
-        raise_error(L, WHERE, "lambda is a tensor of %s; a number or [%lld] is expected",
+        raise_error(L, WHERE, "lambda is a tensor of %s; expected a number or [%lld]",
                     shape_text(ridge->lambdas->dim, ridge->lambdas->size),
                     (long long)ridge->targets->rows);
     check_same_dtype(L, ridge->lambdas, ridge->targets->values, WHERE);
@@ -228,7 +229,7 @@ static const char *weights_argument(lua_State *L, int index, const struct ridge 
     const struct tensor *weights = tensor_argument(L, index, WHERE);
     int64_t entries = ridge->targets->values->count;
     if (weights->dim != 1 || weights->size[0] != entries)
-        raise_error(L, WHERE, "weights of %s; one for each target, [%lld], is expected",
+        raise_error(L, WHERE, "weights of %s; expected one for each target, [%lld]",
                     shape_text(weights->dim, weights->size), (long long)entries);
     check_same_dtype(L, weights, ridge->targets->values, WHERE);
     return tensor_data(tensor_is_contiguous(weights) ? weights : tensor_clone(L, weights));
@@ -241,7 +242,7 @@ static void rows_argument(lua_State *L, int index, struct ridge *ridge)
     if (lua_isnil(L, index))
         return;
     if (!lua_istable(L, index))
-        raise_error(L, WHERE, "`rows` is %s; {first, last} is expected", type_text(L, index));
+        raise_error(L, WHERE, "`rows` is %s; expected {first, last}", type_text(L, index));
     for (int i = 0; i < 2; i++) {
         lua_rawgeti(L, index, i + 1);
         end[i] = integer_argument(L, -1, WHERE, "an end of `rows`");
@@ -286,7 +287,7 @@ static void steps_argument(lua_State *L, int steps, int out, struct ridge *ridge
         return;
     ridge->steps = integer_argument(L, steps, WHERE, "`steps`");
     if (ridge->steps < 1)
-        raise_error(L, WHERE, "`steps` is %lld; 1 or more is expected", (long long)ridge->steps);
+        raise_error(L, WHERE, "`steps` is %lld; expected 1 or more", (long long)ridge->steps);
     if (lua_isnil(L, out))
         raise_error(L, WHERE, "there are steps but no `out` to begin them from");
 }
@@ -298,7 +299,7 @@ static void raise_problem(lua_State *L, const struct ridge *ridge, const struct 
         raise_error(L, WHERE, "row %lld has the column %d; the targets were written to", row,
                     ((const int32_t *)tensor_data(ridge->targets->column_of))[problem->entry]);
     if (problem->what == BAD_WEIGHT)
-        raise_error(L, WHERE, "a weight of row %lld is %f; 0 or more is expected", row,
+        raise_error(L, WHERE, "a weight of row %lld is %f; expected 0 or more", row,
                     scalar_to_double(ridge->dtype, ridge->weights + (size_t)problem->entry *
                                                                         dtype_sizes[ridge->dtype]));
     if (problem->what == BAD_PIVOT)

@@ -221,7 +221,7 @@ void bind_check_environment(lua_State *L)
     enum mode mode;
     const char *text = getenv("LK_BIND");
     if (!parse_mode(text, &mode))
-        raise_error(L, "LK_BIND", "the value is '%s'; none, core or numa is expected", text);
+        raise_error(L, "LK_BIND", "the value is '%s'; expected none, core or numa", text);
 }
 
 bool bind_prepare(int jobs, int threads, char *reason, size_t size)
@@ -287,7 +287,7 @@ static int l_plan(lua_State *L)
 {
     enum mode mode;
     if (!parse_mode(luaL_checkstring(L, 1), &mode) || mode == MODE_NONE)
-        return luaL_argerror(L, 1, "core or numa is expected");
+        return luaL_argerror(L, 1, "expected core or numa");
     int jobs = (int)luaL_checkinteger(L, 2), threads = (int)luaL_optinteger(L, 3, 1);
     const char *problem = NULL;
     hwloc_topology_t topology = open_allowed(&problem);

@@ -16,6 +16,7 @@
 #include "screen/log.h"
 #include "base/nearest.h"
 #include "machine/snakemake.h"
+#include "base/value_text.h"
 #include "base/util.h"
 
 static const struct {
@@ -112,8 +113,7 @@ void config_override(lua_State *L, int index, const char *where, struct config *
 {
     index = lua_absindex(L, index);
     if (!lua_istable(L, index))
-        raise_error(L, where, "a %s found; expected a table of parameters",
-                    luaL_typename(L, index));
+        raise_error(L, where, "%s found; expected a table of parameters", type_text(L, index));
     lua_pushnil(L);
     while (lua_next(L, index)) {
         int is_integer;

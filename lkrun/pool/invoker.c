@@ -16,6 +16,7 @@
 #include "memory/region.h"
 #include "machine/signals.h"
 #include "tensor/tensor.h"
+#include "base/value_text.h"
 
 static lua_Integer integer_field(lua_State *L, int index, const char *name)
 {
@@ -89,8 +90,8 @@ static void mark_writable(lua_State *L, int index, bool threads)
     for (lua_Integer i = 1; i <= count; i++) {
         lua_geti(L, index, i);
         if (!tensor_test(L, -1))
-            raise_error(L, "lk.invoker", "writable[%d]: a %s was found; a tensor is expected",
-                        (int)i, luaL_typename(L, -1));
+            raise_error(L, "lk.invoker", "writable[%d]: %s was found; expected a tensor", (int)i,
+                        type_text(L, -1));
         struct storage *storage = tensor_check(L, -1)->storage;
         const char *error;
         if (!(threads ? storage_allow(storage, &error) : storage_share(storage, &error)))

@@ -119,7 +119,7 @@ static bool parse(int argc, char **argv, struct invocation *invocation)
         *invocation = (struct invocation){RUN_INPUT, NULL, 1};
     } else if (strcmp(first, "-e") == 0) {
         if (argc < 3) {
-            report_line("-e: nothing follows; a piece of Lua is expected");
+            report_line("-e: nothing follows; expected a piece of Lua");
             return false;
         }
         *invocation = (struct invocation){RUN_CHUNK, argv[2], 2};
@@ -156,16 +156,16 @@ static bool is_readable(const char *path)
         int problem = errno;
         const char *meant = problem == ENOENT ? nearest_subcommand(path) : NULL;
         if (meant)
-            report_line("%s: %s (did you mean 'lkrun %s'?); the path of a Lua script or a command "
-                        "is expected (lkrun --help)",
+            report_line("%s: %s (did you mean 'lkrun %s'?); expected the path of a Lua script or a "
+                        "command (lkrun --help)",
                         path, strerror(problem), meant);
         else
-            report_line("%s: %s; the path of a Lua script is expected (lkrun --help)", path,
+            report_line("%s: %s; expected the path of a Lua script (lkrun --help)", path,
                         strerror(problem));
         return false;
     }
     if (S_ISDIR(file.st_mode)) {
-        report_line("%s: is a directory; the path of a Lua script is expected", path);
+        report_line("%s: is a directory; expected the path of a Lua script", path);
         return false;
     }
     return true;
@@ -180,7 +180,7 @@ static int load_program(lua_State *L, const struct invocation *invocation)
             luaL_loadbuffer(L, invocation->program, strlen(invocation->program), "=(command line)");
     } else if (invocation->command == RUN_INPUT) {
         if (input_was_closed) {
-            report_line("standard input: is closed; a Lua program is expected there");
+            report_line("standard input: is closed; expected a Lua program there");
             return STATUS_MISUSE;
         }
         status = luaL_loadfile(L, NULL);

@@ -9,6 +9,7 @@
 
 #include "value/path.h"
 #include "tensor/tensor_class.h"
+#include "base/value_text.h"
 #include "base/util.h"
 
 #define BUFFER_CLASS "lkrun.rows.buffer"
@@ -224,7 +225,7 @@ static bool put_row(lua_State *L, struct encoder *e, int row)
     if (!lua_istable(L, row)) {
         char kind[KIND_SIZE];
         kind_write(L, row, kind);
-        rows_raise(L, "a %s is no row; a table is expected", kind);
+        rows_raise(L, "a %s is no row; expected a table", kind);
     }
     int first = lua_rawgeti(L, row, 1);
     lua_pop(L, 1);

@@ -45,8 +45,8 @@ static const struct tensor *to_tensor(lua_State *L)
             char kind[KIND_SIZE];
             kind_write(L, top, kind);
             rows_raise(L,
-                       "a %s is no row; a tensor, a number or a "
-                       "sequence of numbers is expected",
+                       "a %s is no row; expected a tensor, a number or a "
+                       "sequence of numbers",
                        kind);
         }
         tensor_from_table(L, top, dtype, "row");

@@ -37,7 +37,7 @@ bool record_open(struct record_reader *reader, const char *path, enum record_for
     if (reader->fd < 0)
         return fail(reader, strerror(errno));
     if (fstat(reader->fd, &status) == 0 && S_ISDIR(status.st_mode))
-        return fail(reader, "it is a directory; a file is expected");
+        return fail(reader, "it is a directory; expected a file");
     posix_fadvise(reader->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     return !record_is_packed(path) || record_unpack_open(reader);
 }
@@ -187,12 +187,13 @@ static bool scan_quoted(struct record_reader *reader, size_t *length, size_t *li
             size_t quote = closing_quote(reader, at + 1);
             if (quote == NOWHERE)
                 return !reader->problem[0] &&
-                       fail(reader, "a quoted field does not end; a closing \" is expected");
+                       fail(reader, "a quoted field does not end; expected a closing \"");
             at = quote + 1;
             int byte = byte_at(reader, at);
             if (byte != reader->delimiter && !ends_line(reader, at, line_end))
-                return fail(reader, "text after a closing quote; a delimiter or the end of the "
-                                    "line is expected");
+                return fail(reader,
+                            "text after a closing quote; expected a delimiter or the end of the "
+                            "line");
         } else {
             for (int byte = byte_at(reader, at); byte >= 0 && byte != reader->delimiter; at++) {
                 if (byte == '\n' || (byte == '\r' && ends_line(reader, at, line_end)))
@@ -215,7 +216,7 @@ static bool check_fields(struct record_reader *reader, int64_t fields)
     if (fields == reader->fields)
         return true;
     snprintf(reader->problem, sizeof reader->problem,
-             "%lld fields; %lld are expected, as in the "
+             "%lld fields; expected %lld, as in the "
              "header",
              (long long)fields, (long long)reader->fields);
     return false;

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/value_text.h"
 #include "base/util.h"
 
 static const char *const state_names[] = {"dispatched", "in-progress", "finished", NULL};
@@ -34,8 +35,8 @@ static const char *optional_text(lua_State *L, int index, const char *what)
     if (lua_isnoneornil(L, index))
         return NULL;
     if (lua_type(L, index) != LUA_TSTRING)
-        raise_error(L, "lk.invoke_progress", "%s is a %s; expected a string", what,
-                    luaL_typename(L, index));
+        raise_error(L, "lk.invoke_progress", "%s is %s; expected a string", what,
+                    type_text(L, index));
     return lua_tostring(L, index);
 }
 

@@ -8,6 +8,7 @@
 
 #include "tensor/tensor_class.h"
 #include "base/nearest.h"
+#include "base/value_text.h"
 #include "base/util.h"
 
 static void push_class(lua_State *L);
@@ -24,7 +25,7 @@ struct sparse *sparse_argument(lua_State *L, int index, const char *where)
 {
     struct sparse *sparse = sparse_test(L, index);
     if (!sparse)
-        raise_error(L, where, "argument %d is %s; a sparse matrix is expected", index,
+        raise_error(L, where, "argument %d is %s; expected a sparse matrix", index,
                     type_text(L, index));
     return sparse;
 }
@@ -41,10 +42,10 @@ static void check_part(lua_State *L, const struct tensor *part, const char *name
                        bool dtype_fits, const char *dtypes)
 {
     if (part->dim != 1 || part->count != count)
-        raise_error(L, "sparse", "the %s have the shape %s; [%lld] is expected", name,
+        raise_error(L, "sparse", "the %s have the shape %s; expected [%lld]", name,
                     shape_text(part->dim, part->size), (long long)count);
     if (!dtype_fits)
-        raise_error(L, "sparse", "the %s are %s; %s is expected", name, dtype_names[part->dtype],
+        raise_error(L, "sparse", "the %s are %s; expected %s", name, dtype_names[part->dtype],
                     dtypes);
 }
 
@@ -67,7 +68,7 @@ static void check_structure(lua_State *L, const struct sparse *sparse)
     const int64_t *pointers = tensor_data(sparse->pointers);
     int64_t entries = sparse->values->count;
     if (pointers[0] != 0 || pointers[sparse->rows] != entries)
-        raise_error(L, "sparse", "the pointers go from %lld to %lld; 0 to %lld is expected",
+        raise_error(L, "sparse", "the pointers go from %lld to %lld; expected 0 to %lld",
                     (long long)pointers[0], (long long)pointers[sparse->rows], (long long)entries);
     for (int64_t row = 0; row < sparse->rows; row++) {
         if (pointers[row + 1] < pointers[row] || pointers[row + 1] > entries)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tensor/tensor_class.h"
+#include "base/value_text.h"
 #include "base/util.h"
 
 /* ---- From triplets ---- */
@@ -16,13 +17,13 @@ static const struct tensor *coordinates(lua_State *L, int index, const char *nam
 {
     const struct tensor *list = tensor_test(L, index);
     if (list && list->dtype != DTYPE_I64 && list->dtype != DTYPE_I32)
-        raise_error(L, where, "the %ss are %s; i64 or i32 is expected", name,
+        raise_error(L, where, "the %ss are %s; expected i64 or i32", name,
                     dtype_names[list->dtype]);
     if (list && list->dim != 1)
-        raise_error(L, where, "the %ss have the shape %s; one dimension is expected", name,
+        raise_error(L, where, "the %ss have the shape %s; expected one dimension", name,
                     shape_text(list->dim, list->size));
     if (!list && !lua_istable(L, index))
-        raise_error(L, where, "the %ss are %s; a table or a tensor is expected", name,
+        raise_error(L, where, "the %ss are %s; expected a table or a tensor", name,
                     type_text(L, index));
     struct tensor *copy;
     if (list) {
@@ -44,7 +45,7 @@ static const struct tensor *values_argument(lua_State *L, int index, const char 
 {
     const struct tensor *values = tensor_test(L, index);
     if (!values && !lua_istable(L, index))
-        raise_error(L, where, "the values are %s; a table or a tensor is expected",
+        raise_error(L, where, "the values are %s; expected a table or a tensor",
                     type_text(L, index));
     if (!values)
         return tensor_from_table(L, index, DTYPE_F64, where);
@@ -149,8 +150,8 @@ int sparse_csr(lua_State *L)
     int64_t size[TENSOR_MAX_DIM];
     if (shape_argument(L, 4, where, false, size) != 2)
         raise_error(L, where,
-                    "the shape has another number of sizes than 2; "
-                    "{rows, columns} is expected");
+                    "the shape has another number of sizes than 2; expected "
+                    "{rows, columns}");
     if (size[1] > INT32_MAX)
         raise_error(L, where, "%lld columns; at most %d are possible", (long long)size[1],
                     INT32_MAX);

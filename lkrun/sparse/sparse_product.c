@@ -11,8 +11,8 @@ static void check_product(lua_State *L, const struct sparse *sparse, const struc
 {
     if (dense->dim != dim || dense->size[0] != sparse->columns)
         raise_error(L, where,
-                    "a sparse matrix of [%lld, %lld] times a tensor of %s; "
-                    "[m, n] times [n%s is expected",
+                    "a sparse matrix of [%lld, %lld] times a tensor of %s; expected "
+                    "[m, n] times [n%s",
                     (long long)sparse->rows, (long long)sparse->columns,
                     shape_text(dense->dim, dense->size), dim == 1 ? "]" : ", k]");
     check_same_dtype(L, sparse->values, dense, where);
@@ -31,8 +31,8 @@ static const struct tensor *zeroed_out(lua_State *L, enum dtype dtype, int dim, 
     const struct tensor *out = check_out(L, 3, dtype, dim, size, where);
     if (shares_memory(out, dense))
         raise_error(L, where,
-                    "the tensor for the result shares its memory with the factor; "
-                    "another one is expected");
+                    "the tensor for the result shares its memory with the factor; expected "
+                    "another one");
     tensor_fill(out, scalar_of(dtype, 0));
     return out;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tensor/tensor_class.h"
+#include "base/value_text.h"
 #include "base/util.h"
 
 /* The three parts of a matrix to be filled in, on the top of the stack for sparse_push. */
@@ -69,7 +70,7 @@ static const struct sparse *member(lua_State *L, int64_t place, const char *wher
     lua_rawgeti(L, 1, place);
     const struct sparse *sparse = sparse_test(L, -1);
     if (!sparse)
-        raise_error(L, where, "[%lld] is %s; a sparse matrix is expected", (long long)place,
+        raise_error(L, where, "[%lld] is %s; expected a sparse matrix", (long long)place,
                     type_text(L, -1));
     lua_pop(L, 1);
     return sparse;
@@ -82,15 +83,14 @@ int sparse_stack(lua_State *L)
     lua_settop(L, 1);
     int64_t count = lua_istable(L, 1) ? (int64_t)lua_rawlen(L, 1) : 0;
     if (count == 0)
-        raise_error(L, where, "the argument is %s; a table with at least one matrix is expected",
+        raise_error(L, where, "the argument is %s; expected a table with at least one matrix",
                     lua_istable(L, 1) ? "an empty table" : type_text(L, 1));
     const struct sparse *first = member(L, 1, where);
     int64_t rows = 0, entries = 0;
     for (int64_t i = 1; i <= count; i++) {
         const struct sparse *each = member(L, i, where);
         if (each->columns != first->columns || each->values->dtype != first->values->dtype)
-            raise_error(L, where,
-                        "[%lld] is %s with %lld columns; %s with %lld is expected, as [1]",
+            raise_error(L, where, "[%lld] is %s with %lld columns; expected %s with %lld, as [1]",
                         (long long)i, dtype_names[each->values->dtype], (long long)each->columns,
                         dtype_names[first->values->dtype], (long long)first->columns);
         rows += each->rows;
@@ -169,7 +169,7 @@ int sparse_prune(lua_State *L)
     if (!lua_isnoneornil(L, 3))
         keep = integer_argument(L, 3, where, "the number of entries to keep");
     if (keep < 0)
-        raise_error(L, where, "%lld entries of each row to keep; 0 or more are expected",
+        raise_error(L, where, "%lld entries of each row to keep; expected 0 or more",
                     (long long)keep);
     struct candidate *chosen = new_candidates(L, sparse);
     int64_t entries = sparse->values->count;
@@ -250,7 +250,7 @@ int sparse_gather(lua_State *L)
     const struct tensor *list = tensor_argument(L, 2, where);
     if (list->dim != 2 || list->size[0] != sparse->rows ||
         (list->dtype != DTYPE_I64 && list->dtype != DTYPE_I32))
-        raise_error(L, where, "the columns are %s of %s; i64 or i32 of [%lld, n] is expected",
+        raise_error(L, where, "the columns are %s of %s; expected i64 or i32 of [%lld, n]",
                     dtype_names[list->dtype], shape_text(list->dim, list->size),
                     (long long)sparse->rows);
     if (list->dtype != DTYPE_I64 || !tensor_is_contiguous(list)) {

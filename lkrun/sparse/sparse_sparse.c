@@ -15,8 +15,8 @@ void sparse_check_factors(lua_State *L, const struct sparse *a, const struct spa
 {
     if (a->columns != b->rows)
         raise_error(L, where,
-                    "a sparse matrix of [%lld, %lld] times one of [%lld, %lld]; "
-                    "[m, n] times [n, k] is expected",
+                    "a sparse matrix of [%lld, %lld] times one of [%lld, %lld]; expected "
+                    "[m, n] times [n, k]",
                     (long long)a->rows, (long long)a->columns, (long long)b->rows,
                     (long long)b->columns);
     check_same_dtype(L, a->values, b->values, where);

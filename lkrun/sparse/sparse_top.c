@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "tensor/tensor_class.h"
+#include "base/value_text.h"
 #include "base/util.h"
 
 /* An entry of a row of a. */
@@ -289,7 +290,7 @@ static bool is_left(lua_State *L, int index, const char *where)
     const char *side = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "";
     bool left = strcmp(side, "left") == 0;
     if (!left && strcmp(side, "right") != 0)
-        raise_error(L, where, "the weights are those of %.80s; 'left' or 'right' is expected",
+        raise_error(L, where, "the weights are those of %.80s; expected 'left' or 'right'",
                     push_brief(L, index));
     return left;
 }
@@ -308,7 +309,7 @@ int sparse_top_products(lua_State *L)
     if (!lua_isnil(L, 5))
         job.least = integer_argument(L, 5, where, "the least number of terms");
     if (job.k < 1 || job.least < 0)
-        raise_error(L, where, "%lld terms, at least %lld; at least 1 and 0 are expected",
+        raise_error(L, where, "%lld terms, at least %lld; expected at least 1 and 0",
                     (long long)job.k, (long long)job.least);
     make_slots(&job, 6);
     job.row = lua_newuserdatauv(L, (size_t)job.a->columns * sizeof *job.row + 1, 0);

@@ -71,7 +71,7 @@ void check_factors(lua_State *L, const struct tensor *a, const struct tensor *b,
                    const char *where)
 {
     if (a->dim != 2 || b->dim != b_dim || a->size[1] != b->size[0])
-        raise_error(L, where, "a tensor of %s times one of %s; [m, n] times [n%s is expected",
+        raise_error(L, where, "a tensor of %s times one of %s; expected [m, n] times [n%s",
                     shape_text(a->dim, a->size), shape_text(b->dim, b->size),
                     b_dim == 1 ? "]" : ", k]");
     check_same_dtype(L, a, b, where);

@@ -6,23 +6,14 @@
 #include <string.h>
 
 #include "base/nearest.h"
+#include "base/value_text.h"
 #include "base/util.h"
-
-const char *type_text(lua_State *L, int index)
-{
-    if (tensor_test(L, index))
-        return "a tensor";
-    if (lua_isnoneornil(L, index))
-        return "nil";
-    return lua_pushfstring(L, "a %s", luaL_typename(L, index));
-}
 
 struct tensor *tensor_argument(lua_State *L, int index, const char *where)
 {
     struct tensor *tensor = tensor_test(L, index);
     if (!tensor)
-        raise_error(L, where, "argument %d is %s; a tensor is expected", index,
-                    type_text(L, index));
+        raise_error(L, where, "argument %d is %s; expected a tensor", index, type_text(L, index));
     return tensor;
 }
 
@@ -33,15 +24,15 @@ int64_t integer_argument(lua_State *L, int index, const char *where, const char 
     if (exact && lua_type(L, index) == LUA_TNUMBER)
         return value;
     if (lua_type(L, index) == LUA_TNUMBER)
-        raise_error(L, where, "%s is %.14g; an integer is expected", what, lua_tonumber(L, index));
-    raise_error(L, where, "%s is %s; an integer is expected", what, type_text(L, index));
+        raise_error(L, where, "%s is %.14g; expected an integer", what, lua_tonumber(L, index));
+    raise_error(L, where, "%s is %s; expected an integer", what, type_text(L, index));
     return 0;
 }
 
 double number_argument(lua_State *L, int index, const char *where, const char *what)
 {
     if (lua_type(L, index) != LUA_TNUMBER)
-        raise_error(L, where, "%s is %s; a number is expected", what, type_text(L, index));
+        raise_error(L, where, "%s is %s; expected a number", what, type_text(L, index));
     return lua_tonumber(L, index);
 }
 
@@ -65,7 +56,7 @@ void options_argument(lua_State *L, int index, const char *const *names, const c
 {
     bool given = !lua_isnil(L, index);
     if (given && !lua_istable(L, index))
-        raise_error(L, where, "the options are %s; a table is expected", type_text(L, index));
+        raise_error(L, where, "the options are %s; expected a table", type_text(L, index));
     for (int i = 0; names[i]; i++) {
         if (given)
             lua_getfield(L, index, names[i]);
@@ -89,7 +80,7 @@ enum dtype dtype_argument(lua_State *L, int index, const char *where, enum dtype
     if (lua_isnoneornil(L, index))
         return absent;
     if (lua_type(L, index) != LUA_TSTRING)
-        raise_error(L, where, "the dtype is %s; f64, f32, i64, i32, u8 or bool is expected",
+        raise_error(L, where, "the dtype is %s; expected f64, f32, i64, i32, u8 or bool",
                     type_text(L, index));
     const char *name = lua_tostring(L, index);
     for (int dtype = 0; dtype < DTYPE_COUNT; dtype++)
@@ -129,7 +120,7 @@ int shape_argument(lua_State *L, int index, const char *where, bool rest,
         return (int)dim;
     }
     if (lua_type(L, index) != LUA_TNUMBER)
-        raise_error(L, where, "the shape is %s; a table of sizes is expected, such as {2, 3}",
+        raise_error(L, where, "the shape is %s; expected a table of sizes, such as {2, 3}",
                     type_text(L, index));
     int last = rest ? lua_gettop(L) : index;
     check_dimensions(L, (size_t)(last - index + 1), where);
@@ -209,14 +200,14 @@ union scalar scalar_argument(lua_State *L, int index, const char *where, enum dt
     if (scalar_fits(L, index, dtype, &scalar))
         return scalar;
     if (lua_type(L, index) != LUA_TNUMBER)
-        raise_error(L, where, "the value is %s; %s is expected for %s", type_text(L, index),
+        raise_error(L, where, "the value is %s; expected %s for %s", type_text(L, index),
                     dtype == DTYPE_BOOL ? "a boolean" : "a number", dtype_names[dtype]);
     if (dtype == DTYPE_BOOL)
-        raise_error(L, where, "the value is %s; a boolean is expected for bool",
+        raise_error(L, where, "the value is %s; expected a boolean for bool",
                     luaL_tolstring(L, index, NULL));
     raise_error(L, where,
-                "the value is %s, which is no value for %s; an integer from %lld to %lld "
-                "is expected",
+                "the value is %s, which is no value for %s; expected an integer from %lld to "
+                "%lld",
                 luaL_tolstring(L, index, NULL), dtype_names[dtype], (long long)integer_least[dtype],
                 (long long)integer_most[dtype]);
     return scalar;
@@ -301,7 +292,7 @@ void check_same_shape(lua_State *L, const struct tensor *a, const struct tensor 
                       const char *where)
 {
     if (!same_shape(a, b))
-        raise_error(L, where, "a tensor of %s and one of %s; the same shape is expected",
+        raise_error(L, where, "a tensor of %s and one of %s; expected the same shape",
                     shape_text(a->dim, a->size), shape_text(b->dim, b->size));
 }
 
@@ -309,7 +300,7 @@ void check_same_dtype(lua_State *L, const struct tensor *a, const struct tensor 
                       const char *where)
 {
     if (a->dtype != b->dtype)
-        raise_error(L, where, "a tensor of %s and one of %s; the same dtype is expected: use to()",
+        raise_error(L, where, "a tensor of %s and one of %s; expected the same dtype: use to()",
                     dtype_names[a->dtype], dtype_names[b->dtype]);
 }
 
@@ -321,10 +312,10 @@ struct tensor *check_out(lua_State *L, int index, enum dtype dtype, int dim, con
     for (int d = 0; same && d < dim; d++)
         same = out->size[d] == size[d];
     if (!same)
-        raise_error(L, where, "the tensor for the result has the shape %s; %s is expected",
+        raise_error(L, where, "the tensor for the result has the shape %s; expected %s",
                     shape_text(out->dim, out->size), shape_text(dim, size));
     if (out->dtype != dtype)
-        raise_error(L, where, "the tensor for the result is %s; %s is expected",
+        raise_error(L, where, "the tensor for the result is %s; expected %s",
                     dtype_names[out->dtype], dtype_names[dtype]);
     check_target(L, out, where);
     return out;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tensor/tensor_walk.h"
+#include "base/value_text.h"
 #include "base/util.h"
 
 /* target = a op b for a row; a step of 0 repeats one value. */
@@ -102,7 +103,7 @@ static void check_kernel(lua_State *L, const binary_kernel kernels[], enum dtype
         return;
     if (dtype == DTYPE_BOOL)
         raise_error(L, where, "the tensor is bool, which has no arithmetic; use to('u8')");
-    raise_error(L, where, "the tensor is %s; f64 or f32 is expected", dtype_names[dtype]);
+    raise_error(L, where, "the tensor is %s; expected f64 or f32", dtype_names[dtype]);
 }
 
 static struct operand operand_argument(lua_State *L, int index, const struct tensor *other,

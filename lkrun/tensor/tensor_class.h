@@ -29,8 +29,6 @@ union scalar {
 
 size_t storage_live_bytes(void); /* of all storages of this process */
 
-/* "a table", "nil": for messages; may leave a string on the stack. */
-const char *type_text(lua_State *L, int index);
 /* Arguments of the public function `where`, or an error that names it. */
 struct tensor *tensor_argument(lua_State *L, int index, const char *where);
 int64_t integer_argument(lua_State *L, int index, const char *where, const char *what);

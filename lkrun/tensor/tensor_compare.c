@@ -88,7 +88,7 @@ static double tolerance(lua_State *L, int index, const char *where, double absen
         return absent;
     double value = number_argument(L, index, where, "the tolerance");
     if (!(value >= 0))
-        raise_error(L, where, "the tolerance is %g; 0 or more is expected", value);
+        raise_error(L, where, "the tolerance is %g; expected 0 or more", value);
     return value;
 }
 

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/random.h"
+#include "base/value_text.h"
 #include "base/util.h"
 
 static struct tensor *new_of_shape(lua_State *L, const char *where, int dtype_index, bool zeroed)
@@ -11,7 +12,7 @@ static struct tensor *new_of_shape(lua_State *L, const char *where, int dtype_in
     int64_t size[TENSOR_MAX_DIM];
     int dim = shape_argument(L, 1, where, false, size);
     if (lua_isinteger(L, 1) && lua_type(L, dtype_index) == LUA_TNUMBER) /* a habit from elsewhere */
-        raise_error(L, where, "the dtype is a number; sizes are expected in a table, as in {2, 3}");
+        raise_error(L, where, "the dtype is a number; expected sizes in a table, as in {2, 3}");
     enum dtype dtype = dtype_argument(L, dtype_index, where, DTYPE_F64);
     return tensor_new(L, dtype, dim, size, zeroed);
 }
@@ -41,7 +42,7 @@ static int from(lua_State *L)
     const char *where = "lk.tensor.from";
     const struct tensor *tensor = tensor_test(L, 1);
     if (!tensor && !lua_istable(L, 1) && !lua_isnumber(L, 1) && !lua_isboolean(L, 1))
-        raise_error(L, where, "argument 1 is %s; a table of numbers is expected", type_text(L, 1));
+        raise_error(L, where, "argument 1 is %s; expected a table of numbers", type_text(L, 1));
     enum dtype dtype = dtype_argument(L, 2, where, tensor ? tensor->dtype : DTYPE_F64);
     if (tensor)
         tensor_assign(L, tensor_like(L, tensor, dtype), tensor, where);
@@ -54,8 +55,7 @@ static int random_tensor(lua_State *L, const char *where, double (*draw)(struct 
 {
     const struct tensor *tensor = new_of_shape(L, where, 2, false);
     if (!dtype_is_float(tensor->dtype))
-        raise_error(L, where, "the dtype is %s; f64 or f32 is expected",
-                    dtype_names[tensor->dtype]);
+        raise_error(L, where, "the dtype is %s; expected f64 or f32", dtype_names[tensor->dtype]);
     struct random_stream *stream = random_current();
     for (int64_t i = 0; i < tensor->count; i++) {
         if (tensor->dtype == DTYPE_F64)
@@ -106,7 +106,7 @@ static struct range range_arguments(lua_State *L, int given, const char *where)
 {
     static const char *const names[] = {"the first value", "the last value", "the step"};
     if (given < 1 || given > 3)
-        raise_error(L, where, "%d numbers; from 1 to 3 are expected", given);
+        raise_error(L, where, "%d numbers; expected from 1 to 3", given);
     double number[3] = {1, 0, 1};
     int64_t integer[3] = {1, 0, 1};
     struct range range = {.integers = true};
@@ -119,8 +119,8 @@ static struct range range_arguments(lua_State *L, int given, const char *where)
     }
     if (!isfinite(number[0]) || !isfinite(number[1]) || !isfinite(number[2]) || number[2] == 0)
         raise_error(L, where,
-                    "from %g to %g in steps of %g; finite numbers and a step other than "
-                    "0 are expected",
+                    "from %g to %g in steps of %g; expected finite numbers and a step other than "
+                    "0",
                     number[0], number[1], number[2]);
     range.first = integer[0], range.step = integer[2];
     range.float_first = number[0], range.float_step = number[2];

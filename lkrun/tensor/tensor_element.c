@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/nearest.h"
+#include "base/value_text.h"
 #include "base/util.h"
 
 static int64_t element_offset(lua_State *L, const struct tensor *tensor, const char *where)
@@ -19,7 +20,7 @@ static void check_index_count(lua_State *L, const struct tensor *tensor, int giv
                               const char *where)
 {
     if (given != tensor->dim)
-        raise_error(L, where, "%d indices; %d are expected for a tensor of %s", given, tensor->dim,
+        raise_error(L, where, "%d indices; expected %d for a tensor of %s", given, tensor->dim,
                     shape_text(tensor->dim, tensor->size));
 }
 
@@ -62,7 +63,7 @@ static int item(lua_State *L)
 {
     const struct tensor *tensor = tensor_argument(L, 1, "tensor:item");
     if (tensor->count != 1)
-        raise_error(L, "tensor:item", "a tensor of %s; one with a single element is expected",
+        raise_error(L, "tensor:item", "a tensor of %s; expected one with a single element",
                     shape_text(tensor->dim, tensor->size));
     scalar_push(L, tensor->dtype, tensor_data(tensor));
     return 1;
@@ -243,7 +244,7 @@ static void fill_from(lua_State *L, struct nest *nest, int depth, char *at)
 {
     if (depth == nest->dim) {
         if (lua_istable(L, -1))
-            raise_error(L, nest->where, "%s is a table; a number is expected, as at the start",
+            raise_error(L, nest->where, "%s is a table; expected a number, as at the start",
                         place(nest, depth));
         enum dtype dtype = nest->tensor->dtype;
         union scalar scalar;
@@ -255,7 +256,7 @@ static void fill_from(lua_State *L, struct nest *nest, int depth, char *at)
         return;
     }
     if (!lua_istable(L, -1))
-        raise_error(L, nest->where, "%s is %s; a table is expected, as at the start",
+        raise_error(L, nest->where, "%s is %s; expected a table, as at the start",
                     place(nest, depth), type_text(L, -1));
     int64_t found = table_length(L);
     if (found != nest->size[depth])

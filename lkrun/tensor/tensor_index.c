@@ -6,6 +6,7 @@
 
 #include "tensor/product.h"
 #include "tensor/tensor_walk.h"
+#include "base/value_text.h"
 #include "base/util.h"
 
 static void check_picks(lua_State *L, const struct picks *picks, int64_t rows, const char *where)
@@ -19,7 +20,7 @@ static void check_picks(lua_State *L, const struct picks *picks, int64_t rows, c
 static struct picks picks_from_tensor(lua_State *L, const struct tensor *list, const char *where)
 {
     if (list->dim != 1 || (list->dtype != DTYPE_I64 && list->dtype != DTYPE_I32))
-        raise_error(L, where, "the indices are %s of %s; i64 or i32 of one dimension is expected",
+        raise_error(L, where, "the indices are %s of %s; expected i64 or i32 of one dimension",
                     dtype_names[list->dtype], shape_text(list->dim, list->size));
     if (list->dtype == DTYPE_I64 && tensor_is_contiguous(list))
         return (struct picks){tensor_data(list), list->count};
@@ -44,7 +45,7 @@ struct picks picks_argument(lua_State *L, int index, int64_t rows, const char *w
 {
     const struct tensor *list = tensor_test(L, index);
     if (!list && !lua_istable(L, index))
-        raise_error(L, where, "the indices are %s; a table or a tensor of i64 or i32 is expected",
+        raise_error(L, where, "the indices are %s; expected a table or a tensor of i64 or i32",
                     type_text(L, index));
     struct picks picks =
         list ? picks_from_tensor(L, list, where) : picks_from_table(L, index, where);
@@ -150,8 +151,7 @@ static const struct tensor *rows_argument(lua_State *L, int index, const struct 
         fits = rows->size[d] == target->size[d];
     if (!fits)
         raise_error(L, where,
-                    "%lld indices of a tensor of %s and rows of %s; a row for each index "
-                    "is expected",
+                    "%lld indices of a tensor of %s and rows of %s; expected a row for each index",
                     (long long)picks->count, shape_text(target->dim, target->size),
                     shape_text(rows->dim, rows->size));
     check_same_dtype(L, target, rows, where);

@@ -53,8 +53,7 @@ static int in_place(lua_State *L, const unary_kernel kernels[], const char *wher
     check_target(L, tensor, where);
     unary_kernel kernel = kernels[tensor->dtype];
     if (!kernel)
-        raise_error(L, where, "the tensor is %s; f64 or f32 is expected",
-                    dtype_names[tensor->dtype]);
+        raise_error(L, where, "the tensor is %s; expected f64 or f32", dtype_names[tensor->dtype]);
     struct walk walk;
     const struct tensor *operands[] = {tensor};
     for (walk_begin(&walk, 1, operands, WALK_ANY_ORDER); walk.rows; walk_next(&walk))

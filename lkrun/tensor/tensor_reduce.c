@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "tensor/tensor_walk.h"
+#include "base/value_text.h"
 #include "base/util.h"
 
 /* ---- Kernels of one row ---- */
@@ -260,7 +261,7 @@ static void check_not_empty(lua_State *L, const struct tensor *tensor, int64_t s
                             const char *where)
 {
     if (size == 0)
-        raise_error(L, where, "a tensor of %s has no elements here; at least one is expected",
+        raise_error(L, where, "a tensor of %s has no elements here; expected at least one",
                     shape_text(tensor->dim, tensor->size));
 }
 

@@ -46,7 +46,7 @@ static const struct best_entry *ordered(lua_State *L, const struct tensor *tenso
                                         const char *where)
 {
     if (tensor->dim != 1)
-        raise_error(L, where, "a tensor of %s; a vector is expected",
+        raise_error(L, where, "a tensor of %s; expected a vector",
                     shape_text(tensor->dim, tensor->size));
     if (tensor->count > PTRDIFF_MAX / 64)
         raise_error(L, where, "%lld elements are too many to sort", (long long)tensor->count);
@@ -91,7 +91,7 @@ static int topk(lua_State *L)
     const struct tensor *tensor = tensor_argument(L, 1, where);
     int64_t k = integer_argument(L, 2, where, "k");
     if (tensor->dim == 0)
-        raise_error(L, where, "the tensor is a scalar; at least one dimension is expected");
+        raise_error(L, where, "the tensor is a scalar; expected at least one dimension");
     int last = tensor->dim - 1;
     int64_t length = tensor->size[last];
     if (k < 0 || k > length)

@@ -71,7 +71,7 @@ static int t(lua_State *L)
     const struct tensor *tensor = tensor_argument(L, 1, "tensor:t");
     if (tensor->dim != 2)
         raise_error(L, "tensor:t",
-                    "a tensor of %s; one of 2 dimensions is expected: "
+                    "a tensor of %s; expected one of 2 dimensions: "
                     "use transpose(a, b)",
                     shape_text(tensor->dim, tensor->size));
     return push_swapped(L, tensor, 0, 1);

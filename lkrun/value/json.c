@@ -3,6 +3,7 @@
 
 #include "value/json_tree.h"
 #include "base/util.h"
+#include "base/value_text.h"
 
 #define WHERE "lk.json.decode"
 
@@ -49,7 +50,7 @@ static void push_value(lua_State *L, const json_t *value)
 int json_decode(lua_State *L)
 {
     if (lua_type(L, 1) != LUA_TSTRING)
-        return raise_error(L, WHERE, "the text is a %s; a string is expected", luaL_typename(L, 1));
+        return raise_error(L, WHERE, "the text is %s; expected a string", type_text(L, 1));
     size_t length;
     const char *text = lua_tolstring(L, 1, &length);
     json_error_t error;
@@ -70,8 +71,7 @@ static int mark_object(lua_State *L)
         lua_newtable(L);
     }
     if (!lua_istable(L, 1))
-        return raise_error(L, "lk.json.object", "a %s is given; a table is expected",
-                           luaL_typename(L, 1));
+        return raise_error(L, "lk.json.object", "%s is given; expected a table", type_text(L, 1));
     if (lua_getmetatable(L, 1)) {
         luaL_getmetatable(L, JSON_OBJECT_CLASS);
         if (!lua_rawequal(L, -1, -2))

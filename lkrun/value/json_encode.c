@@ -15,6 +15,7 @@
 #include "value/json_writer.h"
 #include "base/nearest.h"
 #include "value/path.h"
+#include "base/value_text.h"
 
 #define BUFFER_CLASS "lkrun.json.buffer"
 #define MAX_INDENT   16
@@ -292,8 +293,7 @@ static void read_options(struct json_writer *w, int index)
     if (lua_isnoneornil(L, index))
         return;
     if (!lua_istable(L, index))
-        raise_error(L, JSON_ENCODE, "the options are a %s; a table is expected",
-                    luaL_typename(L, index));
+        raise_error(L, JSON_ENCODE, "the options are %s; expected a table", type_text(L, index));
     lua_pushnil(L);
     while (lua_next(L, index)) {
         const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
@@ -301,13 +301,13 @@ static void read_options(struct json_writer *w, int index)
             int integer;
             lua_Integer indent = lua_tointegerx(L, -1, &integer);
             if (!integer || indent < 0 || indent > MAX_INDENT)
-                raise_error(L, JSON_ENCODE, "indent is %.80s; an integer from 0 to %d is expected",
+                raise_error(L, JSON_ENCODE, "indent is %.80s; expected an integer from 0 to %d",
                             push_brief(L, -1), MAX_INDENT);
             w->indent = (int)indent;
         } else if (strcmp(name, "sort_keys") == 0) {
             if (!lua_isboolean(L, -1))
-                raise_error(L, JSON_ENCODE, "sort_keys is a %s; a boolean is expected",
-                            luaL_typename(L, -1));
+                raise_error(L, JSON_ENCODE, "sort_keys is %s; expected a boolean",
+                            type_text(L, -1));
             w->sorted = lua_toboolean(L, -1);
         } else {
             static const char *const names[] = {"indent", "sort_keys", NULL};

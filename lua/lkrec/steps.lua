@@ -22,11 +22,11 @@ local function check(where, options, known, expected)
   for name, value in pairs(options) do
     if not known[name] then fail(where, "unknown option '%s'; there are %s", name, option_names(known)) end
     if type(value) ~= known[name] then
-      fail(where, "%s is a %s; a %s is expected", name, type(value), known[name])
+      fail(where, "%s is a %s; expected a %s", name, type(value), known[name])
     end
   end
   for _, name in ipairs(expected) do
-    if options[name] == nil then fail(where, "%s is not there; a %s is expected", name, known[name]) end
+    if options[name] == nil then fail(where, "%s is not there; expected a %s", name, known[name]) end
   end
 end
 
@@ -98,7 +98,7 @@ function steps.train(options)
     if not tostring(module):find("module 'lkrec." .. options.model .. "' not found", 1, true) then error(module, 0) end
   end
   if not found or type(module) ~= "table" or not module.train then
-    fail("train", "there is no model '%s'; a module of lkrec with a function train is expected", options.model)
+    fail("train", "there is no model '%s'; expected a module of lkrec with a function train", options.model)
   end
   local split = lk.load(options.data)
   local matrix = trained_on_values[options.model] and split.train or with_ones(split.train)
@@ -120,14 +120,14 @@ function steps.operation(options)
     columns = { "user", "rank", "item", "score" },
     setup = function(trained)
       if type(trained) ~= "table" or not trained.model then
-        fail("operation", "the model is no model that steps.train wrote; --model MODEL.lkz is expected")
+        fail("operation", "the model is no model that steps.train wrote; expected --model MODEL.lkz")
       end
       return trained
     end,
     run = function(trained, task)
       local users = { first = math.tointeger(task.first), last = math.tointeger(task.last) }
       if not (users.first and users.last) then
-        fail("operation", "the task is no range of users; the columns first and last are expected")
+        fail("operation", "the task is no range of users; expected the columns first and last")
       end
       local rows = {}
       local recommendations = batch.recommend(trained.model, users, { n = n, exclude = trained.known, n_jobs = 1 })
@@ -164,7 +164,7 @@ local function read_recommendations(path, split, n)
     local user, item = user_of[record[column.user]], item_of[record[column.item]]
     local rank = math.tointeger(tonumber(record[column.rank]))
     if not (user and item and rank and rank >= 1) then
-      fail("evaluate", "%s:%d: user, rank and item of this experiment are expected", path, line)
+      fail("evaluate", "%s:%d: expected user, rank and item of this experiment", path, line)
     end
     if not row_of[user] then
       users[#users + 1], row_of[user] = user, {}
@@ -205,7 +205,7 @@ end
 -- Raises for an unknown name, what is no JSON object, and as the step.
 function steps.run(name, options)
   local known = { split = steps.split, train = steps.train, evaluate = steps.evaluate }
-  if not known[name] then fail("run", "'%s' is no step; split, train or evaluate is expected", tostring(name)) end
+  if not known[name] then fail("run", "'%s' is no step; expected split, train or evaluate", tostring(name)) end
   local value = lk.json.decode(options or "{}")
   if type(value) ~= "table" then fail("run", "'%s' is no JSON object", options) end
   known[name](value)

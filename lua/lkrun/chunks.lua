@@ -17,9 +17,9 @@ local function check(where, name, value)
   local integer = math.type(value) and math.tointeger(value)
   if not integer then
     local found = type(value) == "number" and tostring(value) or "a " .. type(value)
-    error(("lkrun: %s: %s is %s; an integer is expected"):format(where, name, value == nil and "nil" or found), 0)
+    error(("lkrun: %s: %s is %s; expected an integer"):format(where, name, value == nil and "nil" or found), 0)
   elseif integer < 0 then
-    error(("lkrun: %s: %s is %d; 0 or more is expected"):format(where, name, integer), 0)
+    error(("lkrun: %s: %s is %d; expected 0 or more"):format(where, name, integer), 0)
   end
   return integer
 end

@@ -71,10 +71,10 @@ for extension, filter in pairs(compressions) do
 end
 
 local function format_of(where, path)
-  if type(path) ~= "string" then fail(where, "the path is %s; a string is expected", type(path)) end
+  if type(path) ~= "string" then fail(where, "the path is %s; expected a string", type(path)) end
   local name = path:match "[^/]*$":lower()
   local format = formats[name:match "%.(tar%.%w+)$"] or formats[name:match "%.(%w+)$"]
-  return format or fail(where, "%s has no extension that is known; .npy, .npz, .safetensors or .lkz is expected", path)
+  return format or fail(where, "%s has no extension that is known; expected .npy, .npz, .safetensors or .lkz", path)
 end
 
 -- What each option must be, by its name.
@@ -88,14 +88,14 @@ local options_types = {
 
 local function check_options(where, path, options, known)
   if options == nil then return {} end
-  if type(options) ~= "table" then fail(where, "the options are %s; a table is expected", type(options)) end
+  if type(options) ~= "table" then fail(where, "the options are %s; expected a table", type(options)) end
   for key, value in pairs(options) do
     local expected = options_types[key]
     if not expected then fail(where, "%s", require("lkrun.option_names").unknown(key, known)) end
     if not known[key] then fail(where, "%s: the option '%s' is not one of its format", path, key) end
     if math.type(value) ~= expected[1] and type(value) ~= expected[1] or key == "size_limit" and value < 1 then
       local found = type(value) == "number" and tostring(value) or "a " .. type(value)
-      fail(where, "%s is %s; %s is expected", key, found, expected[2])
+      fail(where, "%s is %s; expected %s", key, found, expected[2])
     end
   end
   return options

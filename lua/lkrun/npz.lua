@@ -22,7 +22,7 @@ end
 ---@return (string|lkrun.Tensor)[] arrays name, tensor, name, tensor, …
 function npz.encode(path, model)
   if type(model) ~= "table" then
-    fail(path, "the model is a %s; a table of tensors by name, or a sparse matrix, is expected", kind_of(model))
+    fail(path, "the model is a %s; expected a table of tensors by name, or a sparse matrix", kind_of(model))
   end
   local names = {}
   for name, value in pairs(model) do

@@ -18,16 +18,16 @@ local function fail(where, ...) error(("lkrun: %s: "):format(where) .. string.fo
 
 -- The format of a file, checked.
 local function format_of(where, path, options, of)
-  if type(path) ~= "string" then fail(where, "the path is a %s; a string is expected", type(path)) end
+  if type(path) ~= "string" then fail(where, "the path is a %s; expected a string", type(path)) end
   if options ~= nil and type(options) ~= "table" then
-    fail(where, "options are a %s; a table is expected", type(options))
+    fail(where, "options are a %s; expected a table", type(options))
   end
   local kind = options and options.format or of(path)
   for _, name in ipairs(format.names) do
     if kind == name then return kind end
   end
   local found = type(kind) == "string" and ("'%s'"):format(kind) or kind and "a " .. type(kind) or "not known"
-  fail(where, "%s: its format is %s; options.format, or an extension, is expected: %s", path, found,
+  fail(where, "%s: its format is %s; expected options.format, or an extension: %s", path, found,
     table.concat(format.names, ", "))
 end
 
@@ -40,12 +40,12 @@ local function check_options(where, options, names)
   for name, value in pairs(options or {}) do
     if not names[name] then fail(where, "%s", require("lkrun.option_names").unknown(name, names)) end
     if type(value) ~= names[name] then
-      fail(where, "%s is a %s; a %s is expected", name, type(value), names[name])
+      fail(where, "%s is a %s; expected a %s", name, type(value), names[name])
     end
   end
   local delimiter = options and options.delimiter
   if delimiter and (#delimiter > 1 or delimiter:find '["\r\n]') then
-    fail(where, "delimiter is '%s'; one character is expected", delimiter)
+    fail(where, "delimiter is '%s'; expected one character", delimiter)
   end
 end
 
@@ -92,7 +92,7 @@ end
 -- The rows one after the other, of a sequence or an iterator.
 local function each_of(where, list)
   if type(list) == "function" or (getmetatable(list) or {}).__call then return list end
-  if type(list) ~= "table" then fail(where, "rows are a %s; a sequence or an iterator is expected", type(list)) end
+  if type(list) ~= "table" then fail(where, "rows are a %s; expected a sequence or an iterator", type(list)) end
   local i = 0
   return function()
     i = i + 1

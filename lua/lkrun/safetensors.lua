@@ -62,7 +62,7 @@ end
 ---@return lkrun.Tensor[] tensors
 function safetensors.encode(path, model, metadata)
   if type(model) ~= "table" then
-    fail(path, "the model is a %s; a table of tensors by name is expected", kind_of(model))
+    fail(path, "the model is a %s; expected a table of tensors by name", kind_of(model))
   end
   local entries, tensors, at = {}, {}, 0
   if metadata then entries[1] = metadata_entry(path, metadata) end

@@ -345,7 +345,7 @@ describe("lkrun map --resume", function()
     write("op.lua", "return function(_, line) return line end")
     for arguments, pattern in pairs {
       ["--tasks - --format lines --output a.txt --resume"] = "standard input",
-      ["--tasks tasks.txt --output - --format lines --resume"] = "%-%-journal FILE is expected",
+      ["--tasks tasks.txt --output - --format lines --resume"] = "expected %-%-journal FILE",
       ["--tasks tasks.txt --output a.txt --journal j"] = "only with %-%-resume",
       ["--tasks tasks.txt --output a.txt --resume --journal a.txt"] = "another file of this run",
       ["--tasks <(cat tasks.txt) --format lines --output a.txt --resume"] = "can't be read once more",

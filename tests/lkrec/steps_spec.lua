@@ -74,13 +74,13 @@ describe("lkrec.steps", function()
     refused("train: there is no model 'guess'", steps.train,
       { data = path "split.lkz", model = "guess", output = path "x.lkz" })
     refused("split: unknown option 'outptu'", steps.split, { outptu = "x" })
-    refused("split: output is not there; a string is expected", steps.split, {})
+    refused("split: output is not there; expected a string", steps.split, {})
     refused("operation: the model is no model that steps.train wrote", steps.operation().setup, {})
     refused("operation: the task is no range of users", steps.operation().run, {}, { user = "1" })
     refused("run: 'guess' is no step", steps.run, "guess", "{}")
     local file <close> = io.open(path "list.csv", "w")
     file:write("user,rank,item\n1,1,nothing\n"):close()
-    refused("list.csv:2: user, rank and item of this experiment are expected", steps.evaluate,
+    refused("list.csv:2: expected user, rank and item of this experiment", steps.evaluate,
       { data = path "split.lkz", recommendations = path "list.csv", output = path "x.json" })
   end)
 end)

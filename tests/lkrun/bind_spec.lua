@@ -123,7 +123,7 @@ describe("LK_BIND", function()
       local result = program.run("require('lkrun').invoker(nil, print, { n_jobs = " .. n_jobs .. " })",
         { env = { LK_BIND = "cores" } })
       assert.equal(1, result.status)
-      assert.matches("LK_BIND: the value is 'cores'; none, core or numa is expected", result.err)
+      assert.matches("LK_BIND: the value is 'cores'; expected none, core or numa", result.err)
     end
   end)
 

@@ -214,7 +214,7 @@ describe("a bundle", function()
       assert.error_matches(function() f(table.unpack(arguments, 1, arguments.n)) end, pattern)
     end
     refused("lk.load: unknown option 'mode'; there are copy, name, size_limit", lk.load, path, { mode = 1 })
-    refused("lk.load: name is 1; a string is expected", lk.load, path, { name = 1 })
+    refused("lk.load: name is 1; expected a string", lk.load, path, { name = 1 })
     refused("lk.load: the options are string", lk.load, path, "x")
     refused("lk.load: size_limit is 0; a number of bytes", lk.load, path, { size_limit = 0 })
     refused("lk.save: .*tar: the option 'compress' is not one", lk.save, folder:path "x.tar", {}, { compress = true })

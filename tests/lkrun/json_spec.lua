@@ -95,7 +95,7 @@ describe("tables", function()
     assert.equal('{"x":1}', json.encode(json.object(json.object { x = 1 })))
     refused("lkrun: lk.json.encode: value: the key [1] is neither a string nor part of a sequence without holes",
       json.encode, json.object { 1 })
-    refused("lkrun: lk.json.object: a string is given; a table is expected", json.object, "x")
+    refused("lkrun: lk.json.object: a string is given; expected a table", json.object, "x")
     refused("lkrun: lk.json.object: the table has a metatable; JSON has none", json.object, setmetatable({}, {}))
   end)
 
@@ -194,12 +194,12 @@ end)
 
 describe("options", function()
   it("are checked", function()
-    refused("lkrun: lk.json.encode: indent is -1; an integer from 0 to 16 is expected", json.encode, 1, { indent = -1 })
-    refused("lkrun: lk.json.encode: indent is 'two'; an integer from 0 to 16 is expected",
+    refused("lkrun: lk.json.encode: indent is -1; expected an integer from 0 to 16", json.encode, 1, { indent = -1 })
+    refused("lkrun: lk.json.encode: indent is 'two'; expected an integer from 0 to 16",
       json.encode, 1, { indent = "two" })
-    refused("lkrun: lk.json.encode: sort_keys is a number; a boolean is expected", json.encode, 1, { sort_keys = 1 })
+    refused("lkrun: lk.json.encode: sort_keys is a number; expected a boolean", json.encode, 1, { sort_keys = 1 })
     refused("lkrun: lk.json.encode: 'pretty' is no option; indent and sort_keys are", json.encode, 1, { pretty = true })
-    refused("lkrun: lk.json.encode: the options are a number; a table is expected", json.encode, 1, 2)
+    refused("lkrun: lk.json.encode: the options are a number; expected a table", json.encode, 1, 2)
   end)
 end)
 
@@ -213,7 +213,7 @@ describe("decoding", function()
     assert.has_error(function() json.decode "[1,]" end)
     assert.has_error(function() json.decode "{'a':1}" end)
     assert.has_error(function() json.decode '"\\ud800"' end)
-    refused("lkrun: lk.json.decode: the text is a table; a string is expected", json.decode, {})
+    refused("lkrun: lk.json.decode: the text is a table; expected a string", json.decode, {})
   end)
 
   it("refuses a key that is there twice", function()

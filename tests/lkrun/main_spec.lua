@@ -73,7 +73,7 @@ describe("the command line", function()
   it("calls wrong use wrong", function()
     assert_misuse(shell "$LKRUN --hlep", "--hlep: unknown option")
     assert_misuse(shell "$LKRUN -x", "-x: unknown option")
-    assert_misuse(shell "$LKRUN -e", "a piece of Lua is expected")
+    assert_misuse(shell "$LKRUN -e", "expected a piece of Lua")
     assert_misuse(shell "$LKRUN check", "missing argument 'file'")
   end)
 

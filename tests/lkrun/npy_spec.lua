@@ -219,10 +219,10 @@ describe("npy", function()
     end
     local t = tensor.ones { 2 }
     fails("^lkrun: lk.load: /no/such/file.npy: No such file", lk.load, "/no/such/file.npy")
-    fails("^lkrun: lk.load: the path is nil; a string is expected", lk.load)
+    fails("^lkrun: lk.load: the path is nil; expected a string", lk.load)
     fails("has no extension that is known; .npy, .npz", lk.load, "file.xyz")
     fails("has no extension that is known", lk.save, "file", t)
-    fails("argument 2 is nil; a tensor is expected", lk.save, folder:path "x.npy")
+    fails("argument 2 is nil; expected a tensor", lk.save, folder:path "x.npy")
     fails("its folder does not exist; make it first", lk.save, "/no/such/file.npy", t)
     assert(os.execute("mkdir " .. folder:path "folder.npy"))
     fails("it is a directory", lk.load, folder:path "folder.npy")

@@ -165,13 +165,13 @@ describe("lk.rows", function()
         assert.equal(("lkrun: lk.rows.read: %s:%d: %s"):format(named, line, what), message(read_all))
       end
       write "a,b\n1,2\n1,2,3\n"
-      refused(3, "3 fields; 2 are expected, as in the header")
+      refused(3, "3 fields; expected 2, as in the header")
       write "a,b\n\n1\n"
-      refused(3, "1 fields; 2 are expected, as in the header")
+      refused(3, "1 fields; expected 2, as in the header")
       write 'a,b\n"1"x,2\n'
-      refused(2, "text after a closing quote; a delimiter or the end of the line is expected")
+      refused(2, "text after a closing quote; expected a delimiter or the end of the line")
       write 'a,b\n1,2\n"3,4\n5,6\n'
-      refused(3, 'a quoted field does not end; a closing " is expected')
+      refused(3, 'a quoted field does not end; expected a closing "')
     end)
 
     it("names a file that is missing, a folder, and one without header", function()
@@ -180,7 +180,7 @@ describe("lk.rows", function()
       assert.matches("^lkrun: lk.rows.read: tests: it is a directory", message(read_all, { format = "csv" }))
       use "csv"
       write "\n\n"
-      assert.matches("it is empty; a header is expected", message(read_all))
+      assert.matches("it is empty; expected a header", message(read_all))
       write "a,b,a\n"
       assert.matches("its header has the column 'a' twice", message(read_all))
     end)
@@ -188,8 +188,8 @@ describe("lk.rows", function()
     it("refuses options that it has not, and files whose format nobody says", function()
       write "a\n"
       assert.matches("unknown option 'type'", message(read_all, { type = {} }))
-      assert.matches("header is a number; a boolean is expected", message(read_all, { header = 1 }))
-      assert.matches("one character is expected", message(read_all, { delimiter = ",," }))
+      assert.matches("header is a number; expected a boolean", message(read_all, { header = 1 }))
+      assert.matches("expected one character", message(read_all, { delimiter = ",," }))
       assert.matches("no column 'b', for which a type is given", message(read_all, { types = { b = "i64" } }))
       assert.matches("its format is not known", message(lk.rows.read, path))
       assert.matches("its format is 'xml'", message(lk.rows.read, path, { format = "xml" }))

@@ -157,8 +157,8 @@ describe("sparse:top_products", function()
     assert.error_matches(function() a:top_products(a, 1, "left") end, "top_products: a sparse matrix of %[2, 3%]")
     assert.error_matches(function() a:top_products(1, 1, "left") end, "argument 2 is a number")
     assert.error_matches(function() a:top_products(a:t(), 0, "left") end, "0 terms, at least 1")
-    assert.error_matches(function() a:top_products(a:t(), 1, "up") end, "'up'; 'left' or 'right' is expected")
-    assert.error_matches(function() a:top_products(a:t(), 1) end, "those of nil; 'left' or 'right' is expected")
+    assert.error_matches(function() a:top_products(a:t(), 1, "up") end, "'up'; expected 'left' or 'right'")
+    assert.error_matches(function() a:top_products(a:t(), 1) end, "those of nil; expected 'left' or 'right'")
     local columns = a:row(1)
     columns[1] = 77
     for _, side in ipairs { "left", "right" } do

@@ -127,7 +127,7 @@ describe("arithmetic", function()
     fails("lkrun: 0.5 %- i32 tensor: 0.5 is no value for i32", function() return 0.5 - i end)
     fails("lkrun: i32 tensor // 1099511627776: 1099511627776 is no value", function() return i // (1 << 40) end)
     fails("lkrun: i32 tensor %+ f64 tensor: a tensor of i32 and one of f64; the same", function() return i + t end)
-    fails("lkrun: f64 tensor / a table: the value is a table; a number is expected", function() return i / {} end)
+    fails("lkrun: f64 tensor / a table: the value is a table; expected a number", function() return i / {} end)
     fails("lkrun: tensor %- tensor: a tensor of %[1%] and one of %[2, 3%]; the same shape",
       function() return i:to "f64" - t end)
     fails("lkrun: f64 tensor %+ '1': the value is a string", function() return t + "1" end)

@@ -328,7 +328,7 @@ invoker 1  fit.lua:3
     for _, path in ipairs { "Makefile", "/nonexistent", "/dev/null" } do
       local result = run_command(path)
       assert.equal(2, result.status)
-      assert.matches("^lkrun: trace: .*a timeline that LK_TRACE made is expected\n$", result.err)
+      assert.matches("^lkrun: trace: .*expected a timeline that LK_TRACE made\n$", result.err)
     end
   end)
 end)

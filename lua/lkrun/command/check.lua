@@ -355,7 +355,7 @@ local function run(paths)
     local problems = text and problems_of(text, path) or {}
     if not text then
       status = 2
-      tell("lkrun: ", message, "; the path of a Lua file is expected")
+      tell("lkrun: ", message, "; expected the path of a Lua file")
     end
     for _, problem in ipairs(problems) do tell(problem) end
     if #problems > 0 then status = math.max(status, 1) end

@@ -36,7 +36,7 @@ local function shard(text)
   if not i then i, n = text:match "^(%d+)%-of%-(%d+)$" end
   i, n = math.tointeger(tonumber(i)), math.tointeger(tonumber(n))
   if i and n and i >= 1 and i <= n then return { i, n } end
-  return nil, ("'%s' is no shard; I/N or I-of-N with I from 1 to N is expected"):format(text)
+  return nil, ("'%s' is no shard; expected I/N or I-of-N with I from 1 to N"):format(text)
 end
 
 local function types(text) return require("lkrun.rows.source").types_of(text) end
@@ -97,7 +97,7 @@ local function choose_formats(options)
   local function choose(path, name, what, of)
     local found = forced and name ~= "" and name or of(path, name ~= "" and name or nil)
     if not found then
-      fail(2, "%s: --%s: the name of %s does not say its format; --format is expected, or .%s", NAME, what,
+      fail(2, "%s: --%s: the name of %s does not say its format; expected --format, or .%s", NAME, what,
         path == "-" and "a stream" or path, table.concat(format.names, " ."))
     end
     return found
@@ -112,13 +112,13 @@ local function check(options)
     fail(2, "%s: --types: the tasks are %s; only CSV and TSV have columns of text", NAME, options.tasks_format)
   end
   if options.tasks == "-" and options.shard then
-    fail(2, "%s: --shard: the tasks are standard input, which can't be counted beforehand; a file is expected", NAME)
+    fail(2, "%s: --shard: the tasks are standard input, which can't be counted beforehand; expected a file", NAME)
   end
   if options.tasks == "-" and options.tasks_format == "npy" then
-    fail(2, "%s: --tasks: standard input can't be .npy; a file is expected", NAME)
+    fail(2, "%s: --tasks: standard input can't be .npy; expected a file", NAME)
   end
   if options.output == "-" and options.output_format == "npy" then
-    fail(2, "%s: --output: standard output can't be .npy, whose size stands at its start; a file is expected", NAME)
+    fail(2, "%s: --output: standard output can't be .npy, whose size stands at its start; expected a file", NAME)
   end
   if options.failed and options.on_error ~= "skip" then
     fail(2, "%s: --failed: only with --on-error skip do failed tasks go somewhere", NAME)
@@ -128,10 +128,10 @@ local function check(options)
     fail(2, "%s: --journal: only with --resume is there a journal", NAME)
   end
   if options.resume and options.tasks == "-" then
-    fail(2, "%s: --resume: the tasks are standard input, which can't be read once more; a file is expected", NAME)
+    fail(2, "%s: --resume: the tasks are standard input, which can't be read once more; expected a file", NAME)
   end
   if options.resume and options.output == "-" and not options.journal then
-    fail(2, "%s: --resume: standard output has no name for a journal; --journal FILE is expected", NAME)
+    fail(2, "%s: --resume: standard output has no name for a journal; expected --journal FILE", NAME)
   end
   if options.journal and (options.journal == options.output or options.journal == options.tasks) then
     fail(2, "%s: --journal: %s is another file of this run", NAME, options.journal)
@@ -148,7 +148,7 @@ local function prepare(arguments)
     if how == "strict" then
       arguments[i] = "--resume-strict"
     elseif how then
-      fail(2, "%s: --resume: '%s' is unknown; --resume or --resume=strict is expected", NAME, how)
+      fail(2, "%s: --resume: '%s' is unknown; expected --resume or --resume=strict", NAME, how)
     end
   end
   return arguments

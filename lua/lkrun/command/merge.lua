@@ -17,7 +17,7 @@ end
 local function choose_format(options)
   local kind = format.of(options.output, options.format) or format.of(options.shards[1], options.format)
   if not kind then
-    fail(2, "merge: the name of %s does not say its format; --format is expected", options.shards[1])
+    fail(2, "merge: the name of %s does not say its format; expected --format", options.shards[1])
   end
   return kind
 end
@@ -27,7 +27,7 @@ local function put(output, bytes, signature) command.check("merge", output:add(b
 local function open(path)
   local file, why = io.open(path, "rb")
   if file and file:read(0) == nil and file:seek "end" ~= 0 then file, why = nil, path .. ": it can't be read" end
-  if not file then fail(2, "merge: %s; the output of a shard is expected", why) end
+  if not file then fail(2, "merge: %s; expected the output of a shard", why) end
   return file
 end
 
@@ -98,7 +98,7 @@ local function merge_npy(output, shards)
   local signature, first
   for _, path in ipairs(shards) do
     local tensor = load(path)
-    if tensor:dim() == 0 then fail(2, "merge: %s: it is a single number; rows are expected", path) end
+    if tensor:dim() == 0 then fail(2, "merge: %s: it is a single number; expected rows", path) end
     local rows = tensor:size(1)
     if rows > 0 then
       local own = signature_of(tensor)

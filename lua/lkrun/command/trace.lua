@@ -18,7 +18,7 @@ local function run(options)
   local summary = require "lkrun.command.trace.summary"
   local terminal = require "lkrun.core.terminal"
   local file, problem = io.open(options.file, "rb")
-  if not file then command.fail(2, "trace: %s; a timeline that LK_TRACE made is expected", problem) end
+  if not file then command.fail(2, "trace: %s; expected a timeline that LK_TRACE made", problem) end
   local good, invokers = pcall(read.invokers, file:lines(), options.longest)
   file:close()
   if not good then command.fail(2, "trace: %s: %s", options.file, invokers) end

@@ -9,7 +9,7 @@ local sink = {}
 local function put_lines(out, value)
   local kind = type(value)
   if kind ~= "string" and kind ~= "number" then
-    error(("a %s is no line; a string or a number is expected"):format(kind), 0)
+    error(("a %s is no line; expected a string or a number"):format(kind), 0)
   end
   local line = tostring(value)
   if line:find "[\r\n]" then error("a line has a line end in it", 0) end

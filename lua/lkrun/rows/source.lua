@@ -12,7 +12,7 @@ function source.types_of(text)
   local types, known = {}, { string = true, i64 = true, f64 = true, bool = true }
   for item in (text .. ","):gmatch "([^,]*)," do
     local column, type = item:match "^(.*):(%w+)$"
-    if not column then return nil, ("'%s' is no column and type; a:i64,b:f64 is expected"):format(item) end
+    if not column then return nil, ("'%s' is no column and type; expected a:i64,b:f64"):format(item) end
     if not known[type] then return nil, ("'%s' has an unknown type; there are string, i64, f64, bool"):format(item) end
     types[column] = type
   end
@@ -92,7 +92,7 @@ function Tensor:line() return self.at end -- luacheck: ignore self
 
 local function open_tensor(path)
   local tensor = require("lkrun.files").load(path)
-  if tensor:dim() == 0 then error(("%s: it is a single number; rows are expected"):format(path), 0) end
+  if tensor:dim() == 0 then error(("%s: it is a single number; expected rows"):format(path), 0) end
   return setmetatable({
     name = path, format = "npy", tensor = tensor, count = tensor:size(1), at = 0, decode = as_it_is,
   }, Tensor)
@@ -124,7 +124,7 @@ function source.open(path, options)
       self.decode = bare_decoder(reader)
     else
       local _, header = reader:next()
-      if not header then error(("%s: it is empty; a header is expected"):format(name), 0) end
+      if not header then error(("%s: it is empty; expected a header"):format(name), 0) end
       self.header = core.decoder(reader:delimiter())(header)
       check_header(name, self.header)
       self.decode = core.decoder(reader:delimiter(), self.header,

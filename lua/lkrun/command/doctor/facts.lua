@@ -83,7 +83,7 @@ local function binding(processes, threads)
   local mode = variable "LK_BIND" or "none"
   if mode == "none" then return { mode = mode } end
   if mode ~= "core" and mode ~= "numa" then
-    error(("LK_BIND: the value is '%s'; none, core or numa is expected"):format(mode), 0)
+    error(("LK_BIND: the value is '%s'; expected none, core or numa"):format(mode), 0)
   end
   local workers, used, shared = {}, {}, false
   for i, slot in ipairs(require("lkrun.core.bind").plan(mode, processes, math.max(threads, 1))) do

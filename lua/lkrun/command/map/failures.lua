@@ -34,7 +34,7 @@ function failures.open(options, run_tasks)
   if self.path then
     local kind = format.of(self.path, "jsonl")
     if kind == "npy" or kind == "lines" then
-      command.fail(2, "map: --failed: %s is %s; csv, tsv or jsonl is expected", self.path, kind)
+      command.fail(2, "map: --failed: %s is %s; expected csv, tsv or jsonl", self.path, kind)
     end
     self.encode = sink.encoder(kind, COLUMNS)
     self.file = command.attempt("map", 2, sink.open, self.path, kind, COLUMNS)

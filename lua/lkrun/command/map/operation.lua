@@ -23,12 +23,12 @@ local function check_columns(path, columns)
   for i = 1, #columns do
     local column = columns[i]
     if type(column) ~= "string" or seen[column] then
-      fail(2, "map: %s: columns[%d] is %s; names that differ are expected", path, i,
+      fail(2, "map: %s: columns[%d] is %s; expected names that differ", path, i,
         seen[column] and ("'%s' again"):format(column) or "a " .. type(column))
     end
     seen[column] = true
   end
-  if #columns == 0 then fail(2, "map: %s: columns is empty; names are expected", path) end
+  if #columns == 0 then fail(2, "map: %s: columns is empty; expected names", path) end
 end
 
 --- Runs OP.lua and gives what it returned, as a table. Its errors pass through.
@@ -37,10 +37,10 @@ end
 ---@return lkrun.Operation
 function operation.load(path, args)
   local file, why = io.open(path, "rb")
-  if not file then fail(2, "map: %s; the path of an operation in Lua is expected", why) end
+  if not file then fail(2, "map: %s; expected the path of an operation in Lua", why) end
   local readable, reason = file:read(0), select(2, file:read(0))
   file:close()
-  if not readable and reason then fail(2, "map: %s: %s; a file of Lua is expected", path, reason) end
+  if not readable and reason then fail(2, "map: %s: %s; expected a file of Lua", path, reason) end
   local chunk, message = loadfile(path, "t")
   if not chunk then fail(1, "map: %s", message) end
   local result = chunk(args)
@@ -50,13 +50,13 @@ function operation.load(path, args)
       .. "`return { run = f }`", path)
   end
   if type(result) ~= "table" then
-    fail(2, "map: %s: it returns a %s; function(model, task), or a table with such a `run`, is expected", path,
+    fail(2, "map: %s: it returns a %s; expected function(model, task), or a table with such a `run`", path,
       type(result))
   end
   for name, value in pairs(result) do
     if not known[name] then refuse_field(path, name) end
     if type(value) ~= known[name] and not (name ~= "columns" and (getmetatable(value) or {}).__call) then
-      fail(2, "map: %s: %s is a %s; a %s is expected", path, name, type(value), known[name])
+      fail(2, "map: %s: %s is a %s; expected a %s", path, name, type(value), known[name])
     end
   end
   if not result.run then

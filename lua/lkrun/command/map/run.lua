@@ -51,8 +51,8 @@ end
 
 local function invoker_options(options, seed, progress, ordered)
   if options.jobs == 1 and (options.timeout or options.memory_limit) then
-    log:warn("map: --timeout and --memory-limit have no effect with --jobs 1, which runs the tasks in lkrun itself; "
-      .. "--jobs 2 or no --jobs is expected")
+    log:warn("map: --timeout and --memory-limit have no effect with --jobs 1, which runs the tasks in lkrun itself; expected "
+      .. "--jobs 2 or no --jobs")
     options.timeout, options.memory_limit = nil, nil
   end
   return {
@@ -164,7 +164,7 @@ function run.run(options)
   end
   local seed, left = options.seed, run_tasks.count
   if kept then
-    if not left then fail(2, "map: --resume: %s can't be read once more; a file is expected", options.tasks) end
+    if not left then fail(2, "map: --resume: %s can't be read once more; expected a file", options.tasks) end
     kept:begin(options)
     seed, left = kept.seed, left - kept.done
   end

@@ -31,7 +31,7 @@ function tasks.open(options)
   local self = setmetatable({ source = opened, options = options, how = how, first = 1 }, Tasks)
   if not opened:again() then
     if options.shard then
-      command.fail(2, "map: --shard: %s can't be counted beforehand; a file is expected", opened.name)
+      command.fail(2, "map: --shard: %s can't be counted beforehand; expected a file", opened.name)
     end
     return self
   end

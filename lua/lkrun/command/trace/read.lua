@@ -119,13 +119,13 @@ function read.invokers(lines, longest)
     if text ~= "" and text ~= "[" and text ~= "]" then
       local good, event = pcall(decode, text)
       if not good or type(event) ~= "table" or math.type(event.pid) ~= "integer" or not event.ph then
-        error(("line %d is no event; a timeline that LK_TRACE made is expected"):format(number), 0)
+        error(("line %d is no event; expected a timeline that LK_TRACE made"):format(number), 0)
       end
       list[event.pid] = list[event.pid] or new_invoker(event.pid)
       add(list[event.pid], event, longest)
     end
   end
-  if number == 0 then error("it is empty; a timeline that LK_TRACE made is expected", 0) end
+  if number == 0 then error("it is empty; expected a timeline that LK_TRACE made", 0) end
   local invokers = {}
   for _, invoker in pairs(list) do invokers[#invokers + 1] = invoker end
   table.sort(invokers, function(a, b) return a.number < b.number end)
