@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "memory/segment.h"
+
 bool flights_grow(struct flight_queue *queue)
 {
     uint32_t capacity = queue->capacity ? queue->capacity * 2 : 16;

@@ -1,75 +1,29 @@
 /* Futures: single tasks outside a map. A future holds its invoker; the invoker finds its futures by
  * number in a weak table, so that one nobody holds any more costs nothing: its result is dropped.
  */
-#include "pool/pool_state.h"
+#include "pool/future.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <lauxlib.h>
 
+#include "base/util.h"
 #include "machine/signals.h"
-#include "tensor/tensor.h"
+#include "memory/segment.h"
+#include "pool/flight.h"
+#include "pool/inplace.h"
+#include "pool/map_state.h"
+#include "pool/outcome.h"
+#include "pool/pool_collect.h"
+#include "pool/pool_dispatch.h"
+#include "pool/pool_end.h"
+#include "pool/pool_result.h"
+#include "pool/pool_state.h"
+#include "pool/pool_watch.h"
 
 #define FUTURE_CLASS "lkrun.future"
 
-enum future_state {
-    FUTURE_PENDING,
-    FUTURE_DONE,
-    FUTURE_TAKEN,
-    FUTURE_CANCELLED,
-    FUTURE_ABANDONED,
-    FUTURE_COLLECTED
-};
-
-struct future {
-    uint64_t number;
-    enum future_state state;
-    struct outcome
-        outcome; /* FUTURE_DONE: owned bytes and segments, until get is asked for the first time */
-    int count;   /* FUTURE_TAKEN: values in FUTURE_RESULTS … */
-    bool good;   /* … which are no error */
-};
-
 enum { FUTURE_POOL = 1, FUTURE_RESULTS, FUTURE_VALUES = FUTURE_RESULTS };
-
-static struct future *find_future(struct pool *pool, lua_State *L, uint64_t number)
-{
-    struct future *future = NULL;
-    if (lua_rawgeti(L, LUA_REGISTRYINDEX, pool->futures_ref) == LUA_TTABLE) {
-        lua_rawgeti(L, -1, (lua_Integer)number);
-        future = lua_touserdata(L, -1);
-        lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
-    return future;
-}
-
-void pool_settle(struct pool *pool, struct outcome *outcome)
-{
-    struct future *future = find_future(pool, pool->L, outcome->index);
-    if (!future || future->state != FUTURE_PENDING) {
-        segments_free(&outcome->segments);
-        return;
-    }
-    outcome_keep(outcome);
-    future->outcome = *outcome;
-    future->state = FUTURE_DONE;
-}
-
-void pool_abandon_futures(struct pool *pool, lua_State *L)
-{
-    if (pool->futures_ref == LUA_NOREF)
-        return;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, pool->futures_ref);
-    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-        struct future *future = lua_touserdata(L, -1);
-        if (future->state == FUTURE_PENDING)
-            future->state = FUTURE_ABANDONED;
-    }
-    lua_pop(L, 1);
-    luaL_unref(L, LUA_REGISTRYINDEX, pool->futures_ref);
-    pool->futures_ref = LUA_NOREF;
-}
 
 static void run_in_place(lua_State *L, struct pool *pool, struct future *future)
 {
@@ -148,7 +102,7 @@ static struct pool *future_pool(lua_State *L, const struct future *future)
 static void take_results(struct pool *pool)
 {
     pool_look_around(pool);
-    for (int i = 0; pool->started && i < pool->options.jobs; i++)
+    for (int i = 0; pool->started && i < pool->work.options.jobs; i++)
         pool_drain(pool, &pool->workers[i], 0);
 }
 
@@ -157,9 +111,9 @@ static void wait_done(lua_State *L, struct pool *pool, struct future *future, do
     uint64_t until = timeout < 0 ? 0 : clock_nanoseconds() + (uint64_t)(timeout * 1e9);
     while (future->state == FUTURE_PENDING) {
         pool_note(pool);
-        pool->urgent = true;
+        pool->future_awaited = true;
         take_results(pool);
-        pool->urgent = false;
+        pool->future_awaited = false;
         if (future->state != FUTURE_PENDING)
             return;
         signal_raise_if_pending(L); /* may run a hook */
@@ -269,7 +223,7 @@ static int future_cancel(lua_State *L)
 }
 
 /* A finalizer of the program's may have kept it: then it has no result any more. */
-static int future_collect(lua_State *L)
+static int future_gc(lua_State *L)
 {
     struct future *future = luaL_checkudata(L, 1, FUTURE_CLASS);
     free_outcome(future);
@@ -283,7 +237,7 @@ void future_register(lua_State *L)
     static const luaL_Reg methods[] = {{"get", future_get},
                                        {"done", future_done},
                                        {"cancel", future_cancel},
-                                       {"__gc", future_collect},
+                                       {"__gc", future_gc},
                                        {NULL, NULL}};
     register_class(L, FUTURE_CLASS, methods);
 }

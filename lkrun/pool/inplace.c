@@ -1,11 +1,17 @@
 /* One job: no process is made, the task runs here. It is encoded, decoded and run by the same code
  * as in a worker, and sees what it inherited as a worker would, read-only. */
-#include "pool/pool_state.h"
+#include "pool/inplace.h"
 
-#include "memory/mapping.h"
-#include "pool/pool_timeline.h"
 #include "base/random.h"
+#include "base/util.h"
+#include "memory/mapping.h"
+#include "pool/map_state.h"
+#include "pool/pool_state.h"
+#include "pool/pool_timeline.h"
 #include "tensor/tensor.h"
+#include "value/codec.h"
+#include "worker/task.h"
+#include "worker/worker_shared.h"
 
 /* run(task, func, model) */
 static int run(lua_State *L)
@@ -33,7 +39,7 @@ bool inplace_run(lua_State *L, struct pool *pool, uint64_t ordinal, struct outco
                             .losses = mapping_losses(),
                             .out = out};
         struct random_stream stream;
-        random_defer(&stream, pool->options.seed, ordinal, task.index);
+        random_defer(&stream, pool->work.options.seed, ordinal, task.index);
         struct random_stream *outer = random_use(&stream);
         task_push_handler(L);
         lua_pushcfunction(L, run);

@@ -1,22 +1,29 @@
 /* Invokers as Lua sees them: a userdata that is the pool. Options are checked in
  * lua/lkrun/invoker.lua, which also turns tasks into a generator; here they are taken over. */
-#include "pool/pool_state.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <lauxlib.h>
 
-#include "machine/bind.h"
-#include "screen/log.h"
-#include "pool/pool_timeline.h"
-#include "screen/progress.h"
 #include "base/random.h"
-#include "memory/region.h"
-#include "machine/signals.h"
-#include "tensor/tensor.h"
+#include "base/util.h"
 #include "base/value_text.h"
+#include "machine/bind.h"
+#include "machine/config.h"
+#include "machine/signals.h"
+#include "memory/region.h"
+#include "pool/future.h"
+#include "pool/map.h"
+#include "pool/map_end.h"
+#include "pool/pool_end.h"
+#include "pool/pool_life.h"
+#include "pool/pool_state.h"
+#include "pool/pool_timeline.h"
+#include "screen/log.h"
+#include "screen/progress.h"
+#include "tensor/tensor.h"
+#include "worker/workplace.h"
 
 static lua_Integer integer_field(lua_State *L, int index, const char *name)
 {
@@ -34,28 +41,31 @@ static bool boolean_field(lua_State *L, int index, const char *name)
     return value;
 }
 
-static enum worker_kind read_kind(lua_State *L, int index)
+static const struct worker_kind *read_kind(lua_State *L, int index)
 {
-    static const char *const names[] = {"processes", "threads", "spawn", NULL};
     lua_getfield(L, index, "workers");
-    enum worker_kind kind = (enum worker_kind)luaL_checkoption(L, -1, "processes", names);
+    const char *name = luaL_optstring(L, -1, "processes");
+    const struct worker_kind *kind = pool_kind(name);
+    if (!kind)
+        raise_error(L, "lk.invoker", "workers is '%s'; expected processes, threads or spawn", name);
     lua_pop(L, 1);
     return kind;
 }
 
-/* Threads share the backend, and so how many threads it uses. */
-static void check_thread_config(lua_State *L, const struct config *own,
-                                const struct pool_options *options)
+/* Workers in this process share the backend, and so how many threads it uses. */
+static void check_backend_threads(lua_State *L, const struct config *own,
+                                  const struct worker_kind *kind,
+                                  const struct pool_options *options)
 {
-    if (options->kind == WORKERS_THREADS &&
-        options->worker.value[KNOB_BACKEND_THREADS] != own->value[KNOB_BACKEND_THREADS])
+    int wanted = options->worker.value[KNOB_BACKEND_THREADS];
+    if (kind->in_this_process && wanted != own->value[KNOB_BACKEND_THREADS])
         raise_error(L, "lk.invoker",
                     "worker.backend_threads is %d; worker threads use the program's own, %d: set "
                     "LK_NUM_BACKEND_THREADS, or use processes",
-                    options->worker.value[KNOB_BACKEND_THREADS], own->value[KNOB_BACKEND_THREADS]);
+                    wanted, own->value[KNOB_BACKEND_THREADS]);
 }
 
-static struct pool_options read_options(lua_State *L, int index)
+static struct pool_options read_options(lua_State *L, int index, const struct worker_kind *kind)
 {
     struct pool_options options = {
         .jobs = (int)integer_field(L, index, "n_jobs"),
@@ -68,23 +78,21 @@ static struct pool_options read_options(lua_State *L, int index)
     lua_getfield(L, index, "timeout");
     options.timeout = lua_tonumber(L, -1);
     options.seed_given = lua_getfield(L, index, "seed") != LUA_TNIL;
-    if (!options
-             .seed_given) /* half of it: the other seeds do not fit a Lua integer's positive half */
+    /* Half of the system's seed: a Lua integer that is not negative. */
+    if (!options.seed_given)
         options.seed = random_system_seed() >> 1;
-    options.kind = read_kind(L, index);
     const struct config *own = config_ensure(L);
-    options.worker =
-        options.kind == WORKERS_THREADS ? config_for_thread(own) : config_for_worker(own);
+    options.worker = kind->configuration(own);
     if (lua_getfield(L, index, "worker") == LUA_TTABLE)
         config_override(L, lua_gettop(L), "lk.invoker: worker", &options.worker);
     lua_pop(L, 3);
-    check_thread_config(L, own, &options);
+    check_backend_threads(L, own, kind, &options);
     return options;
 }
 
 /* `writable`: a sequence of tensors whose storage workers may write; a small one moves into the
  * region. Before the fork. */
-static void mark_writable(lua_State *L, int index, bool threads)
+static void mark_writable(lua_State *L, int index, const struct worker_kind *kind)
 {
     lua_Integer count = luaL_len(L, index);
     for (lua_Integer i = 1; i <= count; i++) {
@@ -94,9 +102,9 @@ static void mark_writable(lua_State *L, int index, bool threads)
                         type_text(L, -1));
         struct storage *storage = tensor_check(L, -1)->storage;
         const char *error;
-        if (!(threads ? storage_allow(storage, &error) : storage_share(storage, &error)))
+        if (!kind->allow_writing(storage, &error))
             raise_error(L, "lk.invoker", "writable[%d]: %s", (int)i, error);
-        if (!threads)
+        if (!kind->in_this_process)
             region_mark_writable(storage->data, true);
         lua_pop(L, 1);
     }
@@ -126,15 +134,15 @@ static int pool_new(lua_State *L)
 {
     pool_refuse_finalizer(L);
     bind_check_environment(L);
-    struct pool_options options = read_options(L, 3);
+    const struct worker_kind *kind = read_kind(L, 3);
+    struct pool_options options = read_options(L, 3, kind);
     struct pool *pool = lua_newuserdatauv(L, sizeof *pool, POOL_VALUES);
-    *pool = (struct pool){.options = options,
+    *pool = (struct pool){.kind = kind,
+                          .work = {.options = options, .bell_fd = -1, .owner = getpid()},
                           .template_fd = -1,
                           .template_end = -1,
                           .shared_fd = -1,
                           .ring_fd = -1,
-                          .bell_fd = -1,
-                          .owner = getpid(),
                           .in_place = boolean_field(L, 3, "in_place"),
                           .futures_ref = LUA_NOREF};
     luaL_setmetatable(L, POOL_CLASS);
@@ -156,7 +164,7 @@ static int pool_new(lua_State *L)
         return raise_error(L, "lk.invoker", "trace: %s", pool->reason);
     }
     if (lua_getfield(L, 3, "writable") == LUA_TTABLE)
-        mark_writable(L, lua_gettop(L), options.kind == WORKERS_THREADS);
+        mark_writable(L, lua_gettop(L), kind);
     lua_pop(L, 1);
     if (pool->in_place) {
         lua_pushvalue(L, 1);
@@ -171,38 +179,6 @@ static int pool_new(lua_State *L)
         return raise_error(L, "lk.invoker", "%s", pool->reason);
     }
     return 1;
-}
-
-bool pool_in_finalizer(lua_State *L)
-{
-    return lua_gc(L, LUA_GCCOUNT) < 0; /* refused there, by Lua 5.4.4 and later */
-}
-
-void pool_refuse_finalizer(lua_State *L)
-{
-    if (pool_in_finalizer(L))
-        raise_error(L, "invoker",
-                    "it cannot be used in a finalizer (__gc), which may run in the "
-                    "middle of its work; only shutdown can");
-}
-
-void pool_refuse_copy(lua_State *L, const struct pool *pool)
-{
-    if (pool->owner != getpid())
-        raise_error(L, "invoker",
-                    "it belongs to the process that made it; a task makes its own with lk.invoker");
-}
-
-struct pool *pool_check(lua_State *L, int index)
-{
-    struct pool *pool = luaL_checkudata(L, index, POOL_CLASS);
-    pool_refuse_finalizer(L);
-    if (pool->end_due)
-        pool_end(L, pool, index);
-    if (pool->closed)
-        raise_error(L, "invoker", "it has been shut down; make a new one with lk.invoker");
-    pool_refuse_copy(L, pool);
-    return pool;
 }
 
 /* map(invoker, f, s, control, closing, length, numbered) */
@@ -222,37 +198,6 @@ static int wind_up(lua_State *L)
     return 0;
 }
 
-void pool_end(lua_State *L, struct pool *pool, int index)
-{
-    if (pool->owner != getpid())
-        return;
-    buffer_free(&pool->encoding);
-    buffer_free(&pool->result);
-    if (pool->closed || !pool->started) { /* or was never begun */
-        buffer_free(&pool->carried);
-        spawn_unmake(pool);
-    }
-    if (pool->closed) {
-        return;
-    }
-    pool->closed = true;
-    if (pool->map)
-        map_warn_unused(pool->map);
-    pool_cancel_map(pool);
-    pool_abandon_futures(pool, L);
-    if (pool->progress && lua_getiuservalue(L, index, POOL_PROGRESS) != LUA_TUSERDATA)
-        progress_free(pool->progress);
-    pool->progress = NULL;
-    pool_stop(pool, L);
-    if (pool->trace)
-        pool_trace_close(pool);
-    buffer_free(&pool->carried);
-    for (int value = POOL_FUNC; value <= POOL_MODEL; value++) {
-        lua_pushnil(L);
-        lua_setiuservalue(L, index, value);
-    }
-}
-
 static int pool_shutdown(lua_State *L)
 {
     struct pool *pool = luaL_checkudata(L, 1, POOL_CLASS);
@@ -266,7 +211,7 @@ static int pool_shutdown(lua_State *L)
 }
 
 /* Nobody has it any more, so nothing of it is in the middle of anything. */
-static int pool_collect(lua_State *L)
+static int invoker_gc(lua_State *L)
 {
     pool_end(L, luaL_checkudata(L, 1, POOL_CLASS), 1);
     return 0;
@@ -284,20 +229,20 @@ static int pool_stats(lua_State *L)
     struct pool *pool = pool_check(L, 1);
     lua_createtable(L, 0, 8);
     uint64_t done = pool->done;
-    for (int i = 0; pool->workers && i < pool->options.jobs; i++)
+    for (int i = 0; pool->workers && i < pool->work.options.jobs; i++)
         done += pool->workers[i].tasks_done;
     set_count(L, "tasks", done);
     set_count(L, "crashes", pool->crashes);
     set_count(L, "retries", pool->retried);
     set_count(L, "bytes_sent", pool->bytes_out);
     set_count(L, "bytes_received", pool->bytes_in);
-    set_count(L, "n_jobs", (uint64_t)pool->options.jobs);
+    set_count(L, "n_jobs", (uint64_t)pool->work.options.jobs);
     set_count(L, "template", (uint64_t)pool->template_pid);
-    lua_pushinteger(L, (lua_Integer)pool->options.seed);
+    lua_pushinteger(L, (lua_Integer)pool->work.options.seed);
     lua_setfield(L, -2, "seed");
-    lua_createtable(L, pool->options.jobs, 0);
+    lua_createtable(L, pool->work.options.jobs, 0);
     uint64_t now = clock_nanoseconds();
-    for (int i = 0; pool->workers && i < pool->options.jobs; i++) {
+    for (int i = 0; pool->workers && i < pool->work.options.jobs; i++) {
         const struct worker *worker = &pool->workers[i];
         uint64_t busy = atomic_load(&worker->shared->busy),
                  since = atomic_load(&worker->shared->busy_since);
@@ -326,7 +271,7 @@ int luaopen_lkrun_core_pool(lua_State *L)
 {
     static const luaL_Reg methods[] = {
         {"shutdown", pool_shutdown}, {"stats", pool_stats},      {"submit", future_submit},
-        {"__gc", pool_collect},      {"__close", pool_shutdown}, {NULL, NULL},
+        {"__gc", invoker_gc},        {"__close", pool_shutdown}, {NULL, NULL},
     };
     static const luaL_Reg functions[] = {{"new", pool_new},
                                          {"map", pool_map},

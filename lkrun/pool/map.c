@@ -1,11 +1,16 @@
 /* The object behind a map's iterator: it begins the map, and ends it when the loop does. */
-#include "pool/pool_state.h"
+#include "pool/map.h"
 
 #include <stdio.h>
 #include <unistd.h>
 #include <lauxlib.h>
 
-#include "screen/log.h"
+#include "base/util.h"
+#include "pool/map_end.h"
+#include "pool/map_state.h"
+#include "pool/map_step.h"
+#include "pool/pool_fault.h"
+#include "pool/pool_state.h"
 #include "pool/pool_timeline.h"
 #include "screen/progress.h"
 
@@ -17,27 +22,13 @@ static int map_close(lua_State *L)
     return 0;
 }
 
-static bool is_unused(const struct map *map)
-{
-    return !map->pulled && !map->pulling && !map->exhausted;
-}
-
-void map_warn_unused(const struct map *map)
-{
-    if (is_unused(map))
-        log_message(LOG_LEVEL_WARN,
-                    "%s%sa map that no loop went through ran none of its tasks: `for i, result in "
-                    "inv:map(tasks) do`, or inv:collect(tasks)",
-                    map->where, *map->where ? ": " : "");
-}
-
 /* One whose loop ended was closed before, and has no pool any more. */
-static int map_collect(lua_State *L)
+static int map_gc(lua_State *L)
 {
     struct map *map = luaL_checkudata(L, 1, MAP_CLASS);
-    if (map->pool && map->pool->owner == getpid())
+    if (map->pool && map->pool->work.owner == getpid())
         map_warn_unused(map);
-    if (!map->pool || map->pool->owner == getpid())
+    if (!map->pool || map->pool->work.owner == getpid())
         map_finish(L, map, 1);
     return 0;
 }
@@ -55,7 +46,7 @@ static bool takes_nothing(lua_State *L, int index)
 
 int map_open(lua_State *L, struct pool *pool, int64_t length, bool numbered)
 {
-    if (pool->map && is_unused(pool->map))
+    if (pool->map && map_is_unused(pool->map))
         return raise_error(L, "invoker:map",
                            "the map made before%s%s has not begun; it is a loop that runs the "
                            "tasks, `for i, result in inv:map(tasks) do`",
@@ -88,11 +79,11 @@ int map_open(lua_State *L, struct pool *pool, int64_t length, bool numbered)
     pool->map = map;
     pool->maps++;
     pool->until_look = 0;
-    pool->left = 0;
+    pool->returned_at = 0;
     if (pool->trace)
         pool_trace_map(pool, true);
     if (!pool->in_place)
-        atomic_store_explicit(&pool->shared->ordinal, pool->maps, memory_order_relaxed);
+        atomic_store_explicit(&pool->work.shared->ordinal, pool->maps, memory_order_relaxed);
     lua_getiuservalue(L, 1, POOL_PROGRESS);
     if (lua_toboolean(L, -1) && !lua_isuserdata(L, -1))
         pool->progress = progress_open(NULL, NULL, length, NULL);
@@ -109,6 +100,6 @@ int map_open(lua_State *L, struct pool *pool, int64_t length, bool numbered)
 
 void map_register(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"__gc", map_collect}, {"__close", map_close}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"__gc", map_gc}, {"__close", map_close}, {NULL, NULL}};
     register_class(L, MAP_CLASS, methods);
 }

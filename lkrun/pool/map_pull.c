@@ -2,11 +2,20 @@
  *
  * What always holds: a task counts as pulled once it is safely on a ring or in the backlog, or is
  * stored as one that failed because it can't be sent; and there is room for its result. */
-#include "pool/pool_state.h"
+#include "pool/map_pull.h"
 
 #include <lauxlib.h>
 
+#include "base/util.h"
+#include "memory/segment.h"
+#include "pool/flight.h"
+#include "pool/map_state.h"
+#include "pool/pool_dispatch.h"
+#include "pool/pool_result.h"
 #include "pool/pool_scalar.h"
+#include "pool/pool_state.h"
+#include "worker/failure.h"
+#include "worker/worker_shared.h"
 
 void map_name_task(lua_State *L, uint64_t index)
 {

@@ -5,65 +5,37 @@
  * the generator is raised when every result before it is delivered; a task that can't be sent is a
  * failed task in its place. Whatever happens inside a step, the next one finds the map in order:
  * counters change only when a task is safely queued or a result safely delivered. */
-#include "pool/pool_state.h"
+#include "pool/map_step.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <lauxlib.h>
 
-#include "pool/pool_scalar.h"
-#include "pool/pool_timeline.h"
-#include "screen/progress.h"
+#include "base/util.h"
 #include "machine/signals.h"
-#include "tensor/tensor.h"
+#include "pool/inplace.h"
+#include "pool/map_end.h"
+#include "pool/map_pull.h"
+#include "pool/map_state.h"
+#include "pool/outcome.h"
+#include "pool/pool_collect.h"
+#include "pool/pool_dispatch.h"
+#include "pool/pool_end.h"
+#include "pool/pool_scalar.h"
+#include "pool/pool_state.h"
+#include "pool/pool_timeline.h"
+#include "pool/pool_tokens.h"
+#include "pool/pool_watch.h"
+#include "screen/progress.h"
+#include "worker/failure.h"
+#include "worker/worker_shared.h"
 
 /* --- the step function --- */
 
-/* Ends what the pool does for this map. */
-static void stop_map(lua_State *L, struct map *map, int map_index)
-{
-    struct pool *pool = map->pool;
-    if (pool->owner != getpid()) { /* a fork's copy: the map is the other process's */
-        map->pool = NULL;
-        return;
-    }
-    if (pool->progress) {
-        struct progress_state state = {.finished = map->delivered};
-        progress_set(pool->progress, &state);
-        lua_getiuservalue(L, map_index, MAP_POOL);
-        if (lua_getiuservalue(L, -1, POOL_PROGRESS) !=
-            LUA_TUSERDATA) { /* the default bar is ours */
-            progress_free(pool->progress);
-            pool->progress = NULL;
-        }
-        lua_pop(L, 2);
-    }
-    pool_cancel_map(pool);
-}
-
-int map_finish(lua_State *L, struct map *map, int map_index)
-{
-    map_index = lua_absindex(L, map_index);
-    if (map->pool)
-        stop_map(L, map, map_index);
-    if (lua_getiuservalue(L, map_index, MAP_CLOSING) != LUA_TNIL) {
-        lua_pushnil(L);
-        lua_setiuservalue(L, map_index, MAP_CLOSING);
-        if (luaL_getmetafield(L, -1, "__close") != LUA_TNIL) {
-            lua_insert(L, -2);
-            lua_pushnil(L);
-            lua_call(L, 2, 0);
-            return 0;
-        }
-    }
-    lua_pop(L, 1);
-    return 0;
-}
-
 static int deliver(lua_State *L, struct pool *pool, struct map *map, struct outcome *outcome)
 {
-    if (pool->limited && pool->away > HORIZON)
+    if (pool->limited && pool->caller_time > HORIZON)
         pool_give_tokens(pool); /* the caller keeps us away for long */
     lua_settop(L, 0);
     lua_pushinteger(L, (lua_Integer)outcome->index);
@@ -78,7 +50,7 @@ static int deliver(lua_State *L, struct pool *pool, struct map *map, struct outc
     lua_remove(L, 2);
     if (good)
         return 1 + count;
-    if (!pool->options.return_errors)
+    if (!pool->work.options.return_errors)
         return lua_error(L);
     lua_pushnil(L);
     lua_insert(L, 2);
@@ -121,7 +93,7 @@ static void end_pull(lua_State *L, struct map *map, int status)
         if (lua_type(L, -1) == LUA_TSTRING)
             signal_rethrow(lua_tostring(L, -1));
         lua_setiuservalue(L, lua_upvalueindex(STEP_MAP), MAP_ERROR);
-        for (int i = 0; map->pool && i < map->pool->options.jobs; i++)
+        for (int i = 0; map->pool && i < map->pool->work.options.jobs; i++)
             pool_publish(&map->pool->workers[i]);
         signal_raise_if_pending(L); /* an interruption does not wait for the results before it */
     }
@@ -220,10 +192,12 @@ static int continue_step(lua_State *L, int status, lua_KContext context)
 static bool look_at_clock(struct pool *pool)
 {
     uint64_t now = clock_coarse();
-    bool quick = now == pool->left;
-    if (!quick && pool->left)
-        pool->away = now - pool->left > pool->away ? now - pool->left : pool->away - pool->away / 8;
-    pool->left = now;
+    bool quick = now == pool->returned_at;
+    if (!quick && pool->returned_at)
+        pool->caller_time = now - pool->returned_at > pool->caller_time
+                                ? now - pool->returned_at
+                                : pool->caller_time - pool->caller_time / 8;
+    pool->returned_at = now;
     pool->clock_interval = !quick ? 1 : pool->clock_interval < 16 ? pool->clock_interval * 2 : 16;
     pool->until_clock = pool->clock_interval;
     return now == pool->tick;
@@ -245,7 +219,7 @@ static inline int step(lua_State *L, struct pool *pool, struct map *map)
     }
     lua_settop(L, 0);
     int count = continue_step(L, LUA_OK, 0);
-    pool->left = clock_coarse();
+    pool->returned_at = clock_coarse();
     pool->until_clock = pool->clock_interval;
     return count;
 }

@@ -1,5 +1,11 @@
 /* Results and errors of tasks, as the Lua values that the caller gets. */
+#include "pool/outcome.h"
+
+#include "pool/map_state.h"
+#include "pool/pool_dispatch.h"
 #include "pool/pool_state.h"
+#include "value/codec.h"
+#include "worker/worker_shared.h"
 
 void outcome_make_error(lua_State *L, int pool_index, const struct outcome *outcome,
                         uint64_t delivered)
@@ -16,11 +22,11 @@ bool outcome_push(lua_State *L, struct pool *pool, struct outcome *outcome, int 
 {
     struct codec_port port = pool_port(pool);
     int top = lua_gettop(L);
-    pool->fetching = &outcome->segments;
+    pool->result_segments = &outcome->segments;
     *count = outcome->kind == RESULT_ERROR && outcome->length == 0
                  ? -1
                  : codec_decode(L, outcome->bytes, outcome->length, pool->in_place ? NULL : &port);
-    pool->fetching = NULL;
+    pool->result_segments = NULL;
     if (*count >= 0 && outcome->kind == RESULT_VALUES)
         return true;
     if (*count != 1) {

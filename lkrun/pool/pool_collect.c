@@ -7,14 +7,22 @@
  *   room is copied to its slot (ordered) or to the ready list (unordered).
  * - Each result is handed on once: taking it off the ring and out of the flights is one step.
  */
-#include "pool/pool_state.h"
+#include "pool/pool_collect.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "screen/log.h"
+#include "base/channel.h"
+#include "base/util.h"
 #include "memory/region.h"
-#include "worker/worker_sinks.h"
+#include "memory/segment.h"
+#include "pool/flight.h"
+#include "pool/map_state.h"
+#include "pool/pool_output.h"
+#include "pool/pool_result.h"
+#include "pool/pool_state.h"
+#include "worker/worker_reports.h"
+#include "worker/worker_shared.h"
 
 void pool_release_results(struct worker *worker)
 {
@@ -41,8 +49,8 @@ static void settle_flight(struct worker *worker)
         segments_arrive(*last);
         while (*last)
             last = &(*last)->next;
-        *last = worker->held;
-        worker->held = flight.segments;
+        *last = worker->lent;
+        worker->lent = flight.segments;
         flight.segments = NULL;
     }
     worker->committed++;
@@ -55,107 +63,8 @@ static void free_held(struct worker *worker, const char *bytes, size_t length)
         uint64_t handle;
         memcpy(&handle, bytes + i, sizeof handle);
         void *address = region_resolve_own(handle, 0);
-        if (segment_take(&worker->held, address))
+        if (segment_take(&worker->lent, address))
             region_free(address);
-    }
-}
-
-void pool_log_seed(struct pool *pool)
-{
-    if (pool->seed_logged)
-        return;
-    pool->seed_logged = true;
-    if (!pool->options.seed_given)
-        log_message(LOG_LEVEL_INFO,
-                    "tasks draw random numbers from the root seed %lld (seed = repeats them)",
-                    (long long)pool->options.seed);
-}
-
-static bool grow_slots(struct map *map, uint64_t capacity)
-{
-    struct slot *slots = calloc(capacity, sizeof *slots);
-    if (!slots)
-        return false;
-    for (uint64_t i = map->delivered + 1 + map->shift; i <= map->pulled + map->shift; i++)
-        slots[i & (capacity - 1)] = map->slots[i & (map->capacity - 1)];
-    free(map->slots);
-    map->slots = slots;
-    map->capacity = capacity;
-    return true;
-}
-
-static bool grow_ready(struct map *map, uint64_t capacity)
-{
-    struct outcome *ready = malloc(capacity * sizeof *ready);
-    if (!ready)
-        return false;
-    for (uint64_t i = 0; i < map->ready_count; i++)
-        ready[i] = map->ready[(map->ready_first + i) & (map->capacity - 1)];
-    free(map->ready);
-    map->ready = ready;
-    map->capacity = capacity;
-    map->ready_first = 0;
-    return true;
-}
-
-bool pool_make_room(struct pool *pool, struct map *map, uint64_t more)
-{
-    uint64_t want = map->pulled - map->delivered + more, capacity = 64;
-    if (want < map->capacity)
-        return true;
-    while (capacity <= want)
-        capacity *= 2;
-    return pool->options.ordered ? grow_slots(map, capacity) : grow_ready(map, capacity);
-}
-
-/* The outcome without its bytes, for which there was no memory. */
-static void forget_bytes(struct outcome *outcome)
-{
-    segments_free(&outcome->segments);
-    outcome->kind = RESULT_ERROR;
-    outcome->length = 0;
-}
-
-void outcome_keep(struct outcome *outcome)
-{
-    char *copy = malloc(outcome->length + 1);
-    if (!copy)
-        forget_bytes(outcome);
-    else if (outcome->length)
-        memcpy(copy, outcome->bytes, outcome->length);
-    outcome->bytes = outcome->owned = copy;
-    outcome->ring_of = NULL;
-}
-
-static struct stored *store(struct outcome *outcome)
-{
-    struct stored *result = malloc(sizeof *result + outcome->length);
-    if (!result) {
-        forget_bytes(outcome);
-        return NULL;
-    }
-    *result = (struct stored){outcome->segments, outcome->length};
-    if (outcome->length)
-        memcpy(result->bytes, outcome->bytes, outcome->length);
-    return result;
-}
-
-void pool_store(struct pool *pool, const struct flight *flight, struct outcome *outcome)
-{
-    struct map *map = pool->map;
-    if (flight->is_future) {
-        pool_settle(pool, outcome);
-    } else if (!map || flight->is_dropped) {
-        segments_free(&outcome->segments);
-    } else if (map->slots) {
-        struct stored *result = store(outcome);
-        map->slots[flight->index & (map->capacity - 1)] =
-            (struct slot){SLOT_STORED, (uint8_t)outcome->kind, (uint16_t)outcome->worker, result};
-        pool->stored_bytes += outcome->length;
-    } else {
-        outcome_keep(outcome);
-        map->ready[(map->ready_first + map->ready_count++) & (map->capacity - 1)] = *outcome;
-        pool->stored_bytes += outcome->length;
     }
 }
 
@@ -165,23 +74,23 @@ static void take_news(struct pool *pool, struct worker *worker, const struct fra
     int number = (int)(worker - pool->workers) + 1;
     const char *bytes = frame_bytes(frame);
     size_t length = frame_length(frame);
-    if (worker->partial.length && frame->kind != RESULT_PART) {
-        buffer_append(&worker->partial, bytes, length);
-        bytes = worker->partial.data;
-        length = worker->partial.length;
+    if (worker->partial_frame.length && frame->kind != RESULT_PART) {
+        buffer_append(&worker->partial_frame, bytes, length);
+        bytes = worker->partial_frame.data;
+        length = worker->partial_frame.length;
     }
     if (frame->kind == RESULT_PART)
-        buffer_append(&worker->partial, bytes, length);
+        buffer_append(&worker->partial_frame, bytes, length);
     else if (frame->kind == RESULT_LOG)
-        sinks_show_log(bytes, length, number, frame->index);
+        reports_show_log(bytes, length, number, frame->index);
     else if (frame->kind == RESULT_PROGRESS)
-        sinks_show_progress(bytes, length, number);
+        reports_show_progress(bytes, length, number);
     else if (frame->kind == RESULT_OUTPUT)
         pool_pass_output(worker, frame->flags, bytes, length);
     else if (frame->kind == RESULT_FREED)
         free_held(worker, bytes, length);
     if (frame->kind != RESULT_PART)
-        worker->partial.length = 0;
+        worker->partial_frame.length = 0;
     pool_take_frame(worker, frame);
 }
 
@@ -215,10 +124,10 @@ static struct outcome outcome_of(struct pool *pool, struct worker *worker,
         .ring_of = worker,
         .segments = worker->grants ? take_grants(worker, worker->committed + 1) : NULL,
     };
-    if (worker->partial.length) {
-        buffer_append(&worker->partial, outcome.bytes, outcome.length);
-        outcome.bytes = worker->partial.data;
-        outcome.length = worker->partial.length;
+    if (worker->partial_frame.length) {
+        buffer_append(&worker->partial_frame, outcome.bytes, outcome.length);
+        outcome.bytes = worker->partial_frame.data;
+        outcome.length = worker->partial_frame.length;
     }
     pool->bytes_in += outcome.length;
     return outcome;
@@ -227,7 +136,7 @@ static struct outcome outcome_of(struct pool *pool, struct worker *worker,
 static void finish_in_ring(struct worker *worker)
 {
     settle_flight(worker);
-    worker->partial.length = 0;
+    worker->partial_frame.length = 0;
     pool_take_frame(worker, (const struct frame *)(const void *)ring_place(&worker->results));
 }
 
@@ -257,7 +166,7 @@ const struct frame *pool_drain(struct pool *pool, struct worker *worker, uint64_
 static bool next_ordered(struct pool *pool, struct map *map, struct outcome *outcome)
 {
     uint64_t index = map->delivered + 1 + map->shift;
-    struct slot *slot = &map->slots[index & (map->capacity - 1)];
+    struct task_slot *slot = &map->slots[index & (map->capacity - 1)];
     if (slot->state == SLOT_AT_WORKER) {
         struct worker *worker = &pool->workers[slot->worker];
         const struct frame *frame = pool_drain(pool, worker, index);
@@ -268,7 +177,7 @@ static bool next_ordered(struct pool *pool, struct map *map, struct outcome *out
     }
     if (slot->state != SLOT_STORED)
         return false;
-    struct stored *result = slot->result;
+    struct waiting_result *result = slot->result;
     *outcome = (struct outcome){.index = index,
                                 .worker = slot->worker,
                                 .kind = slot->kind,
@@ -276,7 +185,7 @@ static bool next_ordered(struct pool *pool, struct map *map, struct outcome *out
                                 .length = result ? result->length : 0,
                                 .owned = (char *)result,
                                 .segments = result ? result->segments : NULL};
-    *slot = (struct slot){0};
+    *slot = (struct task_slot){0};
     return true;
 }
 
@@ -288,7 +197,7 @@ static bool next_unordered(struct pool *pool, struct map *map, struct outcome *o
         map->ready_count--;
         return true;
     }
-    for (int i = 0; i < pool->options.jobs; i++) {
+    for (int i = 0; i < pool->work.options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
         const struct frame *frame = pool_drain(pool, worker, ANY_TASK);
         if (frame) {
@@ -316,26 +225,4 @@ void outcome_finish(struct pool *pool, struct outcome *outcome)
         pool->stored_bytes -= outcome->length;
         free(outcome->owned);
     }
-}
-
-void pool_clear_map(struct pool *pool, struct map *map)
-{
-    for (uint64_t i = map->delivered + 1; map->slots && i <= map->pulled; i++) {
-        struct slot *slot = &map->slots[(i + map->shift) & (map->capacity - 1)];
-        if (slot->state != SLOT_STORED || !slot->result)
-            continue;
-        segments_free(&slot->result->segments);
-        free(slot->result);
-    }
-    for (uint64_t i = 0; i < map->ready_count; i++) {
-        struct outcome *outcome = &map->ready[(map->ready_first + i) & (map->capacity - 1)];
-        free(outcome->owned);
-        segments_free(&outcome->segments);
-    }
-    free(map->slots);
-    free(map->ready);
-    map->slots = NULL;
-    map->ready = NULL;
-    map->ready_count = 0;
-    pool->stored_bytes = 0;
 }

@@ -12,28 +12,29 @@
  *   long the caller's code lately kept the host away), growing from one by at most doubling.
  * - The host never blocks on one worker, and takes results in before it sleeps.
  */
-#include "pool/pool_state.h"
+#include "pool/pool_dispatch.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "pool/pool_timeline.h"
+#include "base/channel.h"
+#include "base/util.h"
 #include "memory/region.h"
+#include "memory/segment.h"
+#include "pool/flight.h"
+#include "pool/map_state.h"
+#include "pool/pool_state.h"
+#include "pool/pool_tokens.h"
+#include "tensor/tensor.h"
+#include "value/codec.h"
+#include "worker/worker_shared.h"
 
-#define MAX_PULLED ((uint64_t)1 << 17)
 /* Tasks shorter than this (nanoseconds) hardly take longer than handing them out and delivering
  * them. So the first worker gets as many as it takes before the next one gets any: workers that
  * cannot all be busy would take turns to sleep, and CPUs from each other. */
 #define FILLED_BELOW 1000
-
-uint64_t clock_coarse(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* --- handing out --- */
 
@@ -57,7 +58,7 @@ struct worker *pool_hungry(struct pool *pool, uint32_t *count)
     struct worker *hungriest = NULL;
     uint32_t fewest = UINT32_MAX, lightest = UINT32_MAX;
     bool crowded = segments_crowd(OUTBOUND);
-    for (int i = 0; i < pool->options.jobs; i++) {
+    for (int i = 0; i < pool->work.options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
         if (!worker_is_usable(worker) || !worker_may_run(pool, worker))
             continue;
@@ -78,7 +79,7 @@ struct worker *pool_hungry(struct pool *pool, uint32_t *count)
     if (!hungriest)
         return NULL;
     uint32_t window = hungriest->window;
-    double fits = pool->mean > 0 ? fmax((double)pool->away, HORIZON) / pool->mean : 1;
+    double fits = pool->mean > 0 ? fmax((double)pool->caller_time, HORIZON) / pool->mean : 1;
     uint32_t ahead = (uint32_t)fmin(fmax(fits, 1), MAX_WINDOW);
     if (hungriest->tasks_done || hungriest->committed)
         window *= 2;
@@ -118,11 +119,11 @@ bool pool_add_segment(struct pool *pool, struct segment **list, enum direction d
 static void *place_tensor(void *context, size_t bytes, uint64_t *handle, const char **error)
 {
     struct pool *pool = context;
-    if (!pool_add_segment(pool, &pool->placing, OUTBOUND, bytes, error))
+    if (!pool_add_segment(pool, &pool->task_segments, OUTBOUND, bytes, error))
         return NULL;
-    *handle = region_handle(pool->placing->address);
-    region_warm(pool->placing->address, bytes);
-    return pool->placing->address;
+    *handle = region_handle(pool->task_segments->address);
+    region_warm(pool->task_segments->address, bytes);
+    return pool->task_segments->address;
 }
 
 /* A tensor of a result: the segment that was granted for it becomes the tensor's. */
@@ -137,7 +138,7 @@ static struct storage *fetch_tensor(void *context, uint64_t handle, size_t bytes
     struct pool *pool = context;
     void *address = region_resolve_own(handle, bytes);
     *error = "a tensor outside the region";
-    if (!address || !pool->fetching || !segment_take(pool->fetching, address))
+    if (!address || !pool->result_segments || !segment_take(pool->result_segments, address))
         return NULL;
     struct storage *storage = storage_wrap(address, bytes, release_result, NULL, handle);
     if (!storage) {
@@ -182,7 +183,7 @@ static bool put_on_ring(struct worker *worker, struct flight *flight, const char
     ring_advance(&worker->tasks, whole);
     worker->unpublished++;
     if (!flight->is_future)
-        worker->following = flight->index + 1;
+        worker->next_index = flight->index + 1;
     return true;
 }
 
@@ -191,7 +192,7 @@ static void note_place(struct pool *pool, const struct flight *flight, const str
     struct map *map = pool->map;
     if (!map || !map->slots || flight->is_future || flight->is_dropped)
         return;
-    struct slot *slot = &map->slots[flight->index & (map->capacity - 1)];
+    struct task_slot *slot = &map->slots[flight->index & (map->capacity - 1)];
     slot->state = worker ? SLOT_AT_WORKER : SLOT_QUEUED;
     slot->worker = worker ? (uint16_t)(worker - pool->workers) : 0;
 }
@@ -205,18 +206,18 @@ bool pool_submit(struct pool *pool, lua_State *L, int index, const char *root,
     flight->kind = TASK_VALUE;
     const char *error = NULL;
     if (!codec_encode(L, index, 1, root, &port, bytes)) {
-        segments_free(&pool->placing);
+        segments_free(&pool->task_segments);
         return false;
     }
     pool->bytes_out += bytes->length;
     if (bytes->length > RING_SIZE / 4 && !make_indirect(pool, flight, bytes, &error)) {
-        segments_free(&pool->placing);
+        segments_free(&pool->task_segments);
         lua_pushfstring(L, "%s: %s", root, error);
         return false;
     }
     flight->length = (uint32_t)bytes->length;
-    flight->segments = pool->placing;
-    pool->placing = NULL;
+    flight->segments = pool->task_segments;
+    pool->task_segments = NULL;
     if (worker && put_on_ring(worker, flight, bytes->data)) {
         note_place(pool, flight, worker);
         return true;
@@ -255,17 +256,10 @@ void pool_feed_backlog(struct pool *pool)
     }
 }
 
-bool pool_may_pull(const struct pool *pool)
-{
-    const struct map *map = pool->map;
-    return map && !map->exhausted && !map->pulling && !pool->backlog.count &&
-           map->pulled - map->delivered < MAX_PULLED && pool->stored_bytes < MAX_STORED;
-}
-
 bool pool_has_plenty(const struct pool *pool)
 {
     uint64_t ahead = 0;
-    for (int i = 0; i < pool->options.jobs; i++)
+    for (int i = 0; i < pool->work.options.jobs; i++)
         ahead += pool->workers[i].window;
     return pool->map->pulled - pool->map->delivered > ahead + ahead / 2;
 }
@@ -307,63 +301,14 @@ void pool_take_back(struct pool *pool, struct worker *worker, uint32_t keep)
         }
         flights_pop_last(&worker->flights);
         worker->tasks.at -= (uint32_t)worker->tasks.at - flight.offset;
-        worker->following = 0;
+        worker->next_index = 0;
         note_place(pool, &flight, NULL);
-    }
-}
-
-void pool_cancel_map(struct pool *pool)
-{
-    struct map *map = pool->map;
-    if (!map)
-        return;
-    if (pool->trace)
-        pool_trace_map(pool, false);
-    pool->map = NULL;
-    map->pool = NULL;
-    if (pool->started) {
-        for (int i = 0; i < pool->options.jobs; i++) {
-            struct worker *worker = &pool->workers[i];
-            pool_take_back(pool, worker, 0);
-            for (uint32_t k = 0; k < worker->flights.count; k++)
-                if (!flights_at(&worker->flights, k)->is_future)
-                    flights_at(&worker->flights, k)->is_dropped = true;
-        }
-        for (uint32_t k = pool->backlog.count; k; k--) {
-            struct flight flight = flights_pop(&pool->backlog);
-            if (flight.is_future)
-                flights_push(&pool->backlog, &flight);
-            else
-                flight_discard(&flight);
-        }
-    }
-    pool_clear_map(pool, map);
-    pool_give_tokens(pool);
-}
-
-void pool_wind_up(struct pool *pool, uint64_t nanoseconds)
-{
-    struct map *map = pool->map;
-    if (!map || map->slots || pool->in_place)
-        return;
-    map->exhausted = true;
-    map->deadline = clock_nanoseconds() + nanoseconds;
-    for (int i = 0; i < pool->options.jobs; i++)
-        pool_take_back(pool, &pool->workers[i], 0);
-    for (uint32_t k = pool->backlog.count; k; k--) {
-        struct flight flight = flights_pop(&pool->backlog);
-        if (flight.is_future) {
-            flights_push(&pool->backlog, &flight);
-        } else {
-            flight_discard(&flight);
-            map->pulled--;
-        }
     }
 }
 
 bool pool_recall(struct pool *pool, uint64_t number)
 {
-    for (int i = 0; i < pool->options.jobs; i++)
+    for (int i = 0; i < pool->work.options.jobs; i++)
         for (uint32_t k = 0; k < pool->workers[i].flights.count; k++) {
             const struct flight *flight = flights_at(&pool->workers[i].flights, k);
             if (flight->is_future && flight->index == number)

@@ -4,73 +4,36 @@
  * whole afterwards. So when it is dead and its ring is drained, the tasks it began are one more
  * than the results it gave if it died in a task, which is then its oldest flight; otherwise nobody
  * is to blame. All flights behind that one were never begun. */
-#include "pool/pool_state.h"
+#include "pool/pool_fault.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "screen/log.h"
+#include "base/util.h"
+#include "memory/segment.h"
+#include "pool/flight.h"
+#include "pool/map_state.h"
+#include "pool/pool_collect.h"
+#include "pool/pool_dispatch.h"
+#include "pool/pool_output.h"
+#include "pool/pool_result.h"
+#include "pool/pool_shared.h"
+#include "pool/pool_state.h"
 #include "pool/pool_timeline.h"
+#include "screen/log.h"
 #include "screen/progress.h"
+#include "worker/failure.h"
+#include "worker/worker_shared.h"
 
 /* Workers in a row that may die in one place before they are ready for a task. */
-#define FRUITLESS_LIMIT 8
-
-/* What waitpid gives where the program we live in has SIGCHLD ignored. */
-#define STATUS_LOST (-1)
-
-static const char *likely_cause(int signal_number)
-{
-    return signal_number == SIGKILL   ? "; the kernel's out-of-memory killer is a usual cause"
-           : signal_number == SIGSEGV ? "; invalid memory access in C code"
-           : signal_number == SIGBUS
-               ? "; memory for shared tensors ran out, or a mapped file shrank"
-           : signal_number == SIGABRT ? "; C code called abort"
-                                      : "";
-}
-
-static void describe_end(int status, char *text, size_t size)
-{
-    if (status == STATUS_LOST)
-        snprintf(text, size, "how it ended is not known, because the program ignores SIGCHLD");
-    else if (WIFSIGNALED(status))
-        snprintf(text, size, "SIG%s%s", sigabbrev_np(WTERMSIG(status)),
-                 likely_cause(WTERMSIG(status)));
-    else
-        snprintf(text, size, "exit status %d", WEXITSTATUS(status));
-}
-
-static void describe_task(char *text, size_t size, const struct flight *flight)
-{
-    snprintf(text, size, flight->is_future ? "submitted task %llu" : "task %llu",
-             (unsigned long long)flight->index);
-}
-
-/* What retries did, or would do. */
-static void describe_retries(char *text, size_t size, const struct pool_options *options,
-                             const struct flight *flight)
-{
-    if (options->retries == 0)
-        snprintf(text, size, "; retries = 1 would run it again");
-    else
-        snprintf(text, size, ", the last of %u times it was tried", flight->attempts);
-}
-
-void describe_memory(char text[FAILURE_TEXT], const struct pool_options *options,
-                     const struct flight *flight, int worker)
-{
-    char task[48], again[64], limit[64] = "memory than there is";
-    describe_task(task, sizeof task, flight);
-    describe_retries(again, sizeof again, options, flight);
-    if (options->memory_limit)
-        snprintf(limit, sizeof limit, "than its memory_limit of %zu bytes", options->memory_limit);
-    snprintf(text, FAILURE_TEXT, "%s needed more %s on worker %d%s", task, limit, worker, again);
-}
+#define FAILED_STARTS_MAX 8
 
 /* The failure that the blamed task gets as its result. */
 static void blame(struct pool *pool, struct worker *worker, const struct flight *flight, int status)
@@ -79,15 +42,19 @@ static void blame(struct pool *pool, struct worker *worker, const struct flight 
     int number = (int)(worker - pool->workers) + 1;
     uint32_t verdict = atomic_load_explicit(&worker->shared->verdict, memory_order_acquire);
     struct failure failure = {.message = text, .status = -1, .reason = "signal"};
-    describe_task(task, sizeof task, flight);
-    describe_retries(again, sizeof again, &pool->options, flight);
+    const struct failed_task failed = {.index = flight->index,
+                                       .is_future = flight->is_future,
+                                       .attempts = flight->attempts,
+                                       .worker = number};
+    describe_task(task, sizeof task, &failed);
+    describe_retries(again, sizeof again, &pool->work.options, &failed);
     if (verdict == VERDICT_TIMEOUT) {
         failure.reason = "timeout";
         snprintf(text, sizeof text, "%s ran longer than its timeout of %g seconds on worker %d%s",
-                 task, pool->options.timeout, number, again);
+                 task, pool->work.options.timeout, number, again);
     } else if (verdict == VERDICT_MEMORY) {
         failure.reason = "memory";
-        describe_memory(text, &pool->options, flight, number);
+        describe_memory(text, &pool->work.options, &failed);
     } else {
         describe_end(status, end, sizeof end);
         snprintf(text, sizeof text, "%s killed worker %d (%s)%s", task, number, end, again);
@@ -138,13 +105,13 @@ static void judge_task(struct pool *pool, struct worker *worker, struct flight *
 {
     /* The host ends a worker for what one task does; it may have begun the next one meanwhile. */
     uint64_t begun = claim_begun(claim_of(worker));
-    bool innocent = worker->condemned && worker->condemned != begun + 1;
-    bool unwanted = worker->condemned && flight->is_dropped; /* see pool_end_dropped */
+    bool innocent = worker->killed_at && worker->killed_at != begun + 1;
+    bool unwanted = worker->killed_at && flight->is_dropped; /* see pool_end_dropped */
     if (!innocent && !unwanted) {
         pool->crashes++;
         flight->attempts++;
     }
-    bool again = innocent || flight->attempts <= (uint32_t)pool->options.retries;
+    bool again = innocent || flight->attempts <= (uint32_t)pool->work.options.retries;
     if (pool->trace)
         note_death(pool, worker, status, flight, again && !flight->is_dropped);
     if (flight->is_dropped) {
@@ -182,7 +149,7 @@ static void judge(struct pool *pool, struct worker *worker, int status)
 {
     uint32_t begun = claim_begun(claim_of(worker));
     bool in_a_task = begun != worker->committed && worker->flights.count > 0;
-    worker->fruitless = was_ready(worker) ? 0 : worker->fruitless + 1;
+    worker->failed_starts = was_ready(worker) ? 0 : worker->failed_starts + 1;
     struct flight blamed = {0};
     if (in_a_task)
         blamed = flights_pop(&worker->flights);
@@ -193,30 +160,98 @@ static void judge(struct pool *pool, struct worker *worker, int status)
         note_death(pool, worker, status, NULL, false);
 }
 
-void pool_lose(struct pool *pool, struct worker *worker)
+/* No worker can be made in this place, for pool->reason. A pool that has none left is broken. */
+static void lose(struct pool *pool, struct worker *worker)
 {
     int left = 0;
     worker->starting = false;
-    worker->gone = true;
+    worker->is_lost = true;
     requeue_all(pool, worker); /* handed out before it could be made */
     pool_empty_place(pool, worker);
-    for (int i = 0; i < pool->options.jobs; i++)
-        left += !pool->workers[i].gone;
+    for (int i = 0; i < pool->work.options.jobs; i++)
+        left += !pool->workers[i].is_lost;
     if (!left)
         pool->broken = true;
     else
         log_message(LOG_LEVEL_WARN, "lk.invoker: %s; %d of %d workers left", pool->reason, left,
-                    pool->options.jobs);
+                    pool->work.options.jobs);
 }
+
+/* Makes another worker in this place. */
+static void replace(struct pool *pool, struct worker *worker)
+{
+    pool_empty_place(pool, worker);
+    if (!pool->kind->replace(pool, worker))
+        lose(pool, worker);
+}
+
+/* --- the template --- */
+
+void pool_learn_pids(struct pool *pool)
+{
+    for (int i = 0; i < pool->work.options.jobs; i++) {
+        struct worker *worker = &pool->workers[i];
+        if (!worker->starting)
+            continue;
+        int error = atomic_load(&worker->shared->start_error);
+        int pid = atomic_load(&worker->shared->pid);
+        if (pid > 0) {
+            worker->starting = false;
+            worker->pid = pid;
+            worker->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+            if (pool->trace)
+                pool_trace_started(pool, worker);
+        } else if (error) {
+            errno = error;
+            pool_fail(pool, "fork");
+            lose(pool, worker);
+        }
+    }
+}
+
+static void end_template(struct pool *pool)
+{
+    int status = 0;
+    close(pool->template_fd);
+    pool->template_fd = -1;
+    pid_t ended = waitpid(pool->template_pid, &status, 0);
+    pool->template_pid = 0;
+    char signal_text[32] = "has ended";
+    if (ended > 0 && WIFSIGNALED(status))
+        snprintf(signal_text, sizeof signal_text, "was killed (SIG%s)",
+                 sigabbrev_np(WTERMSIG(status)));
+    snprintf(pool->reason, sizeof pool->reason,
+             "workers cannot start: the template process %s; make a new invoker", signal_text);
+    for (int i = 0; i < pool->work.options.jobs; i++)
+        if (pool->workers[i].starting)
+            lose(pool, &pool->workers[i]);
+}
+
+void pool_template_news(struct pool *pool)
+{
+    char nudge;
+    ssize_t got;
+    if (pool->template_fd < 0)
+        return;
+    do {
+        got = recv(pool->template_fd, &nudge, 1, 0);
+    } while (got == 1 || (got < 0 && errno == EINTR));
+    bool ended = got == 0 || errno != EAGAIN;
+    pool_learn_pids(pool);
+    if (ended)
+        end_template(pool);
+}
+
+/* --- new workers --- */
 
 void pool_refill(struct pool *pool)
 {
-    for (int i = 0; i < pool->options.jobs && (pool->spawn || pool->template_fd >= 0); i++)
-        if (pool->workers[i].gone) {
-            pool->workers[i].gone = false;
-            pool->workers[i].fruitless = 0;
+    for (int i = 0; i < pool->work.options.jobs; i++)
+        if (pool->workers[i].is_lost && pool->kind->can_replace(pool)) {
+            pool->workers[i].is_lost = false;
+            pool->workers[i].failed_starts = 0;
             pool->broken = false;
-            pool_replace(pool, &pool->workers[i]);
+            replace(pool, &pool->workers[i]);
         }
 }
 
@@ -229,26 +264,26 @@ static void bury(struct pool *pool, struct worker *worker, int status)
         close(worker->pidfd);
     worker->pidfd = -1;
     worker->pid = 0;
-    worker->partial.length = 0;
+    worker->partial_frame.length = 0;
     worker->busy_before += (double)atomic_load(&worker->shared->busy) * 1e-9;
     judge(pool, worker, status);
-    segments_free(&worker->held);
+    segments_free(&worker->lent);
     segments_free(&worker->grants);
-    if (worker->fruitless < FRUITLESS_LIMIT) {
-        pool_replace(pool, worker);
+    if (worker->failed_starts < FAILED_STARTS_MAX) {
+        replace(pool, worker);
         return;
     }
     char end[160];
     describe_end(status, end, sizeof end);
     snprintf(pool->reason, sizeof pool->reason,
              "workers cannot start: %d in a row ended before they were ready, the last by %s",
-             worker->fruitless, end);
-    pool_lose(pool, worker);
+             worker->failed_starts, end);
+    lose(pool, worker);
 }
 
 void pool_check_deaths(struct pool *pool)
 {
-    for (int i = 0; i < pool->options.jobs; i++) {
+    for (int i = 0; i < pool->work.options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
         siginfo_t end = {0};
         int status = STATUS_LOST;

@@ -5,7 +5,7 @@
  * signal back, and those that take memory elsewhere. What a worker holds of its own is what it
  * alone has written: its private pages, and the room in the region that was granted to it. Memory
  * that it shares with others, inherited or of the region, costs nothing more and does not count. */
-#include "pool/pool_state.h"
+#include "pool/pool_limits.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -14,7 +14,12 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/util.h"
 #include "memory/region.h"
+#include "memory/segment.h"
+#include "pool/pool_state.h"
+#include "worker/worker_shared.h"
+#include "worker/workplace.h"
 
 /* How late a task is before the host doubts the worker's own timer. */
 #define GRACE ((uint64_t)50 * 1000 * 1000)
@@ -22,14 +27,9 @@
 #define LOOK_SHARE    20
 #define LOOK_INTERVAL ((uint64_t)20 * 1000 * 1000)
 
-uint64_t timeout_nanoseconds(const struct pool_options *options)
-{
-    return options->timeout > 1e9 ? (uint64_t)1e18 : (uint64_t)(options->timeout * 1e9);
-}
-
 static void end_worker(struct worker *worker, uint32_t begun, enum worker_verdict verdict)
 {
-    worker->condemned = (uint64_t)begun + 1;
+    worker->killed_at = (uint64_t)begun + 1;
     atomic_store_explicit(&worker->shared->verdict, verdict, memory_order_release);
     kill(worker->pid, SIGKILL);
 }
@@ -38,7 +38,7 @@ static void end_worker(struct worker *worker, uint32_t begun, enum worker_verdic
  * tasks, nor while it waits for the host: but it will not go on by itself. */
 static bool is_stopped(const struct pool *pool, struct worker *worker, uint64_t now)
 {
-    uint64_t limit = timeout_nanoseconds(&pool->options) + GRACE;
+    uint64_t limit = timeout_nanoseconds(&pool->work.options) + GRACE;
     siginfo_t stop = {0};
     bool stopped = worker->flights.count > 0 &&
                    waitid(P_PID, (id_t)worker->pid, &stop, WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
@@ -55,7 +55,8 @@ static void check_time(const struct pool *pool, struct worker *worker, uint64_t 
     struct worker_shared *shared = worker->shared;
     uint64_t since = atomic_load_explicit(&shared->task_since, memory_order_acquire);
     uint32_t begun = claim_begun(claim_of(worker));
-    bool late = since && now > since && now - since > timeout_nanoseconds(&pool->options) + GRACE &&
+    bool late = since && now > since &&
+                now - since > timeout_nanoseconds(&pool->work.options) + GRACE &&
                 since == atomic_load_explicit(&shared->task_since, memory_order_acquire);
     if (late || is_stopped(pool, worker, now))
         end_worker(worker, begun, VERDICT_TIMEOUT);
@@ -107,7 +108,7 @@ static size_t private_bytes(pid_t pid)
  * heap, so that Lua's allocator is the first to notice. */
 static bool is_over(const struct pool *pool, size_t bytes)
 {
-    size_t limit = pool->options.memory_limit, allowance = limit / 16 + ((size_t)4 << 20);
+    size_t limit = pool->work.options.memory_limit, allowance = limit / 16 + ((size_t)4 << 20);
     return bytes > limit && bytes - limit > allowance;
 }
 
@@ -131,7 +132,7 @@ static void check_memory(const struct pool *pool, struct worker *worker)
 
 bool pool_may_grant(const struct pool *pool, struct worker *worker, size_t bytes)
 {
-    if (!pool->options.memory_limit || worker->condemned || !worker->pid ||
+    if (!pool->work.options.memory_limit || worker->killed_at || !worker->pid ||
         !is_over(pool, granted_bytes(worker) + bytes))
         return true;
     end_worker(worker, claim_begun(claim_of(worker)), VERDICT_MEMORY);
@@ -140,14 +141,14 @@ bool pool_may_grant(const struct pool *pool, struct worker *worker, size_t bytes
 
 void pool_check_limits(struct pool *pool, uint64_t now)
 {
-    bool look_at_memory = pool->options.memory_limit && now >= pool->memory_look;
-    for (int i = 0; i < pool->options.jobs; i++) {
+    bool look_at_memory = pool->work.options.memory_limit && now >= pool->memory_look;
+    for (int i = 0; i < pool->work.options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
-        if (!worker->pid || worker->condemned)
+        if (!worker->pid || worker->killed_at)
             continue;
-        if (pool->options.timeout > 0)
+        if (pool->work.options.timeout > 0)
             check_time(pool, worker, now);
-        if (look_at_memory && !worker->condemned)
+        if (look_at_memory && !worker->killed_at)
             check_memory(pool, worker);
     }
     if (look_at_memory) {
@@ -158,5 +159,5 @@ void pool_check_limits(struct pool *pool, uint64_t now)
 
 int pool_limits_tick(const struct pool *pool)
 {
-    return pool->options.memory_limit ? 20 : pool->options.timeout > 0 ? 50 : -1;
+    return pool->work.options.memory_limit ? 20 : pool->work.options.timeout > 0 ? 50 : -1;
 }

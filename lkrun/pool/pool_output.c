@@ -1,11 +1,13 @@
 /* What workers print: their standard output and error are pipes, and only whole lines go on to the
  * program's own. A line longer than LONGEST is passed on in pieces. */
-#include "pool/pool_state.h"
+#include "pool/pool_output.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/util.h"
+#include "pool/pool_state.h"
 #include "screen/log.h"
 
 #define LONGEST ((size_t)1 << 20)
@@ -32,7 +34,7 @@ static void pass_lines(struct buffer *line, int descriptor, const char *bytes, s
 
 void pool_pass_output(struct worker *worker, int which, const char *bytes, size_t length)
 {
-    pass_lines(&worker->line[which], which + 1, bytes, length);
+    pass_lines(&worker->unfinished_line[which], which + 1, bytes, length);
 }
 
 /* All that was there when it began, which a pipe's room bounds; who prints without end does not
@@ -46,7 +48,7 @@ void pool_read_output(struct worker *worker)
             if (got <= 0 && !(got < 0 && errno == EINTR))
                 break;
             if (got > 0)
-                pass_lines(&worker->line[i], i + 1, bytes, (size_t)got);
+                pass_lines(&worker->unfinished_line[i], i + 1, bytes, (size_t)got);
             total += got > 0 ? (size_t)got : 0;
         }
 }
@@ -55,10 +57,10 @@ void pool_flush_output(struct worker *worker)
 {
     pool_read_output(worker);
     for (int i = 0; i < 2; i++) {
-        if (!worker->line[i].length)
+        if (!worker->unfinished_line[i].length)
             continue;
-        buffer_append(&worker->line[i], "\n", 1);
-        output_write(i + 1, worker->line[i].data, worker->line[i].length);
-        worker->line[i].length = 0;
+        buffer_append(&worker->unfinished_line[i], "\n", 1);
+        output_write(i + 1, worker->unfinished_line[i].data, worker->unfinished_line[i].length);
+        worker->unfinished_line[i].length = 0;
     }
 }

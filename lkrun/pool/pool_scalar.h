@@ -3,7 +3,10 @@
 #ifndef LKRUN_POOL_SCALAR_H
 #define LKRUN_POOL_SCALAR_H
 
+#include "pool/map_state.h"
+#include "pool/pool_collect.h"
 #include "pool/pool_state.h"
+#include "value/codec.h"
 
 /* pool_submit for the value at `index`, as task `task` of the map, which has room for it (see
  * pool_submit's caller), straight onto the worker's ring. False, and nothing done, where
@@ -13,7 +16,7 @@ static inline bool pool_submit_scalar(struct pool *pool, lua_State *L, int index
 {
     struct ring *ring = &worker->tasks;
     const size_t most = frame_long_size(CODEC_SCALAR_MAX);
-    if (task != worker->following || ring_room(ring, most) < most)
+    if (task != worker->next_index || ring_room(ring, most) < most)
         return false;
     char *bytes = ring_short_place(ring);
     size_t length = codec_put(L, index, bytes);
@@ -29,13 +32,13 @@ static inline bool pool_submit_scalar(struct pool *pool, lua_State *L, int index
     ring_fetch_to_write(ring);
     ring_short_frame(ring, TASK_VALUE, 0, length);
     ring_advance(ring, frame_short_size(length));
-    worker->following = task + 1;
+    worker->next_index = task + 1;
     worker->unpublished++;
     pool->bytes_out += length;
     struct map *map = pool->map;
     if (map->slots)
-        map->slots[task & (map->capacity - 1)] =
-            (struct slot){.state = SLOT_AT_WORKER, .worker = (uint16_t)(worker - pool->workers)};
+        map->slots[task & (map->capacity - 1)] = (struct task_slot){
+            .state = SLOT_AT_WORKER, .worker = (uint16_t)(worker - pool->workers)};
     return true;
 }
 
@@ -46,7 +49,7 @@ static inline bool pool_deliver_scalar(struct pool *pool, struct map *map, lua_S
     if (!map->slots || map->delivered == map->pulled)
         return false;
     uint64_t index = map->delivered + 1 + map->shift;
-    const struct slot *slot = &map->slots[index & (map->capacity - 1)];
+    const struct task_slot *slot = &map->slots[index & (map->capacity - 1)];
     if (slot->state != SLOT_AT_WORKER)
         return false;
     struct worker *worker = &pool->workers[slot->worker];

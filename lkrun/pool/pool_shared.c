@@ -1,6 +1,6 @@
 /* What the host and its workers have in common: shared memory, rings, bells, pipes. A thread needs
  * no pipes: what it prints comes over its ring; and there is no template to talk to. */
-#include "pool/pool_state.h"
+#include "pool/pool_shared.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,9 +13,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/channel.h"
+#include "base/util.h"
 #include "machine/jobserver.h"
-#include "pool/pool_timeline.h"
 #include "memory/region.h"
+#include "memory/segment.h"
+#include "pool/flight.h"
+#include "pool/pool_state.h"
+#include "pool/pool_timeline.h"
+#include "pool/pool_tokens.h"
+#include "worker/worker_shared.h"
 
 /* Task tensors that a worker fetched since its last collection, above which one is due: their
  * userdata are small, so that the collector would not notice what they hold on to. All workers
@@ -23,37 +30,36 @@
 #define FETCH_BUDGET ((size_t)32 << 20)
 #define FETCH_SHARE  16
 
-static const char *remedy(int reason)
+void pool_empty_place(struct pool *pool, struct worker *worker)
 {
-    return reason == EAGAIN   ? "; use fewer workers, or raise the limit on processes (ulimit -u)"
-           : reason == EMFILE ? "; use fewer workers, or raise the limit on open files (ulimit -n)"
-           : reason == ENFILE ? "; the system has too many open files"
-           : reason == ENOMEM ? "; use fewer workers, or free memory"
-                              : "";
-}
-
-bool pool_fail(struct pool *pool, const char *what)
-{
-    int reason = errno;
-    snprintf(pool->reason, sizeof pool->reason, "workers cannot start: %s: %s%s", what,
-             strerror(reason), remedy(reason));
-    return false;
+    int place = (int)(worker - pool->workers);
+    struct worker_shared *shared = worker->shared;
+    char *memory = pool->work.ring_memory;
+    memset(shared, 0, sizeof *shared);
+    shared->quiet = 1;
+    ring_attach(&worker->tasks, &shared->tasks, memory, place * 2, RING_SIZE);
+    ring_attach(&worker->results, &shared->results, memory, place * 2 + 1, RING_SIZE);
+    worker->committed = worker->begun_seen = 0;
+    worker->next_index = 0; /* a new worker knows of no task before */
+    worker->busy_seen = worker->head_noted = worker->released = 0;
+    worker->news_seen = 0;
+    worker->killed_at = 0;
+    worker->stopped_since = 0;
+    worker->overdue = NOT_OVERDUE;
+    worker->window = 1;
+    worker->pid = 0;
 }
 
 static bool make_worker(struct pool *pool, int place)
 {
     struct worker *worker = &pool->workers[place];
-    worker->shared = &pool->shared->workers[place];
-    worker->shared->quiet = 1;
-    ring_attach(&worker->tasks, &worker->shared->tasks, pool->ring_memory, place * 2, RING_SIZE);
-    ring_attach(&worker->results, &worker->shared->results, pool->ring_memory, place * 2 + 1,
-                RING_SIZE);
-    worker->window = 1;
+    worker->shared = &pool->work.shared->workers[place];
+    pool_empty_place(pool, worker);
     worker->starting = true;
     worker->bell_fd = eventfd(0, EFD_CLOEXEC);
     if (worker->bell_fd < 0)
         return pool_fail(pool, "eventfd");
-    for (int i = 0; i < 2 && pool->options.kind != WORKERS_THREADS; i++) {
+    for (int i = 0; i < 2 && !pool->kind->in_this_process; i++) {
         int ends[2];
         if (pipe2(ends, O_CLOEXEC) < 0)
             return pool_fail(pool, "pipe");
@@ -66,10 +72,8 @@ static bool make_worker(struct pool *pool, int place)
 
 bool pool_make_shared(struct pool *pool)
 {
-    bool threads = pool->options.kind == WORKERS_THREADS;
-    bool spawned = pool->options.kind == WORKERS_SPAWN;
-    pool->shared_fd = pool->ring_fd = -1;
-    int jobs = pool->options.jobs;
+    bool by_descriptor = pool->kind->shares_by_descriptor;
+    int jobs = pool->work.options.jobs;
     const char *error;
     if (!region_open(&error)) {
         snprintf(pool->reason, sizeof pool->reason, "workers cannot start: %s", error);
@@ -77,7 +81,7 @@ bool pool_make_shared(struct pool *pool)
     }
     size_t share = region_use().size / FETCH_SHARE / (size_t)jobs;
     pool->limited = jobserver_limits();
-    pool->fetch_budget = share < FETCH_BUDGET ? share : FETCH_BUDGET;
+    pool->work.fetch_budget = share < FETCH_BUDGET ? share : FETCH_BUDGET;
     pool->workers = calloc((size_t)jobs, sizeof *pool->workers);
     pool->polled = calloc((size_t)jobs * 3 + 4, sizeof *pool->polled);
     if (!pool->workers || !pool->polled)
@@ -89,28 +93,30 @@ bool pool_make_shared(struct pool *pool)
             worker->output_end[1] = -1;
     }
     size_t lanes;
-    pool->shared_size = sizeof *pool->shared + (size_t)jobs * sizeof(struct worker_shared);
-    pool->shared_size += pool_trace_room(pool, &lanes);
-    if (spawned) {
+    pool->work.shared_size =
+        sizeof *pool->work.shared + (size_t)jobs * sizeof(struct worker_shared);
+    pool->work.shared_size += pool_trace_room(pool, &lanes);
+    if (by_descriptor) {
         pool->shared_fd = memfd_create("lkrun-pool", MFD_CLOEXEC);
-        if (pool->shared_fd < 0 || !file_resize(pool->shared_fd, pool->shared_size))
+        if (pool->shared_fd < 0 || !file_resize(pool->shared_fd, pool->work.shared_size))
             return pool_fail(pool, "memfd_create");
     }
-    pool->shared = mmap(NULL, pool->shared_size, PROT_READ | PROT_WRITE,
-                        MAP_SHARED | (spawned ? 0 : MAP_ANONYMOUS), pool->shared_fd, 0);
-    if (pool->shared == MAP_FAILED) {
-        pool->shared = NULL;
+    pool->work.shared = mmap(NULL, pool->work.shared_size, PROT_READ | PROT_WRITE,
+                             MAP_SHARED | (by_descriptor ? 0 : MAP_ANONYMOUS), pool->shared_fd, 0);
+    if (pool->work.shared == MAP_FAILED) {
+        pool->work.shared = NULL;
         return pool_fail(pool, "mmap");
     }
-    pool->shared->lanes = lanes;
-    pool->ring_memory = ring_memory_map(jobs * 2, RING_SIZE, spawned ? &pool->ring_fd : NULL);
-    if (!pool->ring_memory)
+    pool->work.shared->lanes = lanes;
+    pool->work.ring_memory =
+        ring_memory_map(jobs * 2, RING_SIZE, by_descriptor ? &pool->ring_fd : NULL);
+    if (!pool->work.ring_memory)
         return pool_fail(pool, "memfd_create");
-    pool->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (pool->bell_fd < 0)
+    pool->work.bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (pool->work.bell_fd < 0)
         return pool_fail(pool, "eventfd");
     int ends[2] = {-1, -1};
-    if (!threads && !spawned && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+    if (pool->kind->has_template && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return pool_fail(pool, "socketpair");
     pool->template_fd = ends[0];
     pool->template_end = ends[1];
@@ -124,9 +130,9 @@ bool pool_make_shared(struct pool *pool)
 void pool_unmake(struct pool *pool)
 {
     pool_give_tokens(pool);
-    if (pool->trace && pool->shared)
+    if (pool->trace && pool->work.shared)
         pool_trace_collect(pool);
-    for (int i = 0; pool->workers && i < pool->options.jobs; i++) {
+    for (int i = 0; pool->workers && i < pool->work.options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
         const int descriptors[] = {worker->pidfd,         worker->bell_fd,
                                    worker->output_fd[0],  worker->output_fd[1],
@@ -139,10 +145,10 @@ void pool_unmake(struct pool *pool)
             flight_discard(&flight);
         }
         free(worker->flights.items);
-        buffer_free(&worker->line[0]);
-        buffer_free(&worker->line[1]);
-        buffer_free(&worker->partial);
-        segments_free(&worker->held);
+        buffer_free(&worker->unfinished_line[0]);
+        buffer_free(&worker->unfinished_line[1]);
+        buffer_free(&worker->partial_frame);
+        segments_free(&worker->lent);
         segments_free(&worker->grants);
     }
     while (pool->backlog.count) {
@@ -150,26 +156,27 @@ void pool_unmake(struct pool *pool)
         flight_discard(&flight);
     }
     free(pool->backlog.items);
-    segments_free(&pool->placing);
+    segments_free(&pool->task_segments);
     free(pool->workers);
     free(pool->polled);
     pool->backlog = (struct flight_queue){0};
     pool->workers = NULL;
     pool->polled = NULL;
-    if (pool->shared)
-        munmap(pool->shared, pool->shared_size);
-    if (pool->ring_memory)
-        ring_memory_unmap(pool->ring_memory, pool->options.jobs * 2, RING_SIZE);
-    pool->shared = NULL;
-    pool->ring_memory = NULL;
-    int *const descriptors[] = {&pool->bell_fd, &pool->template_fd, &pool->template_end,
+    if (pool->work.shared)
+        munmap(pool->work.shared, pool->work.shared_size);
+    if (pool->work.ring_memory)
+        ring_memory_unmap(pool->work.ring_memory, pool->work.options.jobs * 2, RING_SIZE);
+    pool->work.shared = NULL;
+    pool->work.ring_memory = NULL;
+    int *const descriptors[] = {&pool->work.bell_fd, &pool->template_fd, &pool->template_end,
                                 &pool->shared_fd, &pool->ring_fd};
     for (size_t k = 0; k < sizeof descriptors / sizeof *descriptors; k++) {
         if (*descriptors[k] >= 0)
             close(*descriptors[k]);
         *descriptors[k] = -1;
     }
-    spawn_unmake(pool);
+    if (pool->kind->forget)
+        pool->kind->forget(pool);
     if (pool->generation)
         region_end_generation(pool->generation);
     pool->generation = 0;

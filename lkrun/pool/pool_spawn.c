@@ -1,8 +1,7 @@
 /* Workers that are new processes, started and not forked: nothing of the host is copied but what is
  * carried (see carry.h), so it works where a fork would break what the host has open. Everything
  * else, from the rings to faults, is as for forked workers; there is no template. */
-#include "worker/worker_spawned.h"
-#include "worker/spawn_job.h"
+#include "pool/pool_spawn.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -20,16 +19,22 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "value/carry.h"
 #include "base/identity.h"
-#include "screen/log.h"
+#include "base/util.h"
+#include "machine/config.h"
 #include "memory/mapping.h"
 #include "memory/region.h"
 #include "memory/segment.h"
+#include "pool/pool_processes.h"
+#include "pool/pool_shared.h"
+#include "pool/pool_state.h"
+#include "screen/log.h"
+#include "tensor/tensor.h"
+#include "value/carry.h"
+#include "worker/spawn_job.h"
+#include "worker/worker_spawned.h"
 
 extern char **environ;
-
-bool spawn_is_lkrun;
 
 struct spawn {
     int job, region;
@@ -152,10 +157,10 @@ static bool write_all(int descriptor, const void *bytes, size_t length)
 static bool write_job(struct pool *pool, lua_State *L)
 {
     struct spawn_job job = {.size = sizeof job,
-                            .owner = pool->owner,
-                            .shared_size = pool->shared_size,
-                            .fetch_budget = pool->fetch_budget,
-                            .options = pool->options,
+                            .owner = pool->work.owner,
+                            .shared_size = pool->work.shared_size,
+                            .fetch_budget = pool->work.fetch_budget,
+                            .options = pool->work.options,
                             .file_count = pool->spawn->file_count,
                             .carried = pool->carried.length};
     snprintf(job.version, sizeof job.version, "%s", LKRUN_VERSION);
@@ -199,7 +204,7 @@ static int prepare_descriptors(struct pool *pool, struct worker *worker, int *so
     source[SPAWN_RINGS] = pool->ring_fd;
     source[SPAWN_JOB] = pool->spawn->job;
     source[SPAWN_REGION] = pool->spawn->region;
-    source[SPAWN_POOL_BELL] = pool->bell_fd;
+    source[SPAWN_POOL_BELL] = pool->work.bell_fd;
     source[SPAWN_WORKER_BELL] = worker->bell_fd;
     for (int i = SPAWN_FILES; i < end; i++)
         source[i] = pool->spawn->files[i - SPAWN_FILES];
@@ -239,9 +244,9 @@ static int start_process(struct pool *pool, int place, const int *source, int en
     return error;
 }
 
-bool spawn_worker(struct pool *pool, int place)
+static bool spawn_worker(struct pool *pool, struct worker *worker)
 {
-    struct worker *worker = &pool->workers[place];
+    int place = (int)(worker - pool->workers);
     int source[SPAWN_FILES + SPAWN_MOST_FILES], end = SPAWN_FILES + pool->spawn->file_count;
     pid_t pid = 0;
     int error = prepare_descriptors(pool, worker, source, end);
@@ -264,7 +269,7 @@ bool spawn_worker(struct pool *pool, int place)
 
 /* --- beginning and end --- */
 
-void spawn_unmake(struct pool *pool)
+static void forget(struct pool *pool)
 {
     if (!pool->spawn)
         return;
@@ -278,7 +283,7 @@ void spawn_unmake(struct pool *pool)
     pool->spawn = NULL;
 }
 
-bool spawn_start(struct pool *pool, lua_State *L)
+static bool start(struct pool *pool, lua_State *L)
 {
     static const char *const names[] = {"func", "model"};
     const struct carry_port port = {pool, give, NULL};
@@ -291,18 +296,36 @@ bool spawn_start(struct pool *pool, lua_State *L)
     lua_pushvalue(L, 2);
     carry_encode(L, "lk.invoker", names, 2, &port, &pool->carried);
     lua_pop(L, 2);
-    if (!pool_make_shared(pool)) {
-        pool_unmake(pool);
+    if (!pool_make_shared(pool))
         return false;
-    }
     pool->started = true; /* whatever goes wrong from here on, pool_stop puts in order */
     pool->generation = region_fork_lock();
     if (pool->generation)
         region_fork_unlock();
     bool made = find_executable(pool) && write_job(pool, L);
-    for (int place = 0; made && place < pool->options.jobs; place++)
-        made = spawn_worker(pool, place);
-    if (!made)
-        pool_stop(pool, L);
+    for (int place = 0; made && place < pool->work.options.jobs; place++)
+        made = spawn_worker(pool, &pool->workers[place]);
     return made;
 }
+
+static bool can_replace(const struct pool *pool)
+{
+    return pool->spawn != NULL;
+}
+
+static void stop(struct pool *pool, lua_State *L)
+{
+    (void)L;
+    processes_stop(pool);
+    pool_unmake(pool);
+}
+
+const struct worker_kind spawned_workers = {.name = "spawn",
+                                            .shares_by_descriptor = true,
+                                            .start = start,
+                                            .replace = spawn_worker,
+                                            .can_replace = can_replace,
+                                            .stop = stop,
+                                            .forget = forget,
+                                            .allow_writing = storage_share,
+                                            .configuration = config_for_worker};

@@ -5,7 +5,7 @@
  * shared memory before the worker runs: whoever exists is known, whatever happens to the template
  * in between. The socket to the template carries requests one way (a place), nudges the other way,
  * and its end means that the host is gone. */
-#include "pool/pool_state.h"
+#include "pool/pool_template.h"
 
 #include <errno.h>
 #include <linux/sched.h>
@@ -19,6 +19,10 @@
 #include <unistd.h>
 
 #include "machine/signals.h"
+#include "pool/pool_state.h"
+#include "worker/worker_process.h"
+#include "worker/worker_shared.h"
+#include "worker/workplace.h"
 
 #ifndef PR_GET_TID_ADDRESS
 #define PR_GET_TID_ADDRESS 40
@@ -48,13 +52,24 @@ static int fork_beside(pid_t *pid_address)
     return (int)pid;
 }
 
+/* What the worker in this place gets for itself. */
+static struct worker_seat seat_of(const struct pool *pool, int place)
+{
+    const struct worker *worker = &pool->workers[place];
+    return (struct worker_seat){.place = place,
+                                .bell_fd = worker->bell_fd,
+                                .output_end = {worker->output_end[0], worker->output_end[1]},
+                                .has_template = true};
+}
+
 static void fork_worker(struct pool *pool, lua_State *L, int place)
 {
     struct worker_shared *shared = pool->workers[place].shared;
     int pid = fork_beside((pid_t *)&shared->pid);
     if (pid == 0) {
         close(pool->template_end); /* while it is open the host can't see that the template ended */
-        worker_main(pool, L, place);
+        const struct worker_seat seat = seat_of(pool, place);
+        worker_main(&pool->work, L, &seat);
     }
     if (pid < 0)
         atomic_store(&shared->start_error, errno);
@@ -72,7 +87,7 @@ static void on_host_death(int signal_number)
  * they started ends with their group, here. */
 _Noreturn static void end_groups(struct pool *pool)
 {
-    for (int i = 0; i < pool->options.jobs; i++) {
+    for (int i = 0; i < pool->work.options.jobs; i++) {
         int pid = atomic_load(&pool->workers[i].shared->pid);
         if (pid > 0)
             kill(-pid, SIGKILL);
@@ -111,10 +126,10 @@ _Noreturn static void template_main(struct pool *pool, lua_State *L)
     sigaddset(&blocked, SIGTERM);
     sigprocmask(SIG_BLOCK, &blocked, &open);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != pool->owner)
+    if (getppid() != pool->work.owner)
         _exit(0);
     close_host_ends(pool);
-    for (int i = 1; i < pool->options.jobs; i++)
+    for (int i = 1; i < pool->work.options.jobs; i++)
         fork_worker(pool, L, i);
     struct pollfd socket = {.fd = pool->template_end, .events = POLLIN};
     int place;
@@ -136,7 +151,8 @@ bool template_fork(struct pool *pool, lua_State *L)
         leave_group();
         close_host_ends(pool);
         close(pool->template_end);
-        worker_main(pool, L, 0);
+        const struct worker_seat seat = seat_of(pool, 0);
+        worker_main(&pool->work, L, &seat);
     }
     if (pid < 0)
         return false;

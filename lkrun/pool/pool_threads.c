@@ -1,7 +1,7 @@
 /* Workers that are threads of this process: the same rings, claims and bells as for processes. They
  * share the process's fate, so none is ever replaced; a worker has no pid, and is `starting` for
  * good, as far as the rest of the pool can tell. */
-#include "pool/pool_state.h"
+#include "pool/pool_threads.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -11,16 +11,22 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "value/carry.h"
-#include "memory/region.h"
+#include "base/channel.h"
+#include "machine/config.h"
 #include "machine/signals.h"
+#include "pool/pool_collect.h"
+#include "pool/pool_grant.h"
+#include "pool/pool_output.h"
+#include "pool/pool_shared.h"
+#include "pool/pool_state.h"
 #include "tensor/tensor.h"
+#include "value/carry.h"
 #include "worker/worker_thread.h"
 
 struct threads {
     sem_t ready;
     char *path, *cpath;
-    struct worker_thread workers[]; /* [pool->options.jobs] */
+    struct worker_thread workers[]; /* [pool->work.options.jobs] */
 };
 
 /* A copy of a field of package, which the program may have changed. */
@@ -50,7 +56,7 @@ static void free_threads(struct pool *pool)
 
 static bool make_threads(struct pool *pool, lua_State *L)
 {
-    int jobs = pool->options.jobs;
+    int jobs = pool->work.options.jobs;
     struct threads *threads =
         calloc(1, sizeof *threads + (size_t)jobs * sizeof threads->workers[0]);
     if (!threads)
@@ -61,8 +67,10 @@ static bool make_threads(struct pool *pool, lua_State *L)
     threads->cpath = package_field(L, "cpath");
     for (int place = 0; place < jobs; place++) {
         struct worker_thread *thread = &threads->workers[place];
-        *thread = (struct worker_thread){.pool = pool,
+        *thread = (struct worker_thread){.workplace = &pool->work,
+                                         .carried = &pool->carried,
                                          .place = place,
+                                         .bell_fd = pool->workers[place].bell_fd,
                                          .write_epoch = write_epoch + 1,
                                          .path = threads->path,
                                          .cpath = threads->cpath,
@@ -79,7 +87,7 @@ static bool make_threads(struct pool *pool, lua_State *L)
 
 static void end_tasks(struct pool *pool)
 {
-    for (int i = 0; i < pool->options.jobs; i++) {
+    for (int i = 0; i < pool->work.options.jobs; i++) {
         struct worker_thread *thread = &pool->threads->workers[i];
         if (thread->started && !atomic_load(&thread->ended))
             signal_end_thread(thread->thread);
@@ -90,11 +98,11 @@ static void end_tasks(struct pool *pool)
 static bool wait_until_ready(struct pool *pool)
 {
     bool ready = true;
-    for (int i = 0; i < pool->options.jobs; i++)
+    for (int i = 0; i < pool->work.options.jobs; i++)
         while (sem_wait(&pool->threads->ready) < 0)
             if (signal_pending())
                 end_tasks(pool); /* it loads a module that takes its time */
-    for (int i = 0; i < pool->options.jobs && ready; i++) {
+    for (int i = 0; i < pool->work.options.jobs && ready; i++) {
         const char *problem = pool->threads->workers[i].problem;
         const char *prefix = "lkrun: worker: ";
         ready = !*problem;
@@ -106,22 +114,15 @@ static bool wait_until_ready(struct pool *pool)
     return ready;
 }
 
-bool threads_start(struct pool *pool, lua_State *L)
+static bool start(struct pool *pool, lua_State *L)
 {
     static const char *const names[] = {"func", "model"};
     lua_pushvalue(L, 1);
     lua_pushvalue(L, 2);
     carry_encode(L, "lk.invoker", names, 2, &thread_carry_port, &pool->carried);
     lua_pop(L, 2);
-    bool made = pool_make_shared(pool);
-    pool->started = made;
-    if (made && make_threads(pool, L) && wait_until_ready(pool))
-        return true;
-    if (made)
-        pool_stop(pool, L);
-    else
-        pool_unmake(pool);
-    return false;
+    pool->started = pool_make_shared(pool);
+    return pool->started && make_threads(pool, L) && wait_until_ready(pool);
 }
 
 /* Takes in what the threads still have to say, so that none waits for room. True: they have ended.
@@ -129,7 +130,7 @@ bool threads_start(struct pool *pool, lua_State *L)
 static bool have_ended(struct pool *pool)
 {
     bool ended = true;
-    for (int i = 0; i < pool->options.jobs; i++) {
+    for (int i = 0; i < pool->work.options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
         struct worker_thread *thread = &pool->threads->workers[i];
         ended = ended && (!thread->started || atomic_load(&thread->ended));
@@ -140,10 +141,11 @@ static bool have_ended(struct pool *pool)
     return ended;
 }
 
-void threads_stop(struct pool *pool)
+static void stop(struct pool *pool, lua_State *L)
 {
+    (void)L;
     bool told_to_end = false;
-    for (int i = 0; i < pool->options.jobs && pool->threads; i++) {
+    for (int i = 0; i < pool->work.options.jobs && pool->threads; i++) {
         atomic_store(&pool->workers[i].shared->stop, 1);
         doorbell_ring(&pool->workers[i].shared->bell, pool->workers[i].bell_fd);
     }
@@ -153,19 +155,27 @@ void threads_stop(struct pool *pool)
             told_to_end = true;
         }
         struct pollfd news[] = {
-            {.fd = pool->bell_fd, .events = POLLIN},
+            {.fd = pool->work.bell_fd, .events = POLLIN},
             {.fd = told_to_end ? -1 : signal_descriptor(), .events = POLLIN},
         };
-        doorbell_announce(&pool->shared->bell);
+        doorbell_announce(&pool->work.shared->bell);
         poll(news, 2, 5);
-        doorbell_wait(&pool->shared->bell, pool->bell_fd); /* it doesn't block */
+        doorbell_wait(&pool->work.shared->bell, pool->work.bell_fd); /* it doesn't block */
     }
-    for (int i = 0; i < pool->options.jobs && pool->threads; i++)
+    for (int i = 0; i < pool->work.options.jobs && pool->threads; i++)
         if (pool->threads->workers[i].started)
             pthread_join(pool->threads->workers[i].thread, NULL);
-    for (int i = 0; i < pool->options.jobs; i++) {
+    for (int i = 0; i < pool->work.options.jobs; i++) {
         pool_drain(pool, &pool->workers[i], 0); /* last words */
         pool_flush_output(&pool->workers[i]);
     }
     free_threads(pool);
+    pool_unmake(pool);
 }
+
+const struct worker_kind thread_workers = {.name = "threads",
+                                           .in_this_process = true,
+                                           .start = start,
+                                           .stop = stop,
+                                           .allow_writing = storage_allow,
+                                           .configuration = config_for_thread};

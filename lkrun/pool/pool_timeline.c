@@ -10,6 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/util.h"
+#include "pool/flight.h"
+#include "pool/map_state.h"
+#include "pool/pool_state.h"
+#include "screen/trace.h"
+#include "worker/worker_shared.h"
+
 #define COUNTER_INTERVAL 10000000u /* nanoseconds */
 /* Shorter stretches of the host's are not worth a span. */
 #define SPAN_MIN 5000u /* nanoseconds */
@@ -52,9 +59,9 @@ bool pool_trace_open(struct pool *pool, const char *path, const char *where)
                 "{\"ph\":\"M\",\"pid\":%u,\"tid\":0,\"name\":\"process_name\",\"args\":"
                 "{\"name\":\"invoker %u %s\",\"jobs\":%d}}",
                 trace->process, trace->process, trace_escape(place, sizeof place, where),
-                pool->options.jobs);
+                pool->work.options.jobs);
     name_row(trace, 0, "host");
-    for (int i = 1; i <= pool->options.jobs && !pool->in_place; i++) {
+    for (int i = 1; i <= pool->work.options.jobs && !pool->in_place; i++) {
         char name[32];
         snprintf(name, sizeof name, "worker %d", i);
         name_row(trace, (unsigned)i, name);
@@ -80,14 +87,9 @@ size_t pool_trace_room(const struct pool *pool, size_t *offset)
     *offset = 0;
     if (!pool->trace)
         return 0;
-    *offset = (pool->shared_size + alignment - 1) / alignment * alignment;
-    return *offset - pool->shared_size + (size_t)pool->options.jobs * sizeof(struct trace_lane);
-}
-
-struct trace_lane *pool_lane(const struct pool *pool, int place)
-{
-    size_t offset = pool->shared->lanes;
-    return offset ? (struct trace_lane *)(void *)((char *)pool->shared + offset) + place : NULL;
+    *offset = (pool->work.shared_size + alignment - 1) / alignment * alignment;
+    return *offset - pool->work.shared_size +
+           (size_t)pool->work.options.jobs * sizeof(struct trace_lane);
 }
 
 static void write_task(const struct pool_trace *trace, unsigned row,
@@ -158,7 +160,7 @@ static void count(struct pool *pool, uint64_t now)
 {
     struct pool_trace *trace = pool->trace;
     uint64_t ahead = pool->backlog.count;
-    for (int i = 0; i < pool->options.jobs; i++)
+    for (int i = 0; i < pool->work.options.jobs; i++)
         if (worker_is_usable(&pool->workers[i]))
             ahead += worker_unbegun(&pool->workers[i], claim_of(&pool->workers[i]));
     const uint64_t counts[4] = {ahead, pool->stored_bytes, pool->bytes_out, pool->bytes_in};
@@ -180,8 +182,8 @@ static void count(struct pool *pool, uint64_t now)
 void pool_trace_collect(struct pool *pool)
 {
     uint64_t now = clock_nanoseconds();
-    for (int i = 0; pool->shared && i < pool->options.jobs; i++)
-        empty_lane(pool->trace, pool_lane(pool, i), (unsigned)i + 1);
+    for (int i = 0; pool->work.shared && i < pool->work.options.jobs; i++)
+        empty_lane(pool->trace, lane_of(pool->work.shared, i), (unsigned)i + 1);
     if (pool->started)
         count(pool, now);
     trace_look(pool->trace->file, now);
@@ -207,7 +209,7 @@ void pool_trace_map(struct pool *pool, bool begins)
         return;
     }
     trace->counted = 0; /* the last counts are due, however soon */
-    if (pool->shared)
+    if (pool->work.shared)
         pool_trace_collect(pool);
     if (trace->map_begun)
         write_host(trace, trace->map_begun,
@@ -240,7 +242,7 @@ void pool_trace_wait(struct pool *pool, uint64_t begun)
         span.name = "waits for any task";
     } else if (map) {
         uint64_t due = map->delivered + 1 + map->shift;
-        const struct slot *slot = &map->slots[due & (map->capacity - 1)];
+        const struct task_slot *slot = &map->slots[due & (map->capacity - 1)];
         bool at_worker = map->delivered < map->pulled && slot->state == SLOT_AT_WORKER;
         span.name = "waits for task";
         span.number = due;
@@ -298,7 +300,7 @@ void pool_trace_death(struct pool *pool, const struct worker *worker, const char
     struct pool_trace *trace = pool->trace;
     int place = (int)(worker - pool->workers);
     unsigned row = (unsigned)place + 1;
-    struct trace_lane *lane = pool_lane(pool, place);
+    struct trace_lane *lane = lane_of(pool->work.shared, place);
     char text[160], arguments[256], name[64];
     empty_lane(trace, lane, row);
     trace_escape(text, sizeof text, how);

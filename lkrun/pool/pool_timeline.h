@@ -12,7 +12,6 @@ bool pool_trace_open(struct pool *pool, const char *path, const char *where);
 void pool_trace_close(struct pool *pool);
 /* Lanes in the memory shared with workers: their bytes, behind so many of other things. */
 size_t pool_trace_room(const struct pool *pool, size_t *offset);
-struct trace_lane *pool_lane(const struct pool *pool, int place); /* NULL: none */
 
 /* Takes in what the workers noted; now and then it goes to the file. */
 void pool_trace_collect(struct pool *pool);

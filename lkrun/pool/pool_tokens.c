@@ -4,9 +4,11 @@
  * other has tasks only while it holds one of the jobserver's. A token is given back by the time its
  * worker has been without a task for UNUSED_TIME, when a map ends, and when the pool does; so it is
  * taken for work that is there, and never waited for but in the host's poll. */
-#include "pool/pool_state.h"
+#include "pool/pool_tokens.h"
 
+#include "base/util.h"
 #include "machine/jobserver.h"
+#include "pool/pool_state.h"
 
 /* Longer than the coarse clock's tick; giving and taking cost a few microseconds. */
 #define UNUSED_TIME 8000000u /* nanoseconds */
@@ -37,7 +39,7 @@ static bool has_work(const struct pool *pool)
 {
     if (pool->backlog.count || pool_may_pull(pool))
         return true;
-    for (int i = 0; i < pool->options.jobs; i++) {
+    for (int i = 0; i < pool->work.options.jobs; i++) {
         const struct worker *worker = &pool->workers[i];
         if (worker_is_usable(worker) && worker_unbegun(worker, claim_of(worker)) > 0)
             return true;
@@ -57,7 +59,7 @@ bool pool_trade_tokens(struct pool *pool)
 {
     uint64_t now = clock_coarse();
     bool work = has_work(pool), took = false;
-    for (int i = 0; i < pool->options.jobs; i++) {
+    for (int i = 0; i < pool->work.options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
         if (worker->has_token) {
             if (!has_nothing_to_do(worker))
@@ -78,7 +80,7 @@ int pool_token_descriptor(const struct pool *pool)
 {
     if (!pool->limited || !has_work(pool))
         return -1;
-    for (int i = 0; i < pool->options.jobs; i++)
+    for (int i = 0; i < pool->work.options.jobs; i++)
         if (lacks_token(pool, &pool->workers[i]))
             return jobserver_descriptor();
     return -1;
@@ -86,7 +88,7 @@ int pool_token_descriptor(const struct pool *pool)
 
 int pool_token_tick(const struct pool *pool)
 {
-    for (int i = 0; pool->limited && i < pool->options.jobs; i++)
+    for (int i = 0; pool->limited && i < pool->work.options.jobs; i++)
         if (pool->workers[i].has_token && has_nothing_to_do(&pool->workers[i]))
             return (int)(UNUSED_TIME / 1000000u);
     return -1;
@@ -94,7 +96,7 @@ int pool_token_tick(const struct pool *pool)
 
 void pool_give_tokens(struct pool *pool)
 {
-    for (int i = 0; pool->limited && pool->workers && i < pool->options.jobs; i++)
+    for (int i = 0; pool->limited && pool->workers && i < pool->work.options.jobs; i++)
         if (!pool->started || has_nothing_to_do(&pool->workers[i]))
             give(&pool->workers[i]);
 }

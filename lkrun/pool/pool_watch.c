@@ -2,15 +2,26 @@
  * idles, and sleeping. It sleeps in one poll on everything that can happen: the bell that workers
  * ring, their deaths, their output, the template, signals. What has no descriptor (a deadline, a
  * display) bounds the sleep. */
-#include "pool/pool_state.h"
+#include "pool/pool_watch.h"
 
 #include <poll.h>
 #include <stdlib.h>
 
-#include "pool/pool_timeline.h"
-#include "screen/progress.h"
-#include "memory/region.h"
+#include "base/channel.h"
+#include "base/util.h"
 #include "machine/signals.h"
+#include "memory/segment.h"
+#include "pool/pool_collect.h"
+#include "pool/pool_dispatch.h"
+#include "pool/pool_fault.h"
+#include "pool/pool_grant.h"
+#include "pool/pool_limits.h"
+#include "pool/pool_output.h"
+#include "pool/pool_state.h"
+#include "pool/pool_timeline.h"
+#include "pool/pool_tokens.h"
+#include "screen/progress.h"
+#include "worker/worker_shared.h"
 
 /* Results of tasks shorter than SHORT_TASK may wait QUIET_TIME before a sleeping host is woken. */
 #define SHORT_TASK 20000.0  /* nanoseconds */
@@ -40,9 +51,9 @@ static bool is_stuck(const struct worker *worker, uint64_t now)
 static bool balance(struct pool *pool, uint64_t now)
 {
     bool someone_idle = false, held_back = false;
-    for (int i = 0; i < pool->options.jobs && !someone_idle; i++)
+    for (int i = 0; i < pool->work.options.jobs && !someone_idle; i++)
         someone_idle = is_idle(pool, &pool->workers[i]);
-    for (int i = 0; someone_idle && i < pool->options.jobs; i++) {
+    for (int i = 0; someone_idle && i < pool->work.options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
         uint32_t waiting = worker_is_usable(worker) ? worker_unbegun(worker, claim_of(worker)) : 0;
         if (!waiting)
@@ -62,62 +73,11 @@ static bool balance(struct pool *pool, uint64_t now)
     return held_back;
 }
 
-/* Whether the result that this worker makes can wait until others, which are before it, are
- * delivered: they give their room back. */
-static bool delivery_makes_room(struct pool *pool, const struct worker *worker)
-{
-    const struct map *map = pool->map;
-    uint32_t oldest = claim_begun(claim_of(worker)) - worker->committed - 1;
-    if (!map || pool->urgent || oldest >= worker->flights.count)
-        return false;
-    const struct flight *flight = flights_at(&worker->flights, oldest);
-    if (flight->is_future || flight->is_dropped || map->delivered == map->pulled)
-        return false;
-    if (map->slots) {
-        const struct slot *due =
-            &map->slots[(map->delivered + 1 + map->shift) & (map->capacity - 1)];
-        return due->state == SLOT_STORED ||
-               (due->state == SLOT_AT_WORKER && due->worker != worker - pool->workers);
-    }
-    bool some = map->ready_count > 0;
-    for (int i = 0; i < pool->options.jobs && !some; i++)
-        some = ring_peek(&pool->workers[i].results) != NULL;
-    return some;
-}
-
-void pool_grant_room(struct pool *pool, struct worker *worker)
-{
-    struct worker_shared *shared = worker->shared;
-    worker->deferred = false;
-    if (atomic_load_explicit(&shared->granted, memory_order_acquire))
-        return;
-    uint64_t asked = atomic_load_explicit(&shared->asked, memory_order_acquire);
-    if (!asked || !pool_may_grant(pool, worker, asked))
-        return;
-    const char *error;
-    bool others_first = delivery_makes_room(pool, worker);
-    worker->deferred = others_first && worker->grants && segments_crowd(INBOUND);
-    if (worker->deferred)
-        return;
-    uint64_t answer = GRANT_REFUSED;
-    bool granted = others_first ? segment_add(&worker->grants, INBOUND, asked, &error)
-                                : pool_add_segment(pool, &worker->grants, INBOUND, asked, &error);
-    if (granted) {
-        worker->grants->tag = claim_begun(claim_of(worker));
-        answer = region_handle(worker->grants->address) + 1;
-    } else if (others_first) {
-        worker->deferred = true;
-        return;
-    }
-    atomic_store_explicit(&shared->granted, answer, memory_order_release);
-    doorbell_ring(&shared->bell, worker->bell_fd);
-}
-
 /* How long tasks take, from the workers' own busy time. */
 static void measure(struct pool *pool, uint64_t now)
 {
     uint64_t tasks = 0, time = 0;
-    for (int i = 0; i < pool->options.jobs; i++) {
+    for (int i = 0; i < pool->work.options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
         struct worker_shared *shared = worker->shared;
         uint32_t begun = claim_begun(claim_of(worker));
@@ -148,7 +108,7 @@ static void show_progress(struct pool *pool)
         return;
     struct progress_state state = {.finished = pool->map->delivered};
     uint64_t running = 0, waiting = pool->backlog.count;
-    for (int i = 0; i < pool->options.jobs; i++) {
+    for (int i = 0; i < pool->work.options.jobs; i++) {
         const struct worker *worker = &pool->workers[i];
         uint64_t claim = claim_of(worker);
         waiting += worker_unbegun(worker, claim);
@@ -181,7 +141,7 @@ void pool_look_around(struct pool *pool)
     pool->tick = tick;
     measure(pool, now);
     uint32_t smallest = MAX_WINDOW;
-    for (int i = 0; i < pool->options.jobs; i++) {
+    for (int i = 0; i < pool->work.options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
         pool_grant_room(pool, worker);
         /* A ring that is filling up would make its worker wait for the consumer; and what the user
@@ -197,7 +157,7 @@ void pool_look_around(struct pool *pool)
         if (worker->flights.count && worker->window < smallest)
             smallest = worker->window;
     }
-    if (pool->options.timeout > 0 || pool->options.memory_limit)
+    if (pool->work.options.timeout > 0 || pool->work.options.memory_limit)
         pool_check_limits(pool, now);
     if (pool->limited)
         pool_trade_tokens(pool);
@@ -211,7 +171,7 @@ void pool_look_around(struct pool *pool)
 
 void pool_note(struct pool *pool)
 {
-    for (int i = 0; i < pool->options.jobs; i++) {
+    for (int i = 0; i < pool->work.options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
         worker->head_noted =
             atomic_load_explicit(&worker->shared->results.head, memory_order_acquire);
@@ -221,12 +181,13 @@ void pool_note(struct pool *pool)
 static bool has_news(void *context)
 {
     const struct pool *pool = context;
-    for (int i = 0; i < pool->options.jobs; i++) {
+    for (int i = 0; i < pool->work.options.jobs; i++) {
         const struct worker *worker = &pool->workers[i];
         const struct worker_shared *shared = worker->shared;
         if (atomic_load_explicit(&shared->results.head, memory_order_acquire) !=
                 worker->head_noted ||
-            (!worker->deferred && atomic_load_explicit(&shared->asked, memory_order_acquire) &&
+            (!worker->grant_deferred &&
+             atomic_load_explicit(&shared->asked, memory_order_acquire) &&
              !atomic_load_explicit(&shared->granted, memory_order_acquire)))
             return true;
     }
@@ -236,11 +197,11 @@ static bool has_news(void *context)
 static nfds_t fill_polled(struct pool *pool)
 {
     nfds_t count = 0;
-    pool->polled[count++] = (struct pollfd){.fd = pool->bell_fd, .events = POLLIN};
+    pool->polled[count++] = (struct pollfd){.fd = pool->work.bell_fd, .events = POLLIN};
     pool->polled[count++] = (struct pollfd){.fd = pool->template_fd, .events = POLLIN};
     pool->polled[count++] = (struct pollfd){.fd = signal_descriptor(), .events = POLLIN};
     pool->polled[count++] = (struct pollfd){.fd = pool_token_descriptor(pool), .events = POLLIN};
-    for (int i = 0; i < pool->options.jobs; i++) {
+    for (int i = 0; i < pool->work.options.jobs; i++) {
         const struct worker *worker = &pool->workers[i];
         pool->polled[count++] = (struct pollfd){.fd = worker->pidfd, .events = POLLIN};
         pool->polled[count++] = (struct pollfd){.fd = worker->output_fd[0], .events = POLLIN};
@@ -258,7 +219,7 @@ static int sleep_limit(struct pool *pool, int timeout, bool short_sleep)
     shared_soon = balance(pool, now);
     if (pool->backlog.count)
         pool_feed_backlog(pool);
-    for (int i = 0; i < pool->options.jobs; i++)
+    for (int i = 0; i < pool->work.options.jobs; i++)
         if (pool->workers[i].pid && pool->workers[i].pidfd < 0 && (limit < 0 || limit > 20))
             limit = 20;
     if ((shared_soon || short_sleep) && (limit < 0 || limit > 1))
@@ -278,7 +239,7 @@ static int sleep_limit(struct pool *pool, int timeout, bool short_sleep)
 static uint32_t tasks_out(const struct pool *pool)
 {
     uint32_t count = 0;
-    for (int i = 0; i < pool->options.jobs; i++)
+    for (int i = 0; i < pool->work.options.jobs; i++)
         count += pool->workers[i].flights.count;
     return count;
 }
@@ -288,7 +249,7 @@ static void wait_for_news(struct pool *pool, int timeout)
     bool short_tasks = pool->mean > 0 && pool->mean < SHORT_TASK;
     uint32_t quiet = short_tasks ? (uint32_t)(QUIET_TIME / pool->mean) : 1;
     bool short_sleep = short_tasks;
-    for (int i = 0; i < pool->options.jobs; i++) {
+    for (int i = 0; i < pool->work.options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
         pool_release_results(worker);
         /* A worker may have looked at the old value just now, and stay quiet once more. */
@@ -303,23 +264,23 @@ static void wait_for_news(struct pool *pool, int timeout)
     if (limit != 0 && (!short_tasks || tasks_out(pool) <= 4) &&
         patience_look(&pool->patience, has_news, pool))
         return;
-    doorbell_announce(&pool->shared->bell);
+    doorbell_announce(&pool->work.shared->bell);
     if (has_news(pool)) {
-        doorbell_cancel(&pool->shared->bell);
+        doorbell_cancel(&pool->work.shared->bell);
         return;
     }
     nfds_t count = fill_polled(pool);
     int ready = poll(pool->polled, count, limit);
     if (ready > 0 && pool->polled[0].revents)
-        doorbell_wait(&pool->shared->bell, pool->bell_fd);
+        doorbell_wait(&pool->work.shared->bell, pool->work.bell_fd);
     else
-        doorbell_cancel(&pool->shared->bell);
+        doorbell_cancel(&pool->work.shared->bell);
     if (ready <= 0)
         return;
     if (pool->polled[1].revents)
         pool_template_news(pool);
     bool died = false;
-    for (int i = 0; i < pool->options.jobs; i++) {
+    for (int i = 0; i < pool->work.options.jobs; i++) {
         const struct pollfd *polled = &pool->polled[4 + 3 * i];
         died = died || polled[0].revents;
         if (polled[1].revents || polled[2].revents)

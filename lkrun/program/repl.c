@@ -14,7 +14,7 @@
 #include <lauxlib.h>
 
 #include "program/editor.h"
-#include "pool/pool_state.h"
+#include "pool/pool_fork.h"
 #include "screen/progress.h"
 #include "program/report.h"
 #include "machine/signals.h"

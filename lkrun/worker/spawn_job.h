@@ -3,7 +3,7 @@
 #define LKRUN_SPAWN_JOB_H
 
 #include <stdint.h>
-#include "pool/pool_state.h"
+#include "worker/workplace.h"
 
 /* What a worker finds open. */
 enum spawn_descriptor {

@@ -1,13 +1,20 @@
 /* Running one task: the same in a worker and in place. Everything that can raise happens under one
  * protected call, so that no task leaves anything on the stack or in the stream. A worker runs one
  * task after the other in the same call for as long as none fails. */
-#include "pool/pool_state.h"
+#include "worker/task.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "machine/signals.h"
+#include "memory/mapping.h"
+#include "state/error_text.h"
+#include "value/codec.h"
+#include "value/codec_scalar.h"
+#include "worker/failure.h"
 
 #include <lauxlib.h>
-
-#include "state/error_text.h"
-#include "memory/mapping.h"
-#include "machine/signals.h"
 
 void task_call(lua_State *L, const struct task *task)
 {
@@ -131,35 +138,4 @@ void task_fail(lua_State *L, int status, struct task *task)
     status = lua_pcall(L, 2, 0, 0);
     if (status != LUA_OK)
         tell_second_error(L, status, task);
-}
-
-static int encode_failure(lua_State *L)
-{
-    const struct failure *failure = lua_touserdata(L, 1);
-    struct buffer *out = lua_touserdata(L, 2);
-    lua_createtable(L, 0, 4);
-    lua_pushstring(L, failure->message);
-    lua_setfield(L, 3, "message");
-    lua_pushstring(L, failure->reason);
-    lua_setfield(L, 3, "reason");
-    if (failure->signal) {
-        lua_pushinteger(L, failure->signal);
-        lua_setfield(L, 3, "signal");
-    }
-    if (failure->status >= 0) {
-        lua_pushinteger(L, failure->status);
-        lua_setfield(L, 3, "status");
-    }
-    lua_pushboolean(L, codec_encode(L, 3, 1, "error", NULL, out));
-    return 1;
-}
-
-bool failure_encode(lua_State *L, const struct failure *failure, struct buffer *out)
-{
-    lua_pushcfunction(L, encode_failure);
-    lua_pushlightuserdata(L, (void *)failure);
-    lua_pushlightuserdata(L, out);
-    bool encoded = lua_pcall(L, 2, 1, 0) == LUA_OK && lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    return encoded;
 }

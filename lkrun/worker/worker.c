@@ -15,14 +15,23 @@
 #include <x86intrin.h>
 #endif
 
-#include "memory/collector.h"
-#include "screen/log.h"
-#include "memory/mapping.h"
-#include "pool/pool_timeline.h"
-#include "memory/region.h"
+#include "base/channel.h"
+#include "base/random.h"
+#include "base/util.h"
 #include "machine/signals.h"
+#include "memory/collector.h"
+#include "memory/mapping.h"
+#include "memory/region.h"
+#include "screen/log.h"
 #include "screen/terminal_stdio.h"
+#include "screen/trace.h"
+#include "tensor/tensor.h"
+#include "value/codec_scalar.h"
+#include "worker/task.h"
 #include "worker/worker_limits.h"
+#include "worker/worker_shared.h"
+#include "worker/worker_site.h"
+#include "worker/workplace.h"
 
 /* Descriptors are asked for unread output at most this often, in clock ticks: some microseconds. */
 #define OUTPUT_TICKS 50000
@@ -39,14 +48,14 @@ static uint64_t ticks(void)
 static void announce(struct worker_site *site)
 {
     site->unannounced = 0;
-    doorbell_ring(&site->pool->shared->bell, site->pool->bell_fd);
+    doorbell_ring(&site->workplace->shared->bell, site->workplace->bell_fd);
 }
 
 /* Sleeps until the host rings; `ready` says whether what it waits for is there. */
 static void wait_for(struct worker_site *site, bool (*ready)(void *site))
 {
     struct worker_shared *shared = site->shared;
-    bool timed = site->pool->options.timeout > 0;
+    bool timed = site->workplace->options.timeout > 0;
     if (timed)
         limits_pause(site);
     while (!patience_look(&site->patience, ready, site)) {
@@ -148,7 +157,7 @@ static void let_go(struct storage *storage)
 {
     struct worker_site *site = storage->owner;
     /* A worker of this worker inherits the storage, but not the duty. */
-    if (getpid() == site->pid && (site->pool->options.retries == 0 ||
+    if (getpid() == site->pid && (site->workplace->options.retries == 0 ||
                                   region_set_private(storage->data, storage->bytes, false)))
         buffer_append(&site->freed, &storage->handle, sizeof storage->handle);
 }
@@ -168,7 +177,7 @@ static struct storage *fetch_tensor(void *context, uint64_t handle, size_t bytes
         return NULL;
     }
     /* A task that may run again must find its tensors as they were sent. */
-    if (site->pool->options.retries > 0 && !region_set_private(address, bytes, true)) {
+    if (site->workplace->options.retries > 0 && !region_set_private(address, bytes, true)) {
         *error = "out of memory";
         return NULL;
     }
@@ -274,8 +283,8 @@ static void begin_task(struct worker_site *site)
     struct task *task = &site->task;
     task->bytes = frame_bytes(frame);
     task->length = frame_length(frame);
-    task->index = site->following;
-    task->ordinal = atomic_load_explicit(&site->pool->shared->ordinal, memory_order_relaxed);
+    task->index = site->next_index;
+    task->ordinal = atomic_load_explicit(&site->workplace->shared->ordinal, memory_order_relaxed);
     if (frame_is_long(frame)) {
         task->index = frame->index;
         if (frame->flags & TASK_IS_FUTURE)
@@ -287,11 +296,11 @@ static void begin_task(struct worker_site *site)
         }
     }
     if (task->ordinal)
-        site->following = task->index + 1;
+        site->next_index = task->index + 1;
     site->index = task->index;
     site->out.length = 0;
     task->losses = mapping_losses();
-    random_defer(&site->stream, site->pool->options.seed, task->ordinal, task->index);
+    random_defer(&site->stream, site->workplace->options.seed, task->ordinal, task->index);
     if (site->is_limited)
         limits_begin_task(site);
     if (site->lane)
@@ -303,7 +312,7 @@ static uint8_t settle_task(struct worker_site *site, lua_State *L, bool failed)
 {
     if (site->is_limited)
         limits_end_task(site, L);
-    if (site->fetched > site->pool->fetch_budget) {
+    if (site->fetched > site->workplace->fetch_budget) {
         site->fetched = 0;
         lua_gc(L, LUA_GCSTEP, 0);
     }
@@ -406,26 +415,25 @@ void worker_serve(struct worker_site *site, lua_State *L)
     random_use(NULL);
 }
 
-struct worker_site *worker_open_site(struct pool *pool, int place)
+struct worker_site *worker_open_site(const struct workplace *workplace, int place, int bell_fd)
 {
-    struct worker *worker = &pool->workers[place];
+    const struct pool_options *options = &workplace->options;
+    struct worker_shared *shared = &workplace->shared->workers[place];
     struct worker_site *site = calloc(1, sizeof *site);
     if (!site)
         return NULL;
-    *site =
-        (struct worker_site){.pool = pool,
-                             .shared = worker->shared,
-                             .place = place,
-                             .pid = getpid(),
-                             .is_limited = pool->options.timeout > 0 || pool->options.memory_limit,
-                             .bell_fd = worker->bell_fd,
-                             .port = {site, place_tensor, fetch_tensor},
-                             .resolve = region_resolve_inherited};
+    *site = (struct worker_site){.workplace = workplace,
+                                 .shared = shared,
+                                 .place = place,
+                                 .pid = getpid(),
+                                 .is_limited = options->timeout > 0 || options->memory_limit,
+                                 .bell_fd = bell_fd,
+                                 .port = {site, place_tensor, fetch_tensor},
+                                 .resolve = region_resolve_inherited};
     site->task.port = &site->port;
     site->task.out = &site->out;
-    site->lane = pool_lane(pool, place);
-    ring_attach(&site->tasks, &worker->shared->tasks, pool->ring_memory, place * 2, RING_SIZE);
-    ring_attach(&site->results, &worker->shared->results, pool->ring_memory, place * 2 + 1,
-                RING_SIZE);
+    site->lane = lane_of(workplace->shared, place);
+    ring_attach(&site->tasks, &shared->tasks, workplace->ring_memory, place * 2, RING_SIZE);
+    ring_attach(&site->results, &shared->results, workplace->ring_memory, place * 2 + 1, RING_SIZE);
     return site;
 }

@@ -10,6 +10,13 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "base/util.h"
+#include "worker/failure.h"
+#include "worker/task.h"
+#include "worker/worker_shared.h"
+#include "worker/worker_site.h"
+#include "worker/workplace.h"
+
 static struct worker_shared *shared; /* of this worker, for the signal handler */
 
 /* What Lua holds of its own, beyond what was inherited. */
@@ -62,7 +69,7 @@ static void on_timer(int signal_number)
 
 void limits_enter_worker(struct worker_site *site, lua_State *L)
 {
-    const struct pool_options *options = &site->pool->options;
+    const struct pool_options *options = &site->workplace->options;
     shared = site->shared;
     if (options->timeout > 0)
         signal(SIGALRM, on_timer);
@@ -75,7 +82,7 @@ void limits_enter_worker(struct worker_site *site, lua_State *L)
 
 static void start_clock(const struct worker_site *site, uint64_t already)
 {
-    uint64_t limit = timeout_nanoseconds(&site->pool->options);
+    uint64_t limit = timeout_nanoseconds(&site->workplace->options);
     atomic_store_explicit(&shared->task_since, clock_nanoseconds() - already, memory_order_release);
     set_timer(already < limit ? limit - already + 1000 : 1000);
 }
@@ -89,13 +96,13 @@ static void stop_clock(void)
 void limits_begin_task(const struct worker_site *site)
 {
     heap.in_task = true;
-    if (site->pool->options.timeout > 0)
+    if (site->workplace->options.timeout > 0)
         start_clock(site, 0);
 }
 
 void limits_end_task(const struct worker_site *site, lua_State *L)
 {
-    if (site->pool->options.timeout > 0)
+    if (site->workplace->options.timeout > 0)
         stop_clock();
     heap.in_task = false;
     /* Garbage of earlier tasks must not make one fail, nor bring on the full collection that comes
@@ -109,7 +116,7 @@ void limits_end_task(const struct worker_site *site, lua_State *L)
 void limits_pause(const struct worker_site *site)
 {
     spent = 0;
-    if (site->pool->options.timeout <= 0)
+    if (site->workplace->options.timeout <= 0)
         return;
     uint64_t since = atomic_load_explicit(&shared->task_since, memory_order_relaxed);
     if (!since)
@@ -127,7 +134,7 @@ void limits_resume(const struct worker_site *site)
 
 void limits_report_memory(struct worker_site *site, lua_State *L, const struct task *task)
 {
-    const struct pool_options *options = &site->pool->options;
+    const struct pool_options *options = &site->workplace->options;
     if (options->retries > 0) {
         atomic_store_explicit(&shared->verdict, VERDICT_MEMORY, memory_order_release);
         fflush(stdout);
@@ -135,8 +142,11 @@ void limits_report_memory(struct worker_site *site, lua_State *L, const struct t
         _exit(EXIT_FAILURE);
     }
     char text[FAILURE_TEXT];
-    struct flight flight = {.index = task->index, .is_future = task->ordinal == 0, .attempts = 1};
-    describe_memory(text, options, &flight, site->place + 1);
+    const struct failed_task failed = {.index = task->index,
+                                       .is_future = task->ordinal == 0,
+                                       .attempts = 1,
+                                       .worker = site->place + 1};
+    describe_memory(text, options, &failed);
     struct failure failure = {.message = text, .reason = "memory", .status = -1};
     site->out.length = 0;
     failure_encode(L, &failure, &site->out);

@@ -3,7 +3,11 @@
 #ifndef LKRUN_WORKER_LIMITS_H
 #define LKRUN_WORKER_LIMITS_H
 
-#include "worker/worker.h"
+#include <stdbool.h>
+#include <lua.h>
+
+#include "worker/task.h"
+#include "worker/worker_site.h"
 
 /* In a new worker process, before its first task. */
 void limits_enter_worker(struct worker_site *site, lua_State *L);

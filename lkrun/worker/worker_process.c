@@ -1,7 +1,7 @@
 /* A worker that is a process: a fork of the template, so it has the model, func and all they reach,
  * or a new process that got them (worker_spawn.c). It never returns into the stack it inherited and
  * never runs what belongs to the host. */
-#include "worker/worker.h"
+#include "worker/worker_process.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -12,12 +12,18 @@
 #include <lauxlib.h>
 
 #include "machine/bind.h"
+#include "machine/config.h"
 #include "memory/collector.h"
 #include "memory/mapping.h"
-#include "screen/progress.h"
 #include "memory/region.h"
+#include "memory/segment.h"
+#include "screen/progress.h"
+#include "tensor/tensor.h"
+#include "worker/worker.h"
 #include "worker/worker_limits.h"
-#include "worker/worker_sinks.h"
+#include "worker/worker_reports.h"
+#include "worker/worker_site.h"
+#include "worker/workplace.h"
 
 static struct worker_site *own_site; /* this process's, for signals and exit */
 
@@ -43,12 +49,12 @@ static int worker_os_exit(lua_State *L)
     worker_leave(status);
 }
 
-static void take_streams(const struct worker *worker)
+static void take_streams(const struct worker_seat *seat)
 {
     int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
     dup2(nothing, 0);
-    dup2(worker->output_end[0], 1);
-    dup2(worker->output_end[1], 2);
+    dup2(seat->output_end[0], 1);
+    dup2(seat->output_end[1], 2);
     close(nothing);
 }
 
@@ -69,42 +75,43 @@ static void on_host_gone(int signal_number)
 
 /* Ends with the host. What a forked worker started is ended by the template then; a spawned one has
  * no template, and ends its group itself. */
-static void end_with_host(const struct pool *pool)
+static void end_with_host(const struct workplace *workplace, const struct worker_seat *seat)
 {
     int end = SIGKILL;
-    if (pool->options.kind == WORKERS_SPAWN) {
+    if (!seat->has_template) {
         end = SIGRTMAX - 1;
         signal(end, on_host_gone);
     }
     /* It follows the death of the thread that forked; it may be dead already. */
     prctl(PR_SET_PDEATHSIG, end);
-    if (getppid() != pool->owner)
+    if (getppid() != workplace->owner)
         _exit(0);
 }
 
-_Noreturn void worker_main(struct pool *pool, lua_State *L, int place)
+_Noreturn void worker_main(const struct workplace *workplace, lua_State *L,
+                           const struct worker_seat *seat)
 {
-    struct worker *worker = &pool->workers[place];
-    setpgid(0,
-            0); /* out of reach of the terminal's Ctrl-C; killed with its children as one group */
-    end_with_host(pool);
+    /* A group of its own is out of reach of the terminal's Ctrl-C, and the host can kill the worker
+     * together with what its tasks started. */
+    setpgid(0, 0);
+    end_with_host(workplace, seat);
     take_signals();
     mapping_enter_worker();
-    take_streams(worker);
-    struct worker_site *site = worker_open_site(pool, place);
+    take_streams(seat);
+    struct worker_site *site = worker_open_site(workplace, seat->place, seat->bell_fd);
     if (!site)
         _exit(EXIT_FAILURE);
     own_site = site;
     site->is_process = true;
     pthread_atfork(NULL, NULL, on_fork);
-    bind_enter_worker(place);
+    bind_enter_worker(seat->place);
     region_enter_worker();
     segments_enter_worker();
-    collector_enter_worker(L, pool->options.memory_limit);
-    config_enter_worker(&pool->options.worker);
+    collector_enter_worker(L, workplace->options.memory_limit);
+    config_enter_worker(&workplace->options.worker);
     progress_install(L);
     progress_enter_worker();
-    worker_install_sinks(site);
+    worker_install_reports(site);
     write_epoch++;
     on_exit(on_worker_exit, NULL);
     lua_State *own = lua_newthread(L); /* stays on L's stack, which nobody touches again */

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/channel.h"
+#include "screen/trace.h"
 
 #define RING_SIZE ((size_t)256 << 10)
 
@@ -81,6 +82,14 @@ static inline uint32_t claim_begun(uint64_t claim)
 static inline uint32_t claim_limit(uint64_t claim)
 {
     return (uint32_t)claim;
+}
+
+/* The lane of a timeline that the worker in this place writes; NULL: there is no timeline. */
+static inline struct trace_lane *lane_of(struct pool_shared *shared, int place)
+{
+    if (!shared->lanes)
+        return NULL;
+    return (struct trace_lane *)(void *)((char *)shared + shared->lanes) + place;
 }
 
 #endif

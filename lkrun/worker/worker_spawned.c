@@ -1,7 +1,6 @@
 /* A worker that is a new process: makes a Lua state, maps what the host shares, takes func and
  * model, and goes on as a forked worker would. */
 #include "worker/worker_spawned.h"
-#include "worker/spawn_job.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,20 +13,23 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "value/carry.h"
-#include "state/host.h"
-#include "memory/mapping.h"
+#include "base/channel.h"
 #include "base/random.h"
-#include "memory/region.h"
+#include "base/util.h"
 #include "machine/signals.h"
+#include "memory/mapping.h"
+#include "memory/region.h"
+#include "state/host.h"
+#include "tensor/tensor.h"
+#include "value/carry.h"
+#include "worker/spawn_job.h"
+#include "worker/worker_process.h"
+#include "worker/worker_shared.h"
+#include "worker/workplace.h"
+
+bool spawn_is_lkrun;
 
 static struct mapping *mapped[SPAWN_MOST_FILES]; /* while func and model are taken */
-
-struct start {
-    struct pool *pool;
-    const struct spawn_job *job;
-    int place;
-};
 
 /* A part of a file that the host has mapped. */
 static struct storage *take_mapped(const struct spawn_job *job, uint64_t handle, size_t bytes,
@@ -94,11 +96,10 @@ static void set_log_level(lua_State *L, int level)
     lua_pop(L, 1);
 }
 
-/* prepare(start) → func, model */
+/* prepare(job) → func, model */
 static int prepare(lua_State *L)
 {
-    const struct start *start = lua_touserdata(L, 1);
-    const struct spawn_job *job = start->job;
+    const struct spawn_job *job = lua_touserdata(L, 1);
     const struct carry_port port = {(void *)job, NULL, take};
     const char *path = (const char *)(job + 1);
     luaL_openlibs(L);
@@ -128,33 +129,24 @@ static const struct spawn_job *map_job(void)
     return job == MAP_FAILED ? NULL : job;
 }
 
-/* The worker's view of its host's pool: what worker_main needs of it. */
-static bool attach(struct pool *pool, const struct spawn_job *job, int place)
+/* Maps what the host shares with its workers. */
+static bool attach(struct workplace *workplace, const struct spawn_job *job)
 {
-    pool->options = job->options;
-    pool->owner = job->owner;
-    pool->fetch_budget = job->fetch_budget;
-    pool->template_fd = pool->template_end = -1;
-    pool->bell_fd = SPAWN_POOL_BELL;
-    pool->shared_size = job->shared_size;
-    pool->shared =
-        mmap(NULL, job->shared_size, PROT_READ | PROT_WRITE, MAP_SHARED, SPAWN_SHARED, 0);
-    pool->workers = calloc((size_t)job->options.jobs, sizeof *pool->workers);
-    pool->ring_memory = ring_memory_attach(SPAWN_RINGS, job->options.jobs * 2, RING_SIZE);
-    if (pool->shared == MAP_FAILED || !pool->workers || !pool->ring_memory ||
-        !region_attach(SPAWN_REGION, job->region_size))
-        return false;
-    struct worker *worker = &pool->workers[place];
-    worker->shared = &pool->shared->workers[place];
-    worker->bell_fd = SPAWN_WORKER_BELL;
-    worker->output_end[0] = STDOUT_FILENO;
-    worker->output_end[1] = STDERR_FILENO;
-    return true;
+    *workplace = (struct workplace){
+        .options = job->options,
+        .owner = job->owner,
+        .fetch_budget = job->fetch_budget,
+        .bell_fd = SPAWN_POOL_BELL,
+        .shared_size = job->shared_size,
+        .shared = mmap(NULL, job->shared_size, PROT_READ | PROT_WRITE, MAP_SHARED, SPAWN_SHARED, 0),
+        .ring_memory = ring_memory_attach(SPAWN_RINGS, job->options.jobs * 2, RING_SIZE)};
+    return workplace->shared != MAP_FAILED && workplace->ring_memory &&
+           region_attach(SPAWN_REGION, job->region_size);
 }
 
 int spawn_main(const char *place)
 {
-    static struct pool pool;
+    static struct workplace workplace;
     for (int descriptor = SPAWN_SHARED; descriptor < SPAWN_FILES; descriptor++)
         fcntl(descriptor, F_SETFD, FD_CLOEXEC);
     const struct spawn_job *job = map_job();
@@ -163,20 +155,22 @@ int spawn_main(const char *place)
                     "started it");
     for (int i = 0; i < job->file_count; i++)
         fcntl(SPAWN_FILES + i, F_SETFD, FD_CLOEXEC);
-    struct start start = {&pool, job, atoi(place)};
     if (getppid() != job->owner)
         return EXIT_FAILURE;
-    if (!attach(&pool, job, start.place))
+    if (!attach(&workplace, job))
         return fail("what the program shares cannot be mapped");
     signals_enter_worker();
     lua_State *L = luaL_newstate();
     if (!L)
         return fail("not enough memory");
     lua_pushcfunction(L, prepare);
-    lua_pushlightuserdata(L, &start);
+    lua_pushlightuserdata(L, (void *)job);
     if (lua_pcall(L, 1, LUA_MULTRET, 0) != LUA_OK) {
         const char *text = luaL_tolstring(L, -1, NULL), *prefix = "lkrun: worker: ";
         return fail(strncmp(text, prefix, strlen(prefix)) == 0 ? text + strlen(prefix) : text);
     }
-    worker_main(&pool, L, start.place);
+    const struct worker_seat seat = {.place = atoi(place),
+                                     .bell_fd = SPAWN_WORKER_BELL,
+                                     .output_end = {STDOUT_FILENO, STDERR_FILENO}};
+    worker_main(&workplace, L, &seat);
 }

@@ -13,17 +13,23 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "value/carry.h"
+#include "base/channel.h"
+#include "base/random.h"
+#include "base/util.h"
 #include "machine/config.h"
-#include "state/host.h"
+#include "machine/signals.h"
+#include "memory/region.h"
 #include "screen/log.h"
 #include "screen/progress.h"
-#include "base/random.h"
-#include "memory/region.h"
-#include "machine/signals.h"
 #include "screen/terminal_stdio.h"
+#include "state/host.h"
+#include "tensor/tensor.h"
+#include "value/carry.h"
 #include "worker/worker.h"
-#include "worker/worker_sinks.h"
+#include "worker/worker_reports.h"
+#include "worker/worker_shared.h"
+#include "worker/worker_site.h"
+#include "worker/workplace.h"
 
 /* --- storage by address --- */
 
@@ -141,7 +147,7 @@ static int prepare(lua_State *L)
 {
     struct worker_thread *thread = lua_touserdata(L, 1);
     struct worker_site *site = lua_touserdata(L, 2);
-    const struct buffer *carried = &thread->pool->carried;
+    const struct buffer *carried = thread->carried;
     luaL_openlibs(L);
     lua_gc(L, LUA_GCGEN, 0, 0);
     host_preload(L);
@@ -174,14 +180,14 @@ static void run(struct worker_thread *thread, struct worker_site *site, lua_Stat
 void *worker_thread_main(void *argument)
 {
     struct worker_thread *thread = argument;
-    struct pool *pool = thread->pool;
+    const struct workplace *workplace = thread->workplace;
     write_epoch = thread->write_epoch;
-    config_enter_thread(&pool->options.worker);
-    struct worker_site *site = worker_open_site(pool, thread->place);
+    config_enter_thread(&workplace->options.worker);
+    struct worker_site *site = worker_open_site(workplace, thread->place, thread->bell_fd);
     lua_State *L = site && open_streams(site) ? luaL_newstate() : NULL;
     if (L) {
         site->resolve = region_resolve_own;
-        worker_install_sinks(site);
+        worker_install_reports(site);
         run(thread, site, L);
         signals_leave_thread(L);
         lua_close(L);
@@ -200,6 +206,6 @@ void *worker_thread_main(void *argument)
     }
     free(site);
     atomic_store(&thread->ended, true);
-    doorbell_ring(&pool->shared->bell, pool->bell_fd);
+    doorbell_ring(&workplace->shared->bell, workplace->bell_fd);
     return NULL;
 }

@@ -5,11 +5,16 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
-#include "pool/pool_state.h"
+
+#include "base/util.h"
+#include "value/carry.h"
+#include "worker/workplace.h"
 
 struct worker_thread {
-    struct pool *pool;
-    int place; /* from 0 */
+    const struct workplace *workplace;
+    const struct buffer *carried; /* func and model; owned by the host */
+    int place;                    /* from 0 */
+    int bell_fd;                  /* wakes this worker */
     pthread_t thread;
     bool started;         /* there is a thread to join */
     uint32_t write_epoch; /* above that of all it is given */

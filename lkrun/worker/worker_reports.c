@@ -1,11 +1,15 @@
 /* Log records and progress displays of workers, as frames. Both ends are this file's, so the layout
  * is whatever is simplest: a struct, then the strings with their ending zeros. */
-#include "worker/worker_sinks.h"
+#include "worker/worker_reports.h"
 
 #include <string.h>
 
+#include "base/util.h"
 #include "screen/log.h"
 #include "screen/progress.h"
+#include "worker/worker.h"
+#include "worker/worker_shared.h"
+#include "worker/worker_site.h"
 
 struct log_frame {
     int32_t level;
@@ -31,7 +35,7 @@ static void post_log(void *context, const struct log_record *record)
     buffer_free(&frame);
 }
 
-void sinks_show_log(const char *bytes, size_t length, int worker, uint64_t task)
+void reports_show_log(const char *bytes, size_t length, int worker, uint64_t task)
 {
     struct log_frame head;
     memcpy(&head, bytes, sizeof head);
@@ -69,7 +73,7 @@ static void post_progress(void *context, const struct progress *progress)
     buffer_free(&frame);
 }
 
-void sinks_show_progress(const char *bytes, size_t length, int worker)
+void reports_show_progress(const char *bytes, size_t length, int worker)
 {
     struct progress_frame head;
     memcpy(&head, bytes, sizeof head);
@@ -93,7 +97,7 @@ void sinks_show_progress(const char *bytes, size_t length, int worker)
     progress_mirror(&progress);
 }
 
-void worker_install_sinks(struct worker_site *site)
+void worker_install_reports(struct worker_site *site)
 {
     log_set_sink(post_log, site);
     progress_set_sink(post_progress, site);

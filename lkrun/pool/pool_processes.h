@@ -1,0 +1,10 @@
+/* The end of workers that are processes, forked or spawned. */
+#ifndef LKRUN_POOL_PROCESSES_H
+#define LKRUN_POOL_PROCESSES_H
+
+#include "pool/pool_state.h"
+
+/* Tells all of them to leave, waits a while, kills the rest and the template. */
+void processes_stop(struct pool *pool);
+
+#endif

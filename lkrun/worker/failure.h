@@ -1,0 +1,44 @@
+/* How the failure of a task is told: its fields as an encoded error, and the sentences in them. */
+#ifndef LKRUN_FAILURE_H
+#define LKRUN_FAILURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <lua.h>
+
+#include "base/util.h"
+#include "worker/workplace.h"
+
+struct failure {
+    const char *message;
+    const char *reason; /* "error", "signal", "exit", "timeout", "memory" */
+    int signal, status; /* 0 / -1: none */
+};
+/* Appends the failure, encoded as task_fail encodes an error. False: there was no memory. */
+bool failure_encode(lua_State *L, const struct failure *failure, struct buffer *out);
+
+/* What is said of a task that fails with its worker. */
+#define FAILURE_TEXT 400
+
+struct failed_task {
+    uint64_t index; /* as in struct flight */
+    bool is_future;
+    uint32_t attempts; /* times a worker died of it */
+    int worker;        /* from 1 */
+};
+
+/* The wait status of a worker where the program we live in has SIGCHLD ignored. */
+#define STATUS_LOST (-1)
+
+/* "SIGKILL; the kernel's out-of-memory killer is a usual cause", "exit status 3" */
+void describe_end(int status, char *text, size_t size);
+/* "task 7", "submitted task 7" */
+void describe_task(char *text, size_t size, const struct failed_task *task);
+/* What retries did, or would do. */
+void describe_retries(char *text, size_t size, const struct pool_options *options,
+                      const struct failed_task *task);
+void describe_memory(char text[FAILURE_TEXT], const struct pool_options *options,
+                     const struct failed_task *task);
+
+#endif

@@ -1,0 +1,13 @@
+/* A worker that is a process, forked or spawned. */
+#ifndef LKRUN_WORKER_PROCESS_H
+#define LKRUN_WORKER_PROCESS_H
+
+#include <lua.h>
+
+#include "worker/workplace.h"
+
+/* The rest of this process's life is a worker's. L's stack starts with func and model. */
+_Noreturn void worker_main(const struct workplace *workplace, lua_State *L,
+                           const struct worker_seat *seat);
+
+#endif
