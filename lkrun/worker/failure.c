@@ -67,7 +67,7 @@ void describe_task(char *text, size_t size, const struct failed_task *task)
              (unsigned long long)task->index);
 }
 
-/* What retries did, or would do. */
+/* How often the task was tried, or that `retries` would try it again. */
 void describe_retries(char *text, size_t size, const struct pool_options *options,
                       const struct failed_task *task)
 {

@@ -13,12 +13,12 @@
 struct failure {
     const char *message;
     const char *reason; /* "error", "signal", "exit", "timeout", "memory" */
-    int signal, status; /* 0 / -1: none */
+    int signal, status; /* `signal` is 0 and `status` is -1 where there is none */
 };
 /* Appends the failure, encoded as task_fail encodes an error. False: there was no memory. */
 bool failure_encode(lua_State *L, const struct failure *failure, struct buffer *out);
 
-/* What is said of a task that fails with its worker. */
+/* Room for a sentence about a task that fails together with its worker, in bytes. */
 #define FAILURE_TEXT 400
 
 struct failed_task {
@@ -35,7 +35,8 @@ struct failed_task {
 void describe_end(int status, char *text, size_t size);
 /* "task 7", "submitted task 7" */
 void describe_task(char *text, size_t size, const struct failed_task *task);
-/* What retries did, or would do. */
+/* The end of such a sentence: that `retries` would run the task again, or how often it was tried.
+ */
 void describe_retries(char *text, size_t size, const struct pool_options *options,
                       const struct failed_task *task);
 void describe_memory(char text[FAILURE_TEXT], const struct pool_options *options,

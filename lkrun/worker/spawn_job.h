@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include "worker/workplace.h"
 
-/* What a worker finds open. */
+/* The descriptors that a spawned worker finds open when it starts. */
 enum spawn_descriptor {
     SPAWN_SHARED = 3, /* struct pool_shared */
     SPAWN_RINGS,
@@ -13,22 +13,24 @@ enum spawn_descriptor {
     SPAWN_REGION,
     SPAWN_POOL_BELL,
     SPAWN_WORKER_BELL,
-    SPAWN_FILES /* those of mapped tensors, from here on */
+    SPAWN_FILES /* the files of mapped tensors have this number and the next ones */
 };
 
-/* A storage's handle in what is carried. A region handle is whole pages, and SPAWN_WRITABLE says
- * that workers may write it. One with SPAWN_MAPPED is a file's: its number times SPAWN_FILE, and
- * where the storage begins in it times SPAWN_OFFSET. */
+/* How the handle of a storage is made up in what is carried. The handle of a region's segment is a
+ * multiple of the page size, and SPAWN_WRITABLE is added where workers may write it. The handle of
+ * a mapped file is SPAWN_MAPPED + SPAWN_FILE × the number of the file + SPAWN_OFFSET × where the
+ * storage begins in it, in bytes. */
 enum { SPAWN_WRITABLE = 1, SPAWN_MAPPED = 2, SPAWN_FILE = 4, SPAWN_OFFSET = 4096 };
 
-#define SPAWN_MOST_FILES 32 /* the tensors of others are copied */
+#define SPAWN_MOST_FILES 32 /* tensors of further files are copied */
 
 struct spawn_file {
     uint64_t bytes;
-    char path[320]; /* in messages */
+    char path[320]; /* for messages */
 };
 
-/* Both ends are the same version of lkrun, or the worker refuses. */
+/* What the host writes for all its spawned workers. A worker refuses a job of another version of
+ * lkrun. */
 struct spawn_job {
     char version[16];
     uint32_t size; /* of this struct */

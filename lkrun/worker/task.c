@@ -39,14 +39,15 @@ void task_encode(lua_State *L, struct task *task)
         lua_error(L);
 }
 
-/* Turns an error value into {message =, where =, traceback =, value =}. What our own functions
- * raise doesn't say where in the program they were called, and Lua puts a position before strings
- * only: `where` does. */
+/* Turns an error value into {message =, where =, traceback =, value =}. `where` is the line of the
+ * program that raised: the messages of lkrun's own functions do not have it, and Lua puts a
+ * position only before errors that are strings. */
 static int handle_error(lua_State *L)
 {
     lua_createtable(L, 0, 4);
     const char *message = push_error_text(L, 1);
-    signal_rethrow(message); /* in place: it is the program that was meant */
+    /* An interrupt of a task that runs in place is meant for the program. */
+    signal_rethrow(message);
     bool has_place = lua_isstring(L, 1) && strncmp(message, "lkrun: ", 7) != 0;
     lua_setfield(L, 2, "message");
     if (!has_place && push_program_position(L, true))
@@ -68,7 +69,7 @@ void task_push_handler(lua_State *L)
 static int encode_error(lua_State *L)
 {
     struct task *task = lua_touserdata(L, 2);
-    if (lua_type(L, 1) != LUA_TTABLE) { /* no memory for the handler, or it failed */
+    if (lua_type(L, 1) != LUA_TTABLE) { /* handle_error had no memory, or raised an error itself */
         lua_createtable(L, 0, 1);
         push_error_text(L, 1);
         lua_setfield(L, -2, "message");
@@ -83,8 +84,8 @@ static int encode_error(lua_State *L)
     return 0;
 }
 
-/* What was computed with zeros in place of a file's lost data is no result, and an error that they
- * led to is not the cause. */
+/* A mapped file lost data while the task ran, and the task read zeros instead: its result is
+ * worthless, and an error that it raised is not the cause. So the loss becomes the error. */
 static int encode_loss(lua_State *L)
 {
     char problem[MAPPING_PROBLEM_SIZE];
@@ -103,8 +104,8 @@ void task_check(lua_State *L, const struct task *task)
     lua_error(L);
 }
 
-/* On top is what came of describing the error: a hook that raises, or a metatable of all strings
- * that does, can be in the way each time. */
+/* Describing the task's error raised another error, which is on top: the cause may be a hook that
+ * raises, or a metatable of strings that does. This message is made without either. */
 static void tell_second_error(lua_State *L, int status, struct task *task)
 {
     task->out->length = 0; /* an empty error: the receiver says "out of memory" */

@@ -17,8 +17,8 @@ struct task {
     size_t length;
     const struct codec_port *port;
     struct buffer *out; /* the encoded result goes here */
-    unsigned losses;    /* mapping_losses() before it */
-    bool out_of_memory; /* out: it failed so; then `out` is empty */
+    unsigned losses;    /* what mapping_losses() gave before the task began */
+    bool out_of_memory; /* set where the task failed for lack of memory; `out` is empty then */
 };
 
 /* In a function that task_push_handler's protects, with func and model at these indices: leaves

@@ -33,7 +33,8 @@
 #include "worker/worker_site.h"
 #include "worker/workplace.h"
 
-/* Descriptors are asked for unread output at most this often, in clock ticks: some microseconds. */
+/* A worker asks its output pipes whether they hold unread bytes at most once in this many ticks of
+ * the clock, some ten microseconds. */
 #define OUTPUT_TICKS 50000
 
 static uint64_t ticks(void)
@@ -106,8 +107,8 @@ void worker_post(struct worker_site *site, uint8_t kind, uint8_t flags, const ch
     for (; length > piece; bytes += piece, length -= piece)
         put_frame(site, RESULT_PART, 0, bytes, piece);
     put_frame(site, kind, flags, bytes, length);
-    if (kind == RESULT_LOG || kind == RESULT_PROGRESS ||
-        kind == RESULT_OUTPUT) { /* for eyes, now */
+    /* A person is to see these now, not when the host takes in results. */
+    if (kind == RESULT_LOG || kind == RESULT_PROGRESS || kind == RESULT_OUTPUT) {
         atomic_fetch_add_explicit(&site->shared->news, 1, memory_order_release);
         announce(site);
     }
@@ -156,7 +157,8 @@ static void *place_tensor(void *context, size_t bytes, uint64_t *handle, const c
 static void let_go(struct storage *storage)
 {
     struct worker_site *site = storage->owner;
-    /* A worker of this worker inherits the storage, but not the duty. */
+    /* A process that a task forked inherits the storage, but it is this worker that tells the host.
+     */
     if (getpid() == site->pid && (site->workplace->options.retries == 0 ||
                                   region_set_private(storage->data, storage->bytes, false)))
         buffer_append(&site->freed, &storage->handle, sizeof storage->handle);
@@ -196,12 +198,13 @@ static void tell_freed(struct worker_site *site)
     }
 }
 
-/* Whether the pipes hold output that the host should print before it delivers the next result. What
- * doesn't go through stdio, child programs above all, is written behind our back, so the pipes are
- * asked; but not after every one of a million short tasks. */
+/* Whether the pipes hold output that the host should print before it delivers the next result.
+ * Output that does not go through this process's stdio, such as a child program's, can only be
+ * found by asking the pipes, which takes too long to do it after every one of a million short
+ * tasks. */
 static bool has_printed(struct worker_site *site, bool at_once)
 {
-    if (site->streams[0]) { /* what is left goes over the ring, before the result */
+    if (site->streams[0]) { /* the output of a thread goes over the ring, before the result */
         for (int i = 0; i < 2; i++)
             if (__fpending(site->streams[i]) > 0)
                 fflush(site->streams[i]);
@@ -253,7 +256,8 @@ static void be_idle(struct worker_site *site)
         lane_idle(site->lane, begun, ended);
 }
 
-/* Whether the process is to be replaced. What a task left to the collector does not count. */
+/* Whether the heap of this process has grown so much that another worker should take its place.
+ * Garbage that tasks left does not count. */
 static bool has_outgrown(lua_State *L)
 {
     if (!collector_is_over_budget())
@@ -262,7 +266,8 @@ static bool has_outgrown(lua_State *L)
     return collector_is_over_budget();
 }
 
-/* Between two tasks, so with nobody to blame; the host makes another worker in this place. */
+/* Ends this process between two tasks, so that no task is blamed; the host makes another worker in
+ * its place. */
 _Noreturn static void retire(struct worker_site *site)
 {
     struct worker_shared *shared = site->shared;
@@ -307,7 +312,7 @@ static void begin_task(struct worker_site *site)
         lane_begin(site->lane, task->index, task->ordinal);
 }
 
-/* The task has run: what is between its end and its result. Gives the flags of that. */
+/* What has to be done between the end of a task and its result. Gives the flags of the result. */
 static uint8_t settle_task(struct worker_site *site, lua_State *L, bool failed)
 {
     if (site->is_limited)
@@ -321,12 +326,12 @@ static uint8_t settle_task(struct worker_site *site, lua_State *L, bool failed)
     if (site->lane)
         lane_end(site->lane, failed);
     if (lua_gethook(L) && !signal_pending() && !collector_is_due(L))
-        lua_sethook(L, NULL, 0, 0); /* debug.sethook in a task is for that task */
+        lua_sethook(L, NULL, 0, 0); /* a hook that a task sets ends with the task */
     return (uint8_t)((has_printed(site, false) ? RESULT_PRINTED : 0) |
                      (random_drew(&site->stream) ? RESULT_DREW : 0));
 }
 
-/* Its result is published. */
+/* What has to be done once the result of the task is published. */
 static void end_task(struct worker_site *site, lua_State *L)
 {
     site->index = 0;
@@ -368,7 +373,7 @@ static void run_task(struct worker_site *site, lua_State *L)
     end_task(site, L);
 }
 
-/* The task raised: its error, on top, is its result. */
+/* The task raised the error on top of the stack, which becomes its result. */
 static void fail_task(struct worker_site *site, lua_State *L, int status)
 {
     task_fail(L, status, &site->task);
@@ -408,7 +413,8 @@ void worker_serve(struct worker_site *site, lua_State *L)
         lua_pushvalue(L, func);
         lua_pushvalue(L, func + 1);
         status = lua_pcall(L, 3, 0, func + 2);
-        if (status == LUA_OK || !site->index) /* between tasks only the end of a thread raises */
+        /* Between tasks, only the request that a thread ends raises an error. */
+        if (status == LUA_OK || !site->index)
             break;
         fail_task(site, L, status);
     }

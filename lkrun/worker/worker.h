@@ -11,14 +11,14 @@
 
 struct storage;
 
-/* The view of the worker in this place, which `bell_fd` wakes; NULL: no memory. It stays where it
- * is. */
+/* Makes what the worker in this place, which `bell_fd` wakes, knows of itself; NULL: no memory.
+ * Storage and frames point to it, so it is never moved. */
 struct worker_site *worker_open_site(const struct workplace *workplace, int place, int bell_fd);
 /* Runs tasks until the host says stop. L's stack is func and model. */
 void worker_serve(struct worker_site *site, lua_State *L);
-/* Whether storage is that of a task's tensor, which only the worker that got it may hold. */
+/* Whether the storage belongs to a task's tensor: only the worker that was sent it may hold it. */
 bool worker_storage_is_lent(const struct storage *storage);
-/* A frame to the host, in pieces where it is large; waits for room. */
+/* Sends a frame to the host, in pieces where it is large, and waits for room on the ring. */
 void worker_post(struct worker_site *site, uint8_t kind, uint8_t flags, const char *bytes,
                  size_t length);
 /* Ends this process, with its output flushed and without what the host would do at its end. */

@@ -1,7 +1,7 @@
-/* What always holds: the limit on memory lets Lua grow only while a task runs within it; between
- * tasks everything is allowed, so that a result or an error can always be told. `task_since` is the
- * time at which the task would have begun had it never waited for the host, 0 when none runs or it
- * waits, and the timer is set if and only if `task_since` is. */
+/* What always holds: the limit on memory bounds Lua's heap only while a task runs; between tasks
+ * any allocation is allowed, so that a result or an error can always be sent. `task_since` is the
+ * time at which the task would have begun had it never waited for the host; it is 0 while no task
+ * runs or the task waits. The timer is set exactly while `task_since` is not 0. */
 #include "worker/worker_limits.h"
 
 #include <signal.h>
@@ -17,20 +17,21 @@
 #include "worker/worker_site.h"
 #include "worker/workplace.h"
 
-static struct worker_shared *shared; /* of this worker, for the signal handler */
+/* What this worker shares with the host, for the signal handler. */
+static struct worker_shared *shared;
 
-/* What Lua holds of its own, beyond what was inherited. */
+/* The memory that Lua has allocated in this worker, beyond what it inherited. */
 static struct {
     lua_Alloc allocate;
     void *context;
     int64_t held, limit;
-    int64_t collected; /* held after the last collection of ours */
+    int64_t collected; /* `held` after the last collection that limits_end_task asked for */
     bool in_task, refused;
 } heap;
 
-static uint64_t spent; /* nanoseconds, by the task that waits */
+static uint64_t spent; /* nanoseconds that the task had run before it began to wait for the host */
 
-/* What a block takes in the C library's heap, with its header. */
+/* The bytes that a block takes in the C library's heap, its header included. */
 static int64_t block_size(size_t size)
 {
     return size == 0 ? 0 : size <= 24 ? 32 : (int64_t)((size + 8 + 15) & ~(size_t)15);
@@ -42,7 +43,8 @@ static void *allocate(void *unused, void *block, size_t old, size_t size)
     int64_t growth = block_size(size) - (block ? block_size(old) : 0);
     if (growth > 0 && heap.in_task && heap.held + growth > heap.limit) {
         heap.refused = true;
-        return NULL; /* Lua collects, asks once more, and then raises */
+        /* Lua collects garbage, asks once more, and raises an error if it is refused again. */
+        return NULL;
     }
     void *made = heap.allocate(heap.context, block, old, size);
     if (made || size == 0)
@@ -105,8 +107,8 @@ void limits_end_task(const struct worker_site *site, lua_State *L)
     if (site->workplace->options.timeout > 0)
         stop_clock();
     heap.in_task = false;
-    /* Garbage of earlier tasks must not make one fail, nor bring on the full collection that comes
-     * before an error. */
+    /* The garbage of earlier tasks must not make a later task fail, nor cause the full collection
+     * by which Lua tries to avoid that. */
     if (heap.held > heap.limit / 2 && heap.held - heap.collected > heap.limit / 8) {
         lua_gc(L, LUA_GCSTEP, 0);
         heap.collected = heap.held;

@@ -9,18 +9,20 @@
 #include "worker/task.h"
 #include "worker/worker_site.h"
 
-/* In a new worker process, before its first task. */
+/* To be called in a new worker process, before its first task. */
 void limits_enter_worker(struct worker_site *site, lua_State *L);
 void limits_begin_task(const struct worker_site *site);
 void limits_end_task(const struct worker_site *site, lua_State *L);
-/* Around waiting for the host inside a task: that time is not the task's. */
+/* To be called before and after a task waits for the host: that time does not count as the task's.
+ */
 void limits_pause(const struct worker_site *site);
 void limits_resume(const struct worker_site *site);
-/* The task that just ended had no memory left: makes its error the result, or, where it may be
- * tried again, ends the worker. */
+/* The task that has just ended ran out of memory: makes that error its result or, where the task
+ * may be tried again, ends the worker. */
 void limits_report_memory(struct worker_site *site, lua_State *L, const struct task *task);
-/* Whether an allocation was ever refused. Such a worker is best replaced: memory that was freed may
- * not have gone back to the system, and a collection has written into all it inherited. */
+/* Whether an allocation was ever refused. Such a worker is best replaced: the memory that it freed
+ * may not have gone back to the system, and the collection before the error has written into
+ * everything that it inherited. */
 bool limits_hit_memory(void);
 
 #endif

@@ -1,6 +1,7 @@
-/* A worker that is a process: a fork of the template, so it has the model, func and all they reach,
- * or a new process that got them (worker_spawn.c). It never returns into the stack it inherited and
- * never runs what belongs to the host. */
+/* A worker that is a process: a fork of the template, which has inherited the model, func and all
+ * that they reach, or a new process that was sent them (worker_spawned.c). It never returns into
+ * the stack that it inherited and never runs code that belongs to the host, such as its exit
+ * handlers and finalizers. */
 #include "worker/worker_process.h"
 
 #include <fcntl.h>
@@ -25,7 +26,8 @@
 #include "worker/worker_site.h"
 #include "worker/workplace.h"
 
-static struct worker_site *own_site; /* this process's, for signals and exit */
+/* The worker that this process is, for the handlers of signals and exit. */
+static struct worker_site *own_site;
 
 /* exit(3), from os.exit or C code, ends the worker without the host's atexit handlers. */
 static void on_worker_exit(int status, void *unused)
@@ -58,7 +60,8 @@ static void take_streams(const struct worker_seat *seat)
     close(nothing);
 }
 
-/* The template has reset what the host handles; the mask is what it needed for itself. */
+/* The template has reset the signals that the host handles; the signal mask that it needed for
+ * itself is undone here. */
 static void take_signals(void)
 {
     signal(SIGTERM, SIG_DFL);
@@ -70,11 +73,11 @@ static void take_signals(void)
 static void on_host_gone(int signal_number)
 {
     (void)signal_number;
-    kill(0, SIGKILL); /* the group, and so this process too */
+    kill(0, SIGKILL); /* the whole group, this process included */
 }
 
-/* Ends with the host. What a forked worker started is ended by the template then; a spawned one has
- * no template, and ends its group itself. */
+/* Arranges that this worker ends when the host does. The template then ends what the tasks of a
+ * forked worker started; a spawned worker has no template, and ends its process group itself. */
 static void end_with_host(const struct workplace *workplace, const struct worker_seat *seat)
 {
     int end = SIGKILL;
@@ -82,7 +85,8 @@ static void end_with_host(const struct workplace *workplace, const struct worker
         end = SIGRTMAX - 1;
         signal(end, on_host_gone);
     }
-    /* It follows the death of the thread that forked; it may be dead already. */
+    /* The signal comes when the thread that forked this process ends. The host may have ended
+     * before this call, too. */
     prctl(PR_SET_PDEATHSIG, end);
     if (getppid() != workplace->owner)
         _exit(0);
@@ -114,7 +118,8 @@ _Noreturn void worker_main(const struct workplace *workplace, lua_State *L,
     worker_install_reports(site);
     write_epoch++;
     on_exit(on_worker_exit, NULL);
-    lua_State *own = lua_newthread(L); /* stays on L's stack, which nobody touches again */
+    /* The new thread is kept alive by L's stack, which nobody touches again. */
+    lua_State *own = lua_newthread(L);
     lua_sethook(own, NULL, 0, 0);
     lua_pushvalue(L, 1);
     lua_pushvalue(L, 2);

@@ -1,5 +1,6 @@
-/* Log records and progress displays of workers, as frames. Both ends are this file's, so the layout
- * is whatever is simplest: a struct, then the strings with their ending zeros. */
+/* Log records and progress displays of workers, as frames. This file writes and reads them, so
+ * their layout is the simplest there is: a struct, then the strings, each with a zero at its end.
+ */
 #include "worker/worker_reports.h"
 
 #include <string.h>
@@ -13,7 +14,7 @@
 
 struct log_frame {
     int32_t level;
-    uint32_t logger; /* bytes with the zero; the text is the rest */
+    uint32_t logger; /* bytes of the name with its zero; the rest of the frame is the text */
 };
 
 struct progress_frame {
@@ -21,7 +22,7 @@ struct progress_frame {
     int64_t total;
     struct progress_state state;
     uint8_t finished;
-    uint8_t present[3]; /* which of logger, label and unit there are */
+    uint8_t present[3]; /* whether there is a logger, a label, a unit */
 };
 
 static void post_log(void *context, const struct log_record *record)

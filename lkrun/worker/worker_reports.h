@@ -4,10 +4,11 @@
 
 #include "worker/worker.h"
 
-/* Worker: log records and displays become frames from here on. */
+/* In a worker: from here on its log records and displays go to the host as frames. */
 void worker_install_reports(struct worker_site *site);
 
-/* Host: such a frame's payload, from worker `worker` (from 1). */
+/* In the host: shows the payload of such a frame, which came from worker `worker`, counted from 1.
+ */
 void reports_show_log(const char *bytes, size_t length, int worker, uint64_t task);
 void reports_show_progress(const char *bytes, size_t length, int worker);
 

@@ -20,12 +20,16 @@ enum task_flags { TASK_IS_FUTURE = 1 };
 /* Frames from a worker. */
 enum result_kind {
     RESULT_VALUES = 1, /* what func returned */
-    RESULT_ERROR,      /* message, traceback, and the error value if it can be sent */
-    RESULT_PART, /* the next piece of a result larger than the ring; the last is one of the above */
-    RESULT_LOG,  /* level, logger, text */
-    RESULT_PROGRESS, /* a display made in the worker */
+    /* The encoded table {message =, traceback =, value =}; no value where it cannot be sent. */
+    RESULT_ERROR,
+    /* A piece of a frame that is too large for the ring; the last piece has the kind of the whole.
+     */
+    RESULT_PART,
+    RESULT_LOG,      /* a log record, see worker_reports.c */
+    RESULT_PROGRESS, /* the state of a progress display that the worker made */
     RESULT_FREED,    /* handles of task tensors that the worker let go */
-    RESULT_OUTPUT,   /* of a thread: bytes to its standard output or, with flags = 1, error */
+    /* Bytes that a thread printed to standard output or, with flags = 1, to standard error. */
+    RESULT_OUTPUT,
 };
 
 enum result_flags {
@@ -38,36 +42,43 @@ struct indirect {
     uint64_t length;
 };
 
-/* Why a worker ended itself, or the host ended it; published before that. */
+/* Why a worker ended itself, or why the host ended it. It is published before the end. */
 enum worker_verdict { VERDICT_NONE, VERDICT_TIMEOUT, VERDICT_MEMORY };
 
-/* Shared between the host and one worker. Which side writes a line stands beside it. */
+/* What the host shares with one worker. A comment above each group of fields says which side writes
+ * them. */
 struct worker_shared {
-    /* Both: tasks begun since the worker started (high half) and how many it may begin (low half).
-     * A worker begins one by adding to the first while it is below the second; the host takes
-     * unbegun tasks back by lowering the second while it is not below the first. */
+    /* Written by both: the tasks begun since the worker started (high half) and how many it may
+     * have begun by now (low half). The worker begins a task by adding one to the first while it is
+     * below the second; the host takes unbegun tasks back by lowering the second, never below the
+     * first. */
     _Alignas(CACHE_LINE) _Atomic uint64_t claim;
     struct ring_shared tasks, results;
-    /* Worker: nanoseconds it was busy before busy_since; busy_since is 0 while it is idle. */
+    /* Written by the worker: the nanoseconds that it was busy before busy_since, which is 0 while
+     * it is idle. */
     _Alignas(CACHE_LINE) _Atomic uint64_t busy;
     _Atomic uint64_t busy_since;
-    _Atomic uint64_t asked;      /* bytes of region it waits for, 0: none */
+    _Atomic uint64_t asked;      /* bytes of the region that it waits for; 0: none */
     _Atomic uint64_t task_since; /* with a timeout: when its task began; 0 between tasks */
-    _Atomic uint32_t verdict;    /* enum worker_verdict; or the host's */
-    _Atomic uint32_t
-        news; /* log records and displays posted: they don't wait for results before them */
-    /* The template. */
+    /* Enum worker_verdict; the host writes it, too, before it kills the worker. */
+    _Atomic uint32_t verdict;
+    /* How many log records and displays it has posted: the host shows them before results that were
+     * posted earlier. */
+    _Atomic uint32_t news;
+    /* Written by the template. */
     _Atomic int32_t pid;         /* 0: not forked yet; the kernel sets it before the worker runs */
     _Atomic int32_t start_error; /* errno of the fork that failed */
-    /* Host. */
-    _Alignas(CACHE_LINE) _Atomic uint64_t granted; /* handle + 1; GRANT_REFUSED */
+    /* Written by the host. */
+    /* The handle of the room that was asked for, plus 1; 0: no answer yet; or GRANT_REFUSED. */
+    _Alignas(CACHE_LINE) _Atomic uint64_t granted;
     _Atomic uint32_t quiet; /* results it may publish before it looks whether the host sleeps */
-    _Atomic uint32_t stop;  /* leave */
-    struct doorbell bell;   /* the worker's */
+    /* Not 0: the worker is to leave after its task; 2: even while it waits for the host. */
+    _Atomic uint32_t stop;
+    struct doorbell bell; /* the worker's */
 };
 #define GRANT_REFUSED UINT64_MAX
 
-/* Shared between the host and all its workers. */
+/* What the host shares with all its workers. */
 struct pool_shared {
     struct doorbell bell;                          /* the host's */
     _Alignas(CACHE_LINE) _Atomic uint64_t ordinal; /* of the map that runs, for random streams */

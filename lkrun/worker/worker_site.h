@@ -21,26 +21,29 @@ struct worker_site {
     struct ring tasks, results;
     struct trace_lane *lane; /* NULL: no timeline */
     struct codec_port port;
-    void *(*resolve)(uint64_t handle, size_t bytes); /* region handles of the host */
-    FILE *streams[2]; /* of a thread: its standard output and error; NULL: the process's own */
-    int place;        /* from 0 */
-    pid_t pid;        /* of its process */
-    bool is_process;  /* not a thread */
-    bool is_limited;  /* in time or memory */
-    bool forked;      /* this is a copy, in a process that a task made */
+    /* Gives the address of a handle of the host's region. */
+    void *(*resolve)(uint64_t handle, size_t bytes);
+    /* The standard output and error of a thread; NULL in a process, which has its own. */
+    FILE *streams[2];
+    int place;       /* from 0 */
+    pid_t pid;       /* of the process that the worker is, or runs in */
+    bool is_process; /* not a thread */
+    bool is_limited; /* whether a timeout or a memory limit is set */
+    bool forked;     /* set in a process that a task of this worker forked */
     int bell_fd;
-    uint64_t next_index; /* index of the task in a short frame: the one after the last */
-    uint64_t index;      /* of the task that runs, 0: none */
-    struct task task;    /* which one it is */
+    /* Index of the next task where its frame is short, without an index: the one after the last. */
+    uint64_t next_index;
+    uint64_t index;   /* of the task that runs, 0: none */
+    struct task task; /* the task that runs */
     struct random_stream stream;
     struct buffer out;    /* the result that is being made */
-    struct buffer freed;  /* handles of task tensors let go since last told */
+    struct buffer freed;  /* handles of task tensors that were let go, to be sent to the host */
     size_t fetched;       /* bytes of task tensors since the last collection */
-    uint32_t unannounced; /* results published since the host was last looked after */
-    size_t wanted;        /* room in the results that it waits for */
+    uint32_t unannounced; /* results published since the host's bell was last rung */
+    size_t wanted;        /* bytes of room on the result ring that it waits for */
     struct patience patience;
     uint64_t output_checked; /* when the pipes were asked for unread output */
-    uint64_t written_seen;   /* stdio_written() then */
+    uint64_t written_seen;   /* what stdio_written() gave at that time */
 };
 
 #endif

@@ -29,9 +29,10 @@
 
 bool spawn_is_lkrun;
 
-static struct mapping *mapped[SPAWN_MOST_FILES]; /* while func and model are taken */
+/* The files of the host's mapped tensors, while func and model are decoded. */
+static struct mapping *mapped[SPAWN_MOST_FILES];
 
-/* A part of a file that the host has mapped. */
+/* Gives the storage that is a part of a file which the host has mapped. */
 static struct storage *take_mapped(const struct spawn_job *job, uint64_t handle, size_t bytes,
                                    const char **error)
 {
@@ -46,7 +47,8 @@ static struct storage *take_mapped(const struct spawn_job *job, uint64_t handle,
                : NULL;
 }
 
-/* Before region_enter_worker: until then the host's region is this process's own. */
+/* Gives the storage of a handle. This runs before region_enter_worker, so the host's region still
+ * counts as this process's own. */
 static struct storage *take(void *job, uint64_t handle, size_t bytes, const char **error)
 {
     const uint64_t page = 4096;
@@ -65,7 +67,7 @@ static struct storage *take(void *job, uint64_t handle, size_t bytes, const char
     return storage;
 }
 
-/* The tensors keep their files mapped from here on. */
+/* Gives up this file's hold on the mapped files: the tensors keep them mapped from here on. */
 static void let_go_of_files(const struct spawn_job *job)
 {
     for (int i = 0; i < job->file_count; i++) {

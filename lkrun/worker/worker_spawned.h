@@ -5,11 +5,12 @@
 
 #include <stdbool.h>
 
-/* The first argument of a worker; the second is its place. */
+/* The first argument of a spawned worker's command line; the second is its place. */
 #define SPAWN_ARGUMENT "--worker-of-an-invoker"
 
-/* Set by the executable: it starts itself. In another host it has to be found. */
+/* Set by the executable, which then starts itself as a worker. In any other host the executable has
+ * to be looked for. */
 extern bool spawn_is_lkrun;
-int spawn_main(const char *place); /* the worker's main */
+int spawn_main(const char *place); /* the main function of a spawned worker */
 
 #endif

@@ -44,7 +44,7 @@ static bool give(void *unused, struct storage *storage, uint64_t *handle, const 
     return true;
 }
 
-/* The host holds it until all threads are ready. */
+/* The host holds a reference to the storage until all threads are ready. */
 static struct storage *take(void *unused, uint64_t handle, size_t bytes, const char **error)
 {
     struct storage *storage = (struct storage *)(uintptr_t)handle;
@@ -89,7 +89,7 @@ static bool open_streams(struct worker_site *site)
     return true;
 }
 
-/* print(...), to this state's standard output. */
+/* print(...), to the standard output of this worker. */
 static int thread_print(lua_State *L)
 {
     const struct worker_site *site = lua_touserdata(L, lua_upvalueindex(1));

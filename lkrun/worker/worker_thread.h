@@ -17,11 +17,11 @@ struct worker_thread {
     int bell_fd;                  /* wakes this worker */
     pthread_t thread;
     bool started;         /* there is a thread to join */
-    uint32_t write_epoch; /* above that of all it is given */
+    uint32_t write_epoch; /* above the epoch of everything that the thread is given */
     char *path, *cpath;   /* of the host's package; owned by the host */
-    sem_t *ready;         /* posted when it can take tasks, or can't */
-    char problem[500];    /* why it can't; "" otherwise */
-    atomic_bool ended;    /* it touches nothing of the pool any more */
+    sem_t *ready;         /* posted when the thread can take tasks, or has a problem */
+    char problem[500];    /* why it cannot take tasks; "" otherwise */
+    atomic_bool ended;    /* the thread touches nothing of the pool any more */
 };
 
 void *worker_thread_main(void *thread); /* a struct worker_thread */

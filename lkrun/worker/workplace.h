@@ -28,8 +28,8 @@ struct workplace {
     struct pool_options options;
     pid_t owner; /* the process that made the pool */
     struct pool_shared *shared;
-    size_t shared_size;  /* bytes of it */
-    char *ring_memory;   /* of all workers, two rings each */
+    size_t shared_size;  /* bytes of `shared` */
+    char *ring_memory;   /* the rings of all workers, two each */
     int bell_fd;         /* wakes the host */
     size_t fetch_budget; /* bytes of task tensors that make a worker collect garbage */
 };
@@ -38,7 +38,7 @@ struct workplace {
 struct worker_seat {
     int place;         /* which worker it is, from 0 */
     int bell_fd;       /* wakes this worker */
-    int output_end[2]; /* become its standard output and error */
+    int output_end[2]; /* these become its standard output and error */
     /* Whether a template ends what the worker's tasks started when the host is gone. Without one
      * the worker ends its process group itself. */
     bool has_template;
