@@ -7,7 +7,7 @@
 
 #include "memory/segment.h"
 
-/* A task on its way: in a queue of the host, or at a worker until its result is in. */
+/* A task on its way: in a queue of the host, or with a worker until its result is taken in. */
 struct flight {
     uint64_t index; /* in its map from 1; of a future, its number */
     char *bytes;    /* its payload while it is in a queue of the host; owned */
@@ -27,17 +27,17 @@ struct flight_queue {
     uint32_t first, count;
 };
 
-bool flights_grow(struct flight_queue *queue);                              /* false: no memory */
-bool flights_push(struct flight_queue *queue, const struct flight *flight); /* false: no memory */
-bool flights_push_front(struct flight_queue *queue,
-                        const struct flight *flight); /* false: no memory */
+/* These give false where there is no memory. */
+bool flights_grow(struct flight_queue *queue);
+bool flights_push(struct flight_queue *queue, const struct flight *flight);
+bool flights_push_front(struct flight_queue *queue, const struct flight *flight);
 struct flight flights_pop(struct flight_queue *queue);
 struct flight flights_pop_last(struct flight_queue *queue);
 static inline struct flight *flights_at(const struct flight_queue *queue, uint32_t i)
 {
     return &queue->items[(queue->first + i) & (queue->capacity - 1)];
 }
-static inline void flights_drop(struct flight_queue *queue) /* the oldest */
+static inline void flights_drop(struct flight_queue *queue) /* removes the oldest flight */
 {
     queue->first = (queue->first + 1) & (queue->capacity - 1);
     queue->count--;

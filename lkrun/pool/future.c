@@ -1,6 +1,6 @@
 /* Futures: single tasks outside a map. A future holds its invoker; the invoker finds its futures by
- * number in a weak table, so that one nobody holds any more costs nothing: its result is dropped.
- */
+ * number in a weak table, so that a future which nobody holds any more costs nothing: its result is
+ * dropped. */
 #include "pool/future.h"
 
 #include <math.h>
@@ -89,7 +89,7 @@ static struct future *future_check(lua_State *L)
     return luaL_checkudata(L, 1, FUTURE_CLASS);
 }
 
-/* Pushes the invoker and gives its pool. */
+/* Pushes the invoker of the future and gives its pool. */
 static struct pool *future_pool(lua_State *L, const struct future *future)
 {
     lua_getiuservalue(L, 1, FUTURE_POOL);
@@ -141,7 +141,8 @@ static void free_outcome(struct future *future)
     future->outcome.owned = NULL;
 }
 
-/* On top lie the `count` values of the result: the future keeps them, for those who ask again. */
+/* The `count` values on top of the stack are the result: the future keeps them for later calls of
+ * get. */
 static void keep_results(lua_State *L, struct future *future, int count)
 {
     int first = lua_gettop(L) - count + 1;
@@ -156,7 +157,7 @@ static void keep_results(lua_State *L, struct future *future, int count)
     future->state = FUTURE_TAKEN;
 }
 
-/* The results once more: count of them pushed. */
+/* Pushes the results that the future keeps and gives their number. */
 static int push_kept(lua_State *L, const struct future *future)
 {
     luaL_checkstack(L, future->count + 1, "too many results");
@@ -222,7 +223,8 @@ static int future_cancel(lua_State *L)
     return 1;
 }
 
-/* A finalizer of the program's may have kept it: then it has no result any more. */
+/* A finalizer of the program may have kept the future alive: from now on it has no result any more.
+ */
 static int future_gc(lua_State *L)
 {
     struct future *future = luaL_checkudata(L, 1, FUTURE_CLASS);

@@ -1,5 +1,5 @@
-/* One job: no process is made, the task runs here. It is encoded, decoded and run by the same code
- * as in a worker, and sees what it inherited as a worker would, read-only. */
+/* With one job no process is made: the task runs in the host. It is encoded, decoded and run by the
+ * same code as in a worker, and finds the tensors of the model read-only, as a worker would. */
 #include "pool/inplace.h"
 
 #include "base/random.h"
@@ -26,7 +26,9 @@ static int run(lua_State *L)
 bool inplace_run(lua_State *L, struct pool *pool, uint64_t ordinal, struct outcome *outcome,
                  struct buffer *out)
 {
-    struct buffer bytes = pool->encoding; /* reused; submitting inside the task finds it empty */
+    /* The buffer is used again for each task. An invoker that is used inside the task finds none
+     * and makes its own. */
+    struct buffer bytes = pool->encoding;
     pool->encoding = (struct buffer){0};
     bytes.length = 0;
     bool sent = codec_encode(L, lua_gettop(L), 1, "task", NULL, &bytes);

@@ -1,5 +1,5 @@
-/* Invokers as Lua sees them: a userdata that is the pool. Options are checked in
- * lua/lkrun/invoker.lua, which also turns tasks into a generator; here they are taken over. */
+/* Invokers as Lua sees them: a userdata that is the struct pool. lua/lkrun/invoker.lua has checked
+ * the options and turned the tasks into a generator before this file gets them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,8 +90,8 @@ static struct pool_options read_options(lua_State *L, int index, const struct wo
     return options;
 }
 
-/* `writable`: a sequence of tensors whose storage workers may write; a small one moves into the
- * region. Before the fork. */
+/* The option `writable`: allows workers to write the storage of the tensors in this sequence. It is
+ * called before the workers are made; a small storage moves into the region. */
 static void mark_writable(lua_State *L, int index, const struct worker_kind *kind)
 {
     lua_Integer count = luaL_len(L, index);
@@ -110,11 +110,11 @@ static void mark_writable(lua_State *L, int index, const struct worker_kind *kin
     }
 }
 
-/* The option, or the variable, which is the program's and not a task's. A file named by the
- * variable that can't be written is told and done without. */
+/* Opens the timeline that the option `trace` names or, outside of tasks, LK_TRACE. False where the
+ * option's file cannot be written; if the variable's cannot, a warning tells so once. */
 static bool open_timeline(lua_State *L, struct pool *pool, int options)
 {
-    static atomic_bool told; /* threads make invokers, too */
+    static atomic_bool told; /* worker threads make invokers, too */
     int top = lua_gettop(L);
     lua_getfield(L, options, "trace");
     const char *path = lua_tostring(L, -1), *variable = write_epoch ? NULL : getenv("LK_TRACE");
@@ -191,7 +191,8 @@ static int pool_map(lua_State *L)
     return map_open(L, pool, length, numbered);
 }
 
-/* wind_up(invoker, seconds): what has not begun is dropped, what runs may end until then */
+/* wind_up(invoker, seconds): drops the tasks that have not begun and gives the others so much time
+ */
 static int wind_up(lua_State *L)
 {
     pool_wind_up(pool_check(L, 1), (uint64_t)(luaL_checknumber(L, 2) * 1e9));
@@ -210,7 +211,8 @@ static int pool_shutdown(lua_State *L)
     return 0;
 }
 
-/* Nobody has it any more, so nothing of it is in the middle of anything. */
+/* Nobody refers to the invoker any more, so no call of it is under way, and its end need not wait.
+ */
 static int invoker_gc(lua_State *L)
 {
     pool_end(L, luaL_checkudata(L, 1, POOL_CLASS), 1);

@@ -1,4 +1,5 @@
-/* The object behind a map's iterator: it begins the map, and ends it when the loop does. */
+/* The userdata behind a map's iterator: making it begins the map; the end of the loop closes it,
+ * which ends the map. */
 #include "pool/map.h"
 
 #include <stdio.h>
@@ -22,7 +23,7 @@ static int map_close(lua_State *L)
     return 0;
 }
 
-/* One whose loop ended was closed before, and has no pool any more. */
+/* A map whose loop has ended was closed then, and has no pool any more. */
 static int map_gc(lua_State *L)
 {
     struct map *map = luaL_checkudata(L, 1, MAP_CLASS);

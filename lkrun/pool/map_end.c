@@ -15,7 +15,7 @@
 #include "screen/log.h"
 #include "screen/progress.h"
 
-/* The results of the map that wait for their turn. */
+/* Frees the results of the map that wait for their turn. */
 static void free_results(struct pool *pool, struct map *map)
 {
     for (uint64_t i = map->delivered + 1; map->slots && i <= map->pulled; i++) {
@@ -101,11 +101,12 @@ void map_warn_unused(const struct map *map)
                     map->where, *map->where ? ": " : "");
 }
 
-/* Ends what the pool does for this map. */
+/* Ends what the pool does for this map, its progress display included. */
 static void stop_map(lua_State *L, struct map *map, int map_index)
 {
     struct pool *pool = map->pool;
-    if (pool->work.owner != getpid()) { /* a fork's copy: the map is the other process's */
+    /* This is a forked copy: the map belongs to the process that made it. */
+    if (pool->work.owner != getpid()) {
         map->pool = NULL;
         return;
     }
@@ -113,8 +114,8 @@ static void stop_map(lua_State *L, struct map *map, int map_index)
         struct progress_state state = {.finished = map->delivered};
         progress_set(pool->progress, &state);
         lua_getiuservalue(L, map_index, MAP_POOL);
-        if (lua_getiuservalue(L, -1, POOL_PROGRESS) !=
-            LUA_TUSERDATA) { /* the default bar is ours */
+        /* The default bar belongs to the map; a display that the program made does not. */
+        if (lua_getiuservalue(L, -1, POOL_PROGRESS) != LUA_TUSERDATA) {
             progress_free(pool->progress);
             pool->progress = NULL;
         }

@@ -55,22 +55,25 @@ void map_number_task(lua_State *L, struct map *map, int index)
     map->shift = shift;
 }
 
-/* What the calls of the generator return stays on the stack for some calls: taking it off each time
- * would cost more. */
+/* The stack of map_pull: its arguments, then what the generator returned. That is taken off the
+ * stack only after some calls, because taking it off each time would cost more. */
 enum { PULL_MAP = 1, PULL_FUNCTION, PULL_STATE, PULL_CONTROL, PULL_WORKER };
-#define PULL_STACK 12 /* values above them, at most, when the generator is called */
+#define PULL_STACK 12 /* values above the arguments, at most, when the generator is called */
 
-/* Tasks that a worker which is awake gets at once; and between two looks at the clock. */
+/* How many tasks a worker that is awake gets at once, and how many are pulled between two looks at
+ * the clock. */
 #define PULL_PORTION 32
-/* Of a map, that are published one by one: how fast its generator is, is not known yet. */
+/* The first tasks of a map are published one by one, because nothing is known yet of how fast its
+ * generator is. */
 #define FIRST_TASKS 64
 
-/* What is done after a task was pulled; `left`: how many are to come. Says whether that is enough
- * for now. */
+/* Called after each task that was pulled; `left` is how many of the batch are to come. Says whether
+ * to end the batch here. */
 static bool end_portion(struct pool *pool, struct map *map, struct worker *worker, lua_Integer left)
 {
-    /* Long tasks, and those of a generator that is slow or not known yet, are not held up for the
-     * batch. To wake a worker takes long, so for others that is done once a batch. */
+    /* Long tasks, and tasks of a generator that is slow or not known yet, are published at once.
+     * Other tasks are published without waking a worker that sleeps: to wake it takes long, and is
+     * done once a batch. */
     bool slow =
         pool->mean == 0 || pool->mean > 10000 || map->pulled < FIRST_TASKS || map->slow_generator;
     if (!slow && left % PULL_PORTION)
@@ -88,7 +91,7 @@ static int pull_sequence(lua_State *L, struct pool *pool, struct map *map, struc
     while (!enough && left > 0 && map->pulled < (uint64_t)map->length) {
         lua_geti(L, PULL_FUNCTION, (lua_Integer)map->pulled + 1); /* may run the user's __index */
         if (!map->pool)
-            return 0; /* shut down meanwhile */
+            return 0; /* the invoker was shut down meanwhile */
         int top = lua_gettop(L);
         if (pool_submit_scalar(pool, L, top, map->pulled + 1 + map->shift, worker)) {
             map->pulled++;
@@ -119,7 +122,7 @@ int map_pull(lua_State *L)
     return continue_pull(L, LUA_OK, (lua_KContext)map->wanted << 8);
 }
 
-/* Calls the generator, with no more than it takes. */
+/* Calls the generator, without arguments if it takes none. */
 static void call_generator(lua_State *L, const struct map *map, lua_KContext context)
 {
     lua_pushvalue(L, PULL_FUNCTION);
@@ -147,7 +150,7 @@ static int continue_pull(lua_State *L, int status, lua_KContext context)
         }
         struct pool *pool = map->pool;
         if (!pool)
-            return 0; /* shut down meanwhile */
+            return 0; /* the invoker was shut down meanwhile */
         top = lua_gettop(L);
         if (top < first || (top > first && lua_isnil(L, first))) {
             map->exhausted = true;

@@ -36,7 +36,7 @@
 static int deliver(lua_State *L, struct pool *pool, struct map *map, struct outcome *outcome)
 {
     if (pool->limited && pool->caller_time > HORIZON)
-        pool_give_tokens(pool); /* the caller keeps us away for long */
+        pool_give_tokens(pool); /* the caller lately took long between two steps */
     lua_settop(L, 0);
     lua_pushinteger(L, (lua_Integer)outcome->index);
     int count;
@@ -59,7 +59,8 @@ static int deliver(lua_State *L, struct pool *pool, struct map *map, struct outc
 
 static int continue_step(lua_State *L, int status, lua_KContext context);
 
-/* Pulls a batch of tasks for a hungry worker; its end is continue_step's, too, if it yields. */
+/* Pulls a batch of tasks for a hungry worker. If the generator yields, continue_step goes on where
+ * this would have. */
 static int pull_batch(lua_State *L, struct map *map, struct worker *worker, uint32_t count)
 {
     map->pulling = true;
@@ -73,7 +74,7 @@ static int pull_batch(lua_State *L, struct map *map, struct worker *worker, uint
     return lua_pcallk(L, 5, 1, 0, 1, continue_step);
 }
 
-/* The same, noted in the timeline. */
+/* Does what pull_batch does, and notes it in the timeline. */
 static int pull_noted(lua_State *L, struct map *map, struct worker *worker, uint32_t count)
 {
     uint64_t begun = clock_nanoseconds(), before = map->pulled;
@@ -121,7 +122,8 @@ static int raise_broken(lua_State *L, struct pool *pool, struct map *map)
 static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool returned,
                          int status);
 
-/* What may have happened since the last step. */
+/* Deals with what may have happened since the last step: a fork, a finalizer, a shutdown that
+ * waits. */
 static void enter_step(lua_State *L, struct map *map)
 {
     struct pool *pool = map->pool;
@@ -163,7 +165,8 @@ static int continue_step(lua_State *L, int status, lua_KContext context)
                                      : pull_batch(L, map, worker, count));
                 noted = false;
                 if (clock_coarse() != pool->tick)
-                    break; /* a slow generator: results first */
+                    /* The generator is slow: results are looked at before it is called again. */
+                    break;
             }
             if (!map->pool)
                 continue;
@@ -186,9 +189,9 @@ static int continue_step(lua_State *L, int status, lua_KContext context)
     }
 }
 
-/* How long the caller's code keeps the host away. To ask for the time costs a good part of what a
- * delivery does, so a caller that is quick is timed less and less often, a slow one always. Says
- * whether the time is still that of the last look around. */
+/* Measures how long the caller's code takes between two steps. Asking for the time costs a good
+ * part of a delivery, so a quick caller is timed less and less often, and a slow one always. Says
+ * whether the coarse clock still shows the time of the last look around. */
 static bool look_at_clock(struct pool *pool)
 {
     uint64_t now = clock_coarse();
@@ -258,7 +261,7 @@ static bool push_task(lua_State *L, struct map *map, int *status)
     return true;
 }
 
-/* That the next task is in progress. Nothing is drawn while it runs. */
+/* Shows that the next task is in progress, because nothing is drawn while it runs. */
 static void show_own_task(struct pool *pool, const struct map *map)
 {
     if (!pool->progress || (map->delivered > 0 && clock_coarse() == pool->tick))
@@ -271,7 +274,8 @@ static void show_own_task(struct pool *pool, const struct map *map)
         progress_set(pool->progress, &state);
 }
 
-/* `status`: of the generator, if it has `returned`. */
+/* One step of a map without workers. `returned`: the generator has just returned, or raised, with
+ * this `status`. */
 static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool returned,
                          int status)
 {
@@ -311,7 +315,9 @@ static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool 
         outcome.bytes = out.data;
         outcome.length = out.length;
     }
-    pool->result = out;         /* back for the next task, before anything can raise */
-    signal_raise_if_pending(L); /* the program was interrupted, whatever its task made of that */
+    /* The buffer is put back for the next task before anything can raise. */
+    pool->result = out;
+    /* The program was interrupted, even if its task caught that error. */
+    signal_raise_if_pending(L);
     return map->pool ? deliver(L, pool, map, &outcome) : 0;
 }

@@ -33,12 +33,13 @@ void pool_release_results(struct worker *worker)
     doorbell_ring(&worker->shared->bell, worker->bell_fd);
 }
 
-/* The worker's result for its oldest flight is in: takes that flight. Its tensors may still be in
- * use over there. */
+/* The worker's result for its oldest flight is in: takes the flight off the queue. The worker may
+ * still use the tensors of the task, so their segments are kept until it says otherwise. */
 static void settle_flight(struct worker *worker)
 {
     struct flight flight = flights_pop(&worker->flights);
-    if (flight.kind == TASK_INDIRECT) { /* its own bytes, placed last: they were decoded */
+    /* The segment that was added last has the task's encoded bytes, which nobody needs any more. */
+    if (flight.kind == TASK_INDIRECT) {
         struct segment *bytes = flight.segments;
         flight.segments = bytes->next;
         bytes->next = NULL;
@@ -68,7 +69,7 @@ static void free_held(struct worker *worker, const char *bytes, size_t length)
     }
 }
 
-/* Frames that are not results. */
+/* Takes in a frame that is not a result. */
 static void take_news(struct pool *pool, struct worker *worker, const struct frame *frame)
 {
     int number = (int)(worker - pool->workers) + 1;
@@ -94,7 +95,8 @@ static void take_news(struct pool *pool, struct worker *worker, const struct fra
     pool_take_frame(worker, frame);
 }
 
-/* What was granted for the worker's result number `tag`, or for one before it. */
+/* Takes the segments that were granted for the worker's result number `tag`, or for results before
+ * it. */
 static struct segment *take_grants(struct worker *worker, uint32_t tag)
 {
     struct segment *taken = NULL;
@@ -111,7 +113,7 @@ static struct segment *take_grants(struct worker *worker, uint32_t tag)
     return taken;
 }
 
-/* The result in this frame, the worker's next. */
+/* The outcome in this frame, which is the worker's next result. */
 static struct outcome outcome_of(struct pool *pool, struct worker *worker,
                                  const struct frame *frame)
 {

@@ -31,21 +31,21 @@
 #include "value/codec.h"
 #include "worker/worker_shared.h"
 
-/* Tasks shorter than this (nanoseconds) hardly take longer than handing them out and delivering
- * them. So the first worker gets as many as it takes before the next one gets any: workers that
- * cannot all be busy would take turns to sleep, and CPUs from each other. */
+/* Tasks shorter than this (nanoseconds) take hardly longer than handing them out and delivering
+ * them, so not all workers can be busy: they would take turns to sleep, and take the CPUs from each
+ * other. So the first worker gets as many tasks as it can do before the next one gets any. */
 #define FILLED_BELOW 1000
 
 /* --- handing out --- */
 
-/* Whether it has begun nothing for a while, whatever tasks took before. */
+/* Whether the worker has begun nothing for a while, however short tasks were before. */
 static bool sits_in_a_task(const struct pool *pool, const struct worker *worker)
 {
     return worker_is_busy(worker) && pool->tick > worker->begun_time + 2 * (uint64_t)HORIZON;
 }
 
-/* Tasks begin soonest with others; then where the last one was not begun in time; last where they
- * have to wait for a long one. */
+/* How late a task may begin that this worker gets: 0: soon; 1: it did not begin the last one in
+ * time; 2: it is in the middle of a long one. */
 static uint32_t reluctance(const struct worker *worker)
 {
     return worker->overdue == OVERDUE_IDLE                             ? 1
@@ -126,10 +126,12 @@ static void *place_tensor(void *context, size_t bytes, uint64_t *handle, const c
     return pool->task_segments->address;
 }
 
-/* A tensor of a result: the segment that was granted for it becomes the tensor's. */
+/* Frees the segment of a tensor that came with a result; it was granted to the worker, and became
+ * the tensor's when the result was decoded. */
 static void release_result(struct storage *storage)
 {
-    region_free(storage->data); /* does nothing in a process that only inherited it */
+    /* Region_free does nothing in a process that only inherited the segment. */
+    region_free(storage->data);
 }
 
 static struct storage *fetch_tensor(void *context, uint64_t handle, size_t bytes,
@@ -153,7 +155,8 @@ struct codec_port pool_port(struct pool *pool)
     return (struct codec_port){pool, place_tensor, fetch_tensor};
 }
 
-/* A payload larger than a quarter of the ring goes into the region; the frame says where. */
+/* Moves a payload larger than a quarter of the ring into the region; what stays is a struct
+ * indirect that says where it is. */
 static bool make_indirect(struct pool *pool, struct flight *flight, struct buffer *bytes,
                           const char **error)
 {
@@ -200,7 +203,8 @@ static void note_place(struct pool *pool, const struct flight *flight, const str
 bool pool_submit(struct pool *pool, lua_State *L, int index, const char *root,
                  struct flight *flight, struct worker *worker)
 {
-    struct buffer *bytes = &pool->encoding; /* nothing here nests */
+    /* Encoding a task runs no code that could submit another. */
+    struct buffer *bytes = &pool->encoding;
     bytes->length = 0;
     struct codec_port port = pool_port(pool);
     flight->kind = TASK_VALUE;
@@ -294,7 +298,7 @@ void pool_take_back(struct pool *pool, struct worker *worker, uint32_t keep)
         struct flight flight = *flights_at(&worker->flights, worker->flights.count - 1);
         flight.bytes = pool_flight_bytes(worker, &flight);
         if (!flight.bytes || !flights_push_front(&pool->backlog, &flight)) {
-            free(flight.bytes); /* no memory: those left stay where they are */
+            free(flight.bytes); /* without memory the other tasks stay with the worker */
             worker->unpublished = count;
             pool_publish(worker);
             return;

@@ -17,14 +17,13 @@ void pool_end(lua_State *L, struct pool *pool, int index)
         return;
     buffer_free(&pool->encoding);
     buffer_free(&pool->result);
-    if (pool->closed || !pool->started) { /* or was never begun */
+    if (pool->closed || !pool->started) { /* nobody will stop workers: there are none, or no more */
         buffer_free(&pool->carried);
         if (pool->kind->forget)
             pool->kind->forget(pool);
     }
-    if (pool->closed) {
+    if (pool->closed)
         return;
-    }
     pool->closed = true;
     if (pool->map)
         map_warn_unused(pool->map);

@@ -32,10 +32,10 @@
 #include "worker/failure.h"
 #include "worker/worker_shared.h"
 
-/* Workers in a row that may die in one place before they are ready for a task. */
+/* How many workers in a row may die in one place before they are ready for a task. */
 #define FAILED_STARTS_MAX 8
 
-/* The failure that the blamed task gets as its result. */
+/* Gives the blamed task a failure as its result. */
 static void blame(struct pool *pool, struct worker *worker, const struct flight *flight, int status)
 {
     char text[FAILURE_TEXT], end[160], task[48], again[64];
@@ -75,7 +75,8 @@ static void blame(struct pool *pool, struct worker *worker, const struct flight 
     buffer_free(&bytes);
 }
 
-/* The flight goes back to the front of the queue with its bytes, which the ring still has. */
+/* Puts the flight back to the front of the backlog, with its bytes, which are still in the ring of
+ * the dead worker. */
 static void requeue(struct pool *pool, struct worker *worker, struct flight *flight)
 {
     flight->bytes = pool_flight_bytes(worker, flight);
@@ -100,13 +101,14 @@ static void note_death(struct pool *pool, const struct worker *worker, int statu
     pool_trace_death(pool, worker, end, flight, again);
 }
 
-/* The task it died in: tried again, or reported. */
+/* Decides on the task in which the worker died: it is tried again, or its failure is its result. */
 static void judge_task(struct pool *pool, struct worker *worker, struct flight *flight, int status)
 {
-    /* The host ends a worker for what one task does; it may have begun the next one meanwhile. */
+    /* The host kills a worker because of one task, but the worker may have begun the next one by
+     * then, which is innocent. */
     uint64_t begun = claim_begun(claim_of(worker));
     bool innocent = worker->killed_at && worker->killed_at != begun + 1;
-    bool unwanted = worker->killed_at && flight->is_dropped; /* see pool_end_dropped */
+    bool unwanted = worker->killed_at && flight->is_dropped; /* pool_end_dropped killed it */
     if (!innocent && !unwanted) {
         pool->crashes++;
         flight->attempts++;
@@ -126,13 +128,14 @@ static void judge_task(struct pool *pool, struct worker *worker, struct flight *
     }
 }
 
-/* Whether it got as far as its loop: it counts its time from there on. */
+/* Whether the worker got as far as its loop over tasks: from there on it counts how long it is
+ * busy. */
 static bool was_ready(const struct worker *worker)
 {
     return atomic_load(&worker->shared->busy_since) || atomic_load(&worker->shared->busy);
 }
 
-/* What it had not begun is for others. */
+/* Puts the tasks that the worker had not begun back into the backlog, for other workers. */
 static void requeue_all(struct pool *pool, struct worker *worker)
 {
     worker->unpublished = 0;
@@ -160,13 +163,15 @@ static void judge(struct pool *pool, struct worker *worker, int status)
         note_death(pool, worker, status, NULL, false);
 }
 
-/* No worker can be made in this place, for pool->reason. A pool that has none left is broken. */
+/* Notes that no worker can be made in this place, for the reason in pool->reason. A pool that has
+ * no worker left is broken. */
 static void lose(struct pool *pool, struct worker *worker)
 {
     int left = 0;
     worker->starting = false;
     worker->is_lost = true;
-    requeue_all(pool, worker); /* handed out before it could be made */
+    /* These were handed out before it turned out that the worker cannot be made. */
+    requeue_all(pool, worker);
     pool_empty_place(pool, worker);
     for (int i = 0; i < pool->work.options.jobs; i++)
         left += !pool->workers[i].is_lost;
@@ -293,7 +298,8 @@ void pool_check_deaths(struct pool *pool)
         if (lost ? errno != ECHILD : end.si_pid != worker->pid)
             continue;
         if (!lost) {
-            if (end.si_code != CLD_EXITED) /* not reaped yet: the group is its own */
+            /* The worker is not reaped yet, so the process group still is the one that it made. */
+            if (end.si_code != CLD_EXITED)
                 kill(-worker->pid, SIGKILL);
             waitpid(worker->pid, &status, 0);
         }

@@ -1,6 +1,6 @@
-/* Workers that are forks of the host, made by the template. What always holds: a pool is in
- * `with_template` from before its fork until its end, so that whoever is forked meanwhile can close
- * the host's end of its socket. */
+/* Workers that are forks of the host: the first is forked by the host itself, all others by the
+ * template. What always holds: `with_template` and `next` lead to every pool of this process that
+ * has a template, so that a forked process can close the host's ends of all their sockets. */
 #include "pool/pool_fork.h"
 
 #include <errno.h>
@@ -26,7 +26,7 @@
 #include "tensor/tensor.h"
 #include "worker/worker_shared.h"
 
-static struct pool *with_template; /* all such pools of this process */
+static struct pool *with_template; /* all pools of this process whose workers are forked */
 
 /* Forks the first worker and the template while nothing else holds a lock that they would inherit.
  * False with errno set. */
@@ -75,7 +75,7 @@ static bool request_worker(struct pool *pool, int place)
     while (pool->template_fd >= 0) {
         if (send(pool->template_fd, &place, sizeof place, MSG_NOSIGNAL) == (ssize_t)sizeof place)
             return true;
-        if (errno == EAGAIN) { /* it is busy with as many requests as the socket holds */
+        if (errno == EAGAIN) { /* the socket is full of requests that the template has not read */
             struct pollfd socket = {.fd = pool->template_fd, .events = POLLIN | POLLOUT};
             poll(&socket, 1, -1);
         }
@@ -125,7 +125,8 @@ static void end_dropped(struct pool *pool, struct worker *worker)
         !flights_at(&worker->flights, 0)->is_dropped)
         return;
     worker->killed_at = (uint64_t)begun + 1;
-    kill(-worker->pid, SIGKILL); /* not reaped yet: the group is its own */
+    /* The worker is not reaped yet, so the process group still is the one that it made. */
+    kill(-worker->pid, SIGKILL);
 }
 
 void pool_end_dropped(void)

@@ -12,8 +12,8 @@
 #include "pool/pool_state.h"
 #include "worker/worker_shared.h"
 
-/* Whether the result that this worker makes can wait until others, which are before it, are
- * delivered: they give their room back. */
+/* Whether the result that this worker is making can wait until results before it are delivered,
+ * which gives their room back. */
 static bool delivery_makes_room(struct pool *pool, const struct worker *worker)
 {
     const struct map *map = pool->map;

@@ -21,7 +21,8 @@ const struct worker_kind *pool_kind(const char *name)
     return NULL;
 }
 
-/* The parent-death signal of a process follows the thread that made it. */
+/* A worker process gets its parent-death signal when the thread that made it ends, so only the main
+ * thread, which ends last, may make any. */
 static bool is_main_thread(void)
 {
     return syscall(SYS_gettid) == getpid();

@@ -21,9 +21,10 @@
 #include "worker/worker_shared.h"
 #include "worker/workplace.h"
 
-/* How late a task is before the host doubts the worker's own timer. */
+/* How many nanoseconds late a task is before the host stops relying on the worker's own timer. */
 #define GRACE ((uint64_t)50 * 1000 * 1000)
-/* Looking at memory takes time: at most this part of it, and not more often than that. */
+/* Looking at the memory of workers takes time: at most one part in LOOK_SHARE of all time is spent
+ * on it, and it is done at most once in LOOK_INTERVAL nanoseconds. */
 #define LOOK_SHARE    20
 #define LOOK_INTERVAL ((uint64_t)20 * 1000 * 1000)
 
@@ -34,8 +35,9 @@ static void end_worker(struct worker *worker, uint32_t begun, enum worker_verdic
     kill(worker->pid, SIGKILL);
 }
 
-/* Whether a signal has stopped it for longer than a task may run. Its time does not count between
- * tasks, nor while it waits for the host: but it will not go on by itself. */
+/* Whether a signal has stopped the worker for longer than a task may run. Between tasks, and while
+ * it waits for the host, no task's time is counted; but a stopped worker will not go on by itself.
+ */
 static bool is_stopped(const struct pool *pool, struct worker *worker, uint64_t now)
 {
     uint64_t limit = timeout_nanoseconds(&pool->work.options) + GRACE;
@@ -69,7 +71,7 @@ static size_t read_field(const char *line, const char *name)
     return strncmp(line, name, length) == 0 ? (size_t)strtoull(line + length, NULL, 10) << 10 : 0;
 }
 
-/* What a process may at most have written: cheap to ask. */
+/* An upper bound of the memory that a process has written, which is cheap to ask for. */
 static size_t resident_bytes(pid_t pid)
 {
     char path[40], line[128];
@@ -84,7 +86,7 @@ static size_t resident_bytes(pid_t pid)
     return bytes;
 }
 
-/* What it alone has written, apart from the host's region. */
+/* The memory that this process alone has written, apart from the host's region. */
 static size_t private_bytes(pid_t pid)
 {
     char path[40], line[512], permissions[5];
@@ -104,8 +106,8 @@ static size_t private_bytes(pid_t pid)
     return bytes;
 }
 
-/* Whether `bytes` are too much; a little is for what every process needs, and for the gaps in its
- * heap, so that Lua's allocator is the first to notice. */
+/* Whether `bytes` are over the limit. A worker may have a little more, for what every process needs
+ * and for the gaps in its heap, so that Lua's allocator is the first to notice. */
 static bool is_over(const struct pool *pool, size_t bytes)
 {
     size_t limit = pool->work.options.memory_limit, allowance = limit / 16 + ((size_t)4 << 20);

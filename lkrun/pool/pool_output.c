@@ -11,7 +11,7 @@
 #include "screen/log.h"
 
 #define LONGEST ((size_t)1 << 20)
-/* Bytes that a pipe of ours holds at most. */
+/* The bytes that a pipe can hold, unless somebody has changed its size. */
 #define PIPE_ROOM ((size_t)1 << 16)
 
 static void pass_lines(struct buffer *line, int descriptor, const char *bytes, size_t length)
@@ -37,8 +37,8 @@ void pool_pass_output(struct worker *worker, int which, const char *bytes, size_
     pass_lines(&worker->unfinished_line[which], which + 1, bytes, length);
 }
 
-/* All that was there when it began, which a pipe's room bounds; who prints without end does not
- * keep the host. */
+/* Reads what is in the pipes, but no more than a pipe can hold: a worker that prints without end
+ * must not keep the host here. */
 void pool_read_output(struct worker *worker)
 {
     static char bytes[PIPE_ROOM]; /* only the main thread has workers with pipes */

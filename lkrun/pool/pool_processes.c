@@ -21,7 +21,7 @@ static bool has_ended(pid_t pid)
 }
 
 /* Whether all workers have ended within `milliseconds`. Programs that their tasks started may go
- * on, with what they were given to write, unless the user wants an end of it. */
+ * on, unless the user has asked for an end with a signal. */
 static bool wait_for_end(struct pool *pool, int milliseconds)
 {
     uint64_t until = clock_nanoseconds() + (uint64_t)milliseconds * 1000000u;
@@ -33,13 +33,15 @@ static bool wait_for_end(struct pool *pool, int milliseconds)
             struct worker *worker = &pool->workers[i];
             if (worker->pid && has_ended(worker->pid)) {
                 if (signal_received())
-                    kill(-worker->pid, SIGKILL); /* not reaped yet: the group is its own */
+                    /* The worker is not reaped yet, so the process group still is the one that it
+                     * made. */
+                    kill(-worker->pid, SIGKILL);
                 waitpid(worker->pid, NULL, 0);
                 worker->pid = 0;
             }
             if (worker->pid && ++left && worker->pidfd >= 0 && count < 8)
                 ends[count++] = (struct pollfd){.fd = worker->pidfd, .events = POLLIN};
-            pool_read_output(worker); /* it may be waiting for room to print */
+            pool_read_output(worker); /* the worker may be waiting for room in its pipes */
         }
         uint64_t now = clock_nanoseconds();
         if (!left)
@@ -56,7 +58,9 @@ static void kill_workers(struct pool *pool)
         struct worker *worker = &pool->workers[i];
         if (!worker->pid)
             continue;
-        kill(-worker->pid, SIGKILL); /* with what it started; it may not have its group yet */
+        /* The group has what its tasks started; the worker itself may not have made its group yet.
+         */
+        kill(-worker->pid, SIGKILL);
         kill(worker->pid, SIGKILL);
         while (waitpid(worker->pid, NULL, 0) < 0 && errno == EINTR) {
         }
@@ -105,10 +109,10 @@ void processes_stop(struct pool *pool)
     if (!wait_for_end(pool, 100))
         kill_workers(pool);
     kill_template(pool);
-    pool_learn_pids(pool); /* those it forked meanwhile */
+    pool_learn_pids(pool); /* the template may have forked more of them meanwhile */
     kill_workers(pool);
     for (int i = 0; i < pool->work.options.jobs; i++) {
-        pool_drain(pool, &pool->workers[i], 0); /* last words */
+        pool_drain(pool, &pool->workers[i], 0); /* what the worker sent before its end */
         pool_flush_output(&pool->workers[i]);
     }
 }

@@ -49,7 +49,7 @@ bool pool_make_room(struct pool *pool, struct map *map, uint64_t more)
     return pool->work.options.ordered ? grow_slots(map, capacity) : grow_ready(map, capacity);
 }
 
-/* The outcome without its bytes, for which there was no memory. */
+/* Makes the outcome an empty error, because there was no memory for its bytes. */
 static void forget_bytes(struct outcome *outcome)
 {
     segments_free(&outcome->segments);

@@ -8,9 +8,9 @@
 #include "pool/pool_state.h"
 #include "value/codec.h"
 
-/* pool_submit for the value at `index`, as task `task` of the map, which has room for it (see
- * pool_submit's caller), straight onto the worker's ring. False, and nothing done, where
- * pool_submit is needed. */
+/* Puts the value at `index` straight onto the worker's ring, as task `task` of the map, which has
+ * room for its result. False, with nothing done, where pool_submit is needed: for anything but a
+ * scalar. */
 static inline bool pool_submit_scalar(struct pool *pool, lua_State *L, int index, uint64_t task,
                                       struct worker *worker)
 {
@@ -21,7 +21,7 @@ static inline bool pool_submit_scalar(struct pool *pool, lua_State *L, int index
     char *bytes = ring_short_place(ring);
     size_t length = codec_put(L, index, bytes);
     if (!length || *(const unsigned char *)bytes == CODEC_NIL)
-        return false; /* nil is no task: pool_submit's caller says so */
+        return false; /* nil is no task; queue_task in map_pull.c makes the error */
     struct flight *flight = flights_new(&worker->flights);
     if (!flight)
         return false;
@@ -42,8 +42,8 @@ static inline bool pool_submit_scalar(struct pool *pool, lua_State *L, int index
     return true;
 }
 
-/* Pushes index and result of an ordered map's next task and is done with it, if the result is a
- * single scalar on its worker's ring. False, and nothing done, where pool_next is needed. */
+/* If the next result of an ordered map is a single scalar on its worker's ring, pushes its index
+ * and the result and takes it off the ring. False, with nothing done, where pool_next is needed. */
 static inline bool pool_deliver_scalar(struct pool *pool, struct map *map, lua_State *L)
 {
     if (!map->slots || map->delivered == map->pulled)
@@ -64,7 +64,7 @@ static inline bool pool_deliver_scalar(struct pool *pool, struct map *map, lua_S
     if (ring->seen - ring->at > RING_AHEAD)
         ring_fetch_to_read(ring);
     lua_pushinteger(L, (lua_Integer)index);
-    pool->delivering = true; /* a string is allocated, and a finalizer may run */
+    pool->delivering = true; /* codec_get may allocate a string, and then a finalizer may run */
     size_t taken = codec_get(L, frame_bytes(frame), frame->brief);
     pool->delivering = false;
     if (taken != frame->brief || !taken) {

@@ -1,5 +1,5 @@
-/* What the host and its workers have in common: shared memory, rings, bells, pipes. A thread needs
- * no pipes: what it prints comes over its ring; and there is no template to talk to. */
+/* What the host and its workers have in common: shared memory, rings, bells and, for workers that
+ * are processes, pipes for what they print. A thread prints over its ring. */
 #include "pool/pool_shared.h"
 
 #include <errno.h>
@@ -24,9 +24,9 @@
 #include "pool/pool_tokens.h"
 #include "worker/worker_shared.h"
 
-/* Task tensors that a worker fetched since its last collection, above which one is due: their
- * userdata are small, so that the collector would not notice what they hold on to. All workers
- * together leave most of the region to others. */
+/* How many bytes of task tensors a worker may fetch before it has to collect garbage: their
+ * userdata are small, so the collector does not notice how much they hold on to. All workers
+ * together may fetch one part in FETCH_SHARE of the region. */
 #define FETCH_BUDGET ((size_t)32 << 20)
 #define FETCH_SHARE  16
 
@@ -40,7 +40,8 @@ void pool_empty_place(struct pool *pool, struct worker *worker)
     ring_attach(&worker->tasks, &shared->tasks, memory, place * 2, RING_SIZE);
     ring_attach(&worker->results, &shared->results, memory, place * 2 + 1, RING_SIZE);
     worker->committed = worker->begun_seen = 0;
-    worker->next_index = 0; /* a new worker knows of no task before */
+    /* A new worker knows no task before its first, so that one cannot have a short frame. */
+    worker->next_index = 0;
     worker->busy_seen = worker->head_noted = worker->released = 0;
     worker->news_seen = 0;
     worker->killed_at = 0;
@@ -126,7 +127,7 @@ bool pool_make_shared(struct pool *pool)
     return true;
 }
 
-/* Gives back what make_shared and fork_template took; every piece may be missing. */
+/* Gives back what pool_make_shared and the kind of workers took; any piece may be missing. */
 void pool_unmake(struct pool *pool)
 {
     pool_give_tokens(pool);

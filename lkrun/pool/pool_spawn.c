@@ -1,6 +1,7 @@
-/* Workers that are new processes, started and not forked: nothing of the host is copied but what is
- * carried (see carry.h), so it works where a fork would break what the host has open. Everything
- * else, from the rings to faults, is as for forked workers; there is no template. */
+/* Workers that are new processes, started and not forked. They get func and model as bytes (see
+ * value/carry.h) and nothing else of the host, so they work where a fork would break what the host
+ * has open. There is no template; everything else, from the rings to faults, is as for forked
+ * workers. */
 #include "pool/pool_spawn.h"
 
 #include <dlfcn.h>
@@ -39,16 +40,19 @@ extern char **environ;
 struct spawn {
     int job, region;
     char executable[PATH_MAX];
-    struct segment *copies;        /* of tensors that were neither in the region nor mapped */
+    /* Copies of tensors that are neither in the region nor mapped files. */
+    struct segment *copies;
     struct identity_map copied_of; /* storage → handle of its copy */
     int file_count;
-    int files[SPAWN_MOST_FILES];                    /* descriptors of what workers map */
-    const struct mapping *mapped[SPAWN_MOST_FILES]; /* as the host has mapped it, while it starts */
+    int files[SPAWN_MOST_FILES]; /* descriptors of what workers map */
+    /* The same files as the host has mapped them, while the pool starts. */
+    const struct mapping *mapped[SPAWN_MOST_FILES];
 };
 
 /* --- storage by handle --- */
 
-/* The number of the file that is mapped there; -1: it has to be copied. */
+/* The number under which workers find the file of this mapping; -1: its tensors have to be copied.
+ */
 static int number_of(struct spawn *spawn, const struct mapping *mapping)
 {
     for (int i = 0; i < spawn->file_count; i++)
@@ -110,7 +114,8 @@ static bool try_executable(struct pool *pool, const char *folder, const char *na
            S_ISREG(status.st_mode) && access(path, X_OK) == 0;
 }
 
-/* In another host: beside core.so, as it is built and as it is installed; then in PATH. */
+/* Finds the lkrun that workers run: this program, if it is lkrun. In another host it is looked for
+ * beside core.so, in the places where it is built and installed, and then in PATH. */
 static bool find_executable(struct pool *pool)
 {
     if (spawn_is_lkrun) {
@@ -194,8 +199,8 @@ static bool write_job(struct pool *pool, lua_State *L)
     return done || pool_fail(pool, "writing what workers need");
 }
 
-/* The descriptors of a worker, out of the way of the numbers that it finds them under; `end` is
- * behind the last of those. Gives 0, or errno. */
+/* Copies the descriptors of a worker to numbers from `end` on, which are behind all numbers that
+ * the worker finds them under. Gives 0, or errno. */
 static int prepare_descriptors(struct pool *pool, struct worker *worker, int *source, int end)
 {
     source[1] = worker->output_end[0];
@@ -212,7 +217,8 @@ static int prepare_descriptors(struct pool *pool, struct worker *worker, int *so
     for (int i = 1; i < end; i++) {
         source[i] = fcntl(source[i], F_DUPFD_CLOEXEC, end);
         if (source[i] < 0 && error == 0)
-            error = errno == EINVAL ? EMFILE : errno; /* EINVAL: the limit is below `end` */
+            /* Fcntl says EINVAL where the limit on open files is below `end`. */
+            error = errno == EINVAL ? EMFILE : errno;
     }
     return error;
 }
@@ -298,7 +304,7 @@ static bool start(struct pool *pool, lua_State *L)
     lua_pop(L, 2);
     if (!pool_make_shared(pool))
         return false;
-    pool->started = true; /* whatever goes wrong from here on, pool_stop puts in order */
+    pool->started = true; /* from here on pool_start calls `stop` where something goes wrong */
     pool->generation = region_fork_lock();
     if (pool->generation)
         region_fork_unlock();

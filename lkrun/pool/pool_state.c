@@ -10,7 +10,7 @@
 #include "pool/map_state.h"
 #include "screen/log.h"
 
-/* Tasks of a map that are pulled and not delivered, at most. */
+/* How many tasks of a map may be pulled and not delivered. */
 #define MAX_PULLED ((uint64_t)1 << 17)
 
 uint32_t fork_count;
@@ -64,7 +64,8 @@ void pool_log_seed(struct pool *pool)
 
 bool pool_in_finalizer(lua_State *L)
 {
-    return lua_gc(L, LUA_GCCOUNT) < 0; /* refused there, by Lua 5.4.4 and later */
+    /* Lua 5.4.4 and later refuse every call of lua_gc inside a finalizer. */
+    return lua_gc(L, LUA_GCCOUNT) < 0;
 }
 
 void pool_refuse_finalizer(lua_State *L)

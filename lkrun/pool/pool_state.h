@@ -1,5 +1,38 @@
 /* What the host knows of a pool: its workers, the tasks between them and it, and the map that runs.
- * What workers see as well is in worker/workplace.h. pool/README.md says which file does what. */
+ * What workers see as well is in worker/workplace.h.
+ *
+ * The files of this folder, lowest first; each calls only those above it:
+ *
+ *   flight          tasks on their way, in queues
+ *   pool_state      struct pool and its workers; map_state.h: one map and its results
+ *   pool_output     what workers print
+ *   pool_result     results that wait: for their turn in a map, or in a future
+ *   pool_collect    results in, from the rings
+ *   pool_tokens     which workers may run where make's jobserver counts
+ *   pool_dispatch   what runs where next, and the invariants of tasks
+ *   pool_scalar.h   tasks and results that are one scalar, without detours
+ *   pool_timeline   the pool's timeline, where one is wanted
+ *   pool_shared     memory, rings, bells and pipes between host and workers
+ *   pool_fault      a worker died: who is to blame, what is run again
+ *   pool_processes  the end of workers that are processes
+ *   pool_template   the process that forks workers
+ *   pool_limits     time and memory of tasks
+ *   pool_grant      room in the region for results
+ *   pool_fork       the kinds of workers: forked processes,
+ *   pool_spawn      new processes,
+ *   pool_threads    and threads
+ *   pool_life       start and end of all workers
+ *   map_end         how a map ends
+ *   pool_end        how an invoker ends
+ *   inplace         one job: tasks run in the host
+ *   outcome         results and errors as Lua values
+ *   pool_watch      news, balance, sleep
+ *   future          single tasks
+ *   map_pull        the tasks that a map pulls from Lua
+ *   map_step        the iterator that delivers results to Lua
+ *   map             the beginning of a map
+ *   invoker         invokers as Lua sees them
+ */
 #ifndef LKRUN_POOL_STATE_H
 #define LKRUN_POOL_STATE_H
 

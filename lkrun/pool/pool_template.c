@@ -67,7 +67,8 @@ static void fork_worker(struct pool *pool, lua_State *L, int place)
     struct worker_shared *shared = pool->workers[place].shared;
     int pid = fork_beside((pid_t *)&shared->pid);
     if (pid == 0) {
-        close(pool->template_end); /* while it is open the host can't see that the template ended */
+        /* While anyone holds it open, the host cannot see that the template has ended. */
+        close(pool->template_end);
         const struct worker_seat seat = seat_of(pool, place);
         worker_main(&pool->work, L, &seat);
     }
@@ -83,8 +84,8 @@ static void on_host_death(int signal_number)
     host_is_gone = 1;
 }
 
-/* Workers that are told nothing any more end with the host by their own parent-death signal; what
- * they started ends with their group, here. */
+/* The host is gone. The workers end by their own parent-death signals; the programs that their
+ * tasks started are in their process groups, which are ended here. */
 _Noreturn static void end_groups(struct pool *pool)
 {
     for (int i = 0; i < pool->work.options.jobs; i++) {
@@ -95,8 +96,9 @@ _Noreturn static void end_groups(struct pool *pool)
     _exit(0);
 }
 
-/* What the host handles or ignores is not for a worker; what is sent to the host's group is for the
- * host alone, and must not end a process that has just stopped to handle it. */
+/* Takes this process out of the host's process group and resets its signals: a signal that is sent
+ * to the host's group is for the host alone, and a worker must not inherit what the host handles or
+ * ignores. */
 static void leave_group(void)
 {
     setpgid(0, 0);
@@ -108,8 +110,8 @@ static void leave_group(void)
     }
 }
 
-/* While anyone else holds the host's end of a socket, its template can't see that the host ended.
- */
+/* Closes the host's ends of all templates' sockets: while another process holds one open, that
+ * template cannot see that the host has ended. */
 static void close_host_ends(const struct pool *pool)
 {
     for (; pool; pool = pool->next)

@@ -29,7 +29,7 @@ struct threads {
     struct worker_thread workers[]; /* [pool->work.options.jobs] */
 };
 
-/* A copy of a field of package, which the program may have changed. */
+/* A copy of a string in `package`; empty where the program has put something else there. */
 static char *package_field(lua_State *L, const char *name)
 {
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
@@ -94,14 +94,14 @@ static void end_tasks(struct pool *pool)
     }
 }
 
-/* Until every thread can take tasks; false: one can't. */
+/* Waits until every thread can take tasks. False, with pool->reason, where one cannot. */
 static bool wait_until_ready(struct pool *pool)
 {
     bool ready = true;
     for (int i = 0; i < pool->work.options.jobs; i++)
         while (sem_wait(&pool->threads->ready) < 0)
             if (signal_pending())
-                end_tasks(pool); /* it loads a module that takes its time */
+                end_tasks(pool); /* a thread is loading a module that takes long */
     for (int i = 0; i < pool->work.options.jobs && ready; i++) {
         const char *problem = pool->threads->workers[i].problem;
         const char *prefix = "lkrun: worker: ";
@@ -125,8 +125,8 @@ static bool start(struct pool *pool, lua_State *L)
     return pool->started && make_threads(pool, L) && wait_until_ready(pool);
 }
 
-/* Takes in what the threads still have to say, so that none waits for room. True: they have ended.
- */
+/* Takes in what the threads still send, so that none waits for room for ever. Says whether all have
+ * ended. */
 static bool have_ended(struct pool *pool)
 {
     bool ended = true;
@@ -160,13 +160,14 @@ static void stop(struct pool *pool, lua_State *L)
         };
         doorbell_announce(&pool->work.shared->bell);
         poll(news, 2, 5);
-        doorbell_wait(&pool->work.shared->bell, pool->work.bell_fd); /* it doesn't block */
+        /* This descriptor does not block. */
+        doorbell_wait(&pool->work.shared->bell, pool->work.bell_fd);
     }
     for (int i = 0; i < pool->work.options.jobs && pool->threads; i++)
         if (pool->threads->workers[i].started)
             pthread_join(pool->threads->workers[i].thread, NULL);
     for (int i = 0; i < pool->work.options.jobs; i++) {
-        pool_drain(pool, &pool->workers[i], 0); /* last words */
+        pool_drain(pool, &pool->workers[i], 0); /* what the thread sent before its end */
         pool_flush_output(&pool->workers[i]);
     }
     free_threads(pool);

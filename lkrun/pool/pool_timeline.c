@@ -18,16 +18,16 @@
 #include "worker/worker_shared.h"
 
 #define COUNTER_INTERVAL 10000000u /* nanoseconds */
-/* Shorter stretches of the host's are not worth a span. */
+/* Spans of the host that are shorter than this are left out. */
 #define SPAN_MIN 5000u /* nanoseconds */
 
 struct pool_trace {
     struct trace_file *file;
     unsigned process;   /* the invoker's number in the file */
-    uint64_t map_begun; /* 0: none runs */
-    uint64_t left;      /* when control went back to the caller; 0: it did not */
+    uint64_t map_begun; /* 0: no map runs */
+    uint64_t left;      /* when control went back to the caller; 0: the host has it */
     uint64_t counted;   /* when counters were last written */
-    uint64_t counts[4]; /* and what they said */
+    uint64_t counts[4]; /* the counters as they were written then */
 };
 
 static void name_row(const struct pool_trace *trace, unsigned row, const char *name)
@@ -191,7 +191,7 @@ void pool_trace_collect(struct pool *pool)
 
 /* --- the host's row --- */
 
-/* From then until now; the rest of the span is the caller's. */
+/* Writes a span of the host from `begun` until now; the other fields are given in `span`. */
 static void write_host(const struct pool_trace *trace, uint64_t begun, struct trace_span span)
 {
     span.process = trace->process;
@@ -208,7 +208,7 @@ void pool_trace_map(struct pool *pool, bool begins)
         trace->map_begun = trace->left = clock_nanoseconds();
         return;
     }
-    trace->counted = 0; /* the last counts are due, however soon */
+    trace->counted = 0; /* the last counters of a map are written however soon they follow */
     if (pool->work.shared)
         pool_trace_collect(pool);
     if (trace->map_begun)
@@ -233,7 +233,7 @@ void pool_trace_leave(struct pool *pool)
         trace->left = clock_nanoseconds();
 }
 
-/* What the host waited for: the next result in order, and who has its task. */
+/* Notes what the host waited for: the next result in order, and which worker has its task. */
 void pool_trace_wait(struct pool *pool, uint64_t begun)
 {
     const struct map *map = pool->map;

@@ -10,7 +10,8 @@
 #include "machine/jobserver.h"
 #include "pool/pool_state.h"
 
-/* Longer than the coarse clock's tick; giving and taking cost a few microseconds. */
+/* How long a token may be without use. It is longer than a tick of the coarse clock, and much
+ * longer than the few microseconds that giving and taking a token cost. */
 #define UNUSED_TIME 8000000u /* nanoseconds */
 
 bool pool_holds_token(const struct pool *pool, const struct worker *worker)

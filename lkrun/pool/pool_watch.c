@@ -1,7 +1,7 @@
-/* What the host does besides handing out and delivering: taking in news, sharing work with who
- * idles, and sleeping. It sleeps in one poll on everything that can happen: the bell that workers
- * ring, their deaths, their output, the template, signals. What has no descriptor (a deadline, a
- * display) bounds the sleep. */
+/* What the host does besides handing out tasks and delivering results: it takes in news, gives work
+ * to workers that idle, and sleeps. It sleeps in one poll on everything that can happen: the bell
+ * that workers ring, their deaths, their output, the template, signals. Whatever has no descriptor,
+ * such as a deadline or a progress display, bounds how long it sleeps. */
 #include "pool/pool_watch.h"
 
 #include <poll.h>
@@ -26,9 +26,9 @@
 /* Results of tasks shorter than SHORT_TASK may wait QUIET_TIME before a sleeping host is woken. */
 #define SHORT_TASK 20000.0  /* nanoseconds */
 #define QUIET_TIME 100000.0 /* nanoseconds */
-/* A worker that has begun nothing for this long sits in a long task, or does not wake: what waits
- * there is shared. It is longer than the time slice for which a ready process may have to wait for
- * its CPU. */
+/* A worker that has begun nothing for this long sits in a long task, or does not wake: the tasks
+ * that wait there are given to others. It is longer than the time slice for which a process that is
+ * ready may have to wait for its CPU. */
 #define STUCK_TIME 10000000u /* nanoseconds */
 
 static bool is_idle(const struct pool *pool, const struct worker *worker)
@@ -46,8 +46,8 @@ static bool is_stuck(const struct worker *worker, uint64_t now)
     return now > since + STUCK_TIME;
 }
 
-/* A worker idles: what others have not begun is shared with it; all of it where they are stuck in a
- * long task, or do not wake. Says whether this should be looked at again soon. */
+/* Where a worker idles, takes back tasks that others have not begun, for it: all of them from a
+ * worker that sits in a long task or does not wake, else half. Says whether to look again soon. */
 static bool balance(struct pool *pool, uint64_t now)
 {
     bool someone_idle = false, held_back = false;
@@ -59,8 +59,10 @@ static bool balance(struct pool *pool, uint64_t now)
         if (!waiting)
             continue;
         bool busy = worker_is_busy(worker);
-        uint32_t half = waiting == 1 && !busy ? 1 : waiting / 2; /* one is what it wakes for */
-        held_back = held_back || !busy; /* it may not wake, nor the next one */
+        /* A single task is what a sleeping worker wakes up for. */
+        uint32_t half = waiting == 1 && !busy ? 1 : waiting / 2;
+        /* The worker may not wake, and neither may the one that gets its tasks. */
+        held_back = held_back || !busy;
         if (is_stuck(worker, now)) {
             worker->overdue = busy ? OVERDUE_BUSY : OVERDUE_IDLE;
             pool_take_back(pool, worker, 0);
@@ -73,7 +75,7 @@ static bool balance(struct pool *pool, uint64_t now)
     return held_back;
 }
 
-/* How long tasks take, from the workers' own busy time. */
+/* Measures how long tasks take, from the time that the workers say they were busy. */
 static void measure(struct pool *pool, uint64_t now)
 {
     uint64_t tasks = 0, time = 0;
@@ -121,9 +123,9 @@ static void show_progress(struct pool *pool)
     progress_set(pool->progress, &state);
 }
 
-/* Whether results may be taken in that are not due. The bound on them does not hold while tasks
- * wait for a worker: the one that is due may be among them, and every worker wait for room. Nothing
- * new is pulled meanwhile, so what is stored beyond the bound is what is out already. */
+/* Whether results may be taken in that are not due yet. Their bound does not hold while tasks wait
+ * for a worker: the task that is due may be among them while every worker waits for room. Nothing
+ * new is pulled meanwhile, so only results of tasks that are out already exceed the bound. */
 static bool may_store(const struct pool *pool)
 {
     return pool->stored_bytes < MAX_STORED || pool->backlog.count > 0;
@@ -136,7 +138,7 @@ void pool_look_around(struct pool *pool)
     uint64_t now = clock_nanoseconds();
     uint64_t tick = clock_coarse();
     pool_learn_pids(pool);
-    if (tick != pool->tick) /* in between the poll tells of deaths */
+    if (tick != pool->tick) /* between two ticks of the clock the poll tells of deaths */
         pool_check_deaths(pool);
     pool->tick = tick;
     measure(pool, now);
@@ -144,8 +146,8 @@ void pool_look_around(struct pool *pool)
     for (int i = 0; i < pool->work.options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
         pool_grant_room(pool, worker);
-        /* A ring that is filling up would make its worker wait for the consumer; and what the user
-         * should see now may lie behind results that are not due. */
+        /* A ring that fills up would make its worker wait until its results are due; and log
+         * records that the user should see now may lie behind results that are not due. */
         uint64_t head = atomic_load_explicit(&worker->shared->results.head, memory_order_acquire);
         uint32_t news = atomic_load_explicit(&worker->shared->news, memory_order_acquire);
         bool is_filling = head - worker->results.at > RING_SIZE - frame_long_size(RING_SIZE / 4);
@@ -210,7 +212,8 @@ static nfds_t fill_polled(struct pool *pool)
     return count;
 }
 
-/* How long the host may sleep: what has no descriptor needs a look now and then. */
+/* How many milliseconds the host may sleep, because some things have no descriptor and need a look
+ * now and then; -1: no limit. */
 static int sleep_limit(struct pool *pool, int timeout, bool short_sleep)
 {
     int limit = progress_tick();
@@ -230,7 +233,8 @@ static int sleep_limit(struct pool *pool, int timeout, bool short_sleep)
     int token_tick = pool_token_tick(pool);
     if (token_tick >= 0 && (limit < 0 || limit > token_tick))
         limit = token_tick;
-    /* Another host's handler may have run just before the poll, which it did not end. */
+    /* The signal handler of another program than lkrun may have run just before the poll, and so
+     * did not end it. */
     if (signal_descriptor() < 0 && (limit < 0 || limit > 200))
         limit = 200;
     return timeout >= 0 && (limit < 0 || timeout < limit) ? timeout : limit;
@@ -252,7 +256,8 @@ static void wait_for_news(struct pool *pool, int timeout)
     for (int i = 0; i < pool->work.options.jobs; i++) {
         struct worker *worker = &pool->workers[i];
         pool_release_results(worker);
-        /* A worker may have looked at the old value just now, and stay quiet once more. */
+        /* A worker may have read the old value just now and stay quiet once more, so the first
+         * sleep after a change is short. */
         short_sleep = short_sleep ||
                       atomic_load_explicit(&worker->shared->quiet, memory_order_relaxed) != quiet;
         atomic_store_explicit(&worker->shared->quiet, quiet, memory_order_relaxed);
@@ -260,7 +265,8 @@ static void wait_for_news(struct pool *pool, int timeout)
     if (pool->limited && pool_trade_tokens(pool))
         return;
     int limit = sleep_limit(pool, timeout, short_sleep);
-    /* A stream of short results is worth more in batches than at once. */
+    /* Many short results are taken in faster in batches, so the host does not look for each of
+     * them. */
     if (limit != 0 && (!short_tasks || tasks_out(pool) <= 4) &&
         patience_look(&pool->patience, has_news, pool))
         return;
