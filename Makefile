@@ -140,8 +140,11 @@ $(PACKAGING)/installed: tests/packaging/requirements.txt
 	    $(PACKAGING)/bin/pip --quiet --disable-pip-version-check install --only-binary :all: -r $< && touch $@; } || \
 	    { rm -rf $(PACKAGING); echo 'lkrun: no build and twine: plugins will not be packed' >&2; }
 
-C_TESTS := $(patsubst tests/c/%.c,$(B)/tests/%,$(sort $(wildcard tests/c/*_test.c)))
-$(B)/tests/%: tests/c/%.c $(CORE_OBJECTS)
+# tests/<folder>/<name>_test.c becomes build/tests/<name>_test.
+C_TEST_SOURCES := $(sort $(wildcard tests/*/*_test.c))
+C_TESTS := $(addprefix $(B)/tests/,$(notdir $(C_TEST_SOURCES:.c=)))
+vpath %_test.c $(sort $(dir $(C_TEST_SOURCES)))
+$(B)/tests/%_test: %_test.c $(CORE_OBJECTS)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(CORE_OBJECTS) $(PKG_LIBS) -lm -ldl
 
 # Faults that the tests inject.

@@ -7,6 +7,6 @@ end
 -- busted's handlers of its own need a terminal library; ours ends with one line that adds up.
 local options = table.concat(arg, " ")
 if not options:find("-o", 1, true) then
-  table.insert(arg, 1, "--output=tests/report.lua")
+  table.insert(arg, 1, "--output=tests/support/report.lua")
 end
 require "busted.runner" { standalone = false }

@@ -18,17 +18,17 @@ local subsets = {
   thread = {
     why = "they fork",
     "channel_test", "codec_test", "config_test", "progress_bar_test", "storage_test",
-    "lkrun/carry_spec", "lkrun/chunks_spec", "lkrun/codec_spec", "lkrun/json_spec", "lkrun/npy_spec",
-    "lkrun/random_spec", "lkrun/show_spec", "lkrun/sparse_rows_spec", "lkrun/sparse_sparse_spec",
-    "lkrun/sparse_spec", "lkrun/tensor_arith_spec", "lkrun/tensor_compare_spec", "lkrun/tensor_index_spec",
-    "lkrun/tensor_reduce_spec", "lkrun/tensor_sort_spec", "lkrun/tensor_spec", "lkrun/tensor_view_spec",
-    "lkrun/threads_spec",
+    "value/carry_spec", "lua/chunks_spec", "value/codec_spec", "value/json_spec", "files/npy_spec",
+    "base/random_spec", "lua/show_spec", "sparse/sparse_rows_spec", "sparse/sparse_sparse_spec",
+    "sparse/sparse_spec", "tensor/tensor_arith_spec", "tensor/tensor_compare_spec", "tensor/tensor_index_spec",
+    "tensor/tensor_reduce_spec", "tensor/tensor_sort_spec", "tensor/tensor_spec", "tensor/tensor_view_spec",
+    "pool/threads_spec",
   },
   valgrind = {
     why = "they start programs, or take too long there",
     "channel_test", "codec_test", "config_test", "progress_bar_test", "progress_test", "region_test", "storage_test",
-    "lkrun/chunks_spec", "lkrun/errors_spec", "lkrun/future_spec", "lkrun/json_spec", "lkrun/sparse_spec",
-    "lkrun/tensor_spec", "faults/iteration_spec", "faults/template_spec",
+    "lua/chunks_spec", "pool/errors_spec", "pool/future_spec", "value/json_spec", "sparse/sparse_spec",
+    "tensor/tensor_spec", "faults/iteration_spec", "faults/template_spec",
   },
 }
 local watcher = (os.getenv "LKRUN_SAN" or ""):match "thread" or (os.getenv "LKRUN_SAN" or ""):match "valgrind"

@@ -1,7 +1,7 @@
 -- Code of the user's that the pool runs, or that runs while the pool works, and that comes back to it.
 local lk = require "lkrun"
 require "tests.faults.setup" -- where the module "fault" is
-local program = require "tests.program"
+local program = require "tests.support.program"
 
 local function numbers(count, at, act)
   local k = 0

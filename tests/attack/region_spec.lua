@@ -1,6 +1,6 @@
 -- Large tensors on their way, many more of them than the region has room for at a time.
 local lk = require "lkrun"
-local program = require "tests.program"
+local program = require "tests.support.program"
 
 local code = [[
 local lk = require "lkrun"

@@ -1,5 +1,5 @@
 -- What surrounds a program: limits, another host, a debugger's hooks.
-local program = require "tests.program"
+local program = require "tests.support.program"
 
 local folder = program.executable:match "^(.*)/[^/]*$"
 

@@ -1,5 +1,5 @@
-local new_folder = require "tests.folder"
-local program = require "tests.program"
+local new_folder = require "tests.support.folder"
+local program = require "tests.support.program"
 
 describe("lkrun map", function()
   local folder

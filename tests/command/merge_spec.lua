@@ -1,4 +1,4 @@
-local new_folder = require "tests.folder"
+local new_folder = require "tests.support.folder"
 
 describe("lkrun merge", function()
   local folder

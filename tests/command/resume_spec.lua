@@ -1,6 +1,6 @@
 local lk = require "lkrun"
-local new_folder = require "tests.folder"
-local program = require "tests.program"
+local new_folder = require "tests.support.folder"
+local program = require "tests.support.program"
 
 local PATIENCE <const> = 200 -- seconds
 local killer = program.executable:match "^(.*)/[^/]*$" .. "/tests/killer.so"

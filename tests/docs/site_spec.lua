@@ -1,5 +1,5 @@
 -- `make docs`: the site and the man pages.
-local program = require "tests.program"
+local program = require "tests.support.program"
 
 local function contents(path)
   local file <close> = assert(io.open(path, "rb"))

@@ -1,6 +1,6 @@
 -- A worker dies: who is blamed, what is run again, and that nobody waits for ever.
 local lk = require "lkrun"
-local processes = require "tests.processes"
+local processes = require "tests.support.processes"
 local setup = require "tests.faults.setup"
 local fault, clean = setup.fault, setup.clean
 

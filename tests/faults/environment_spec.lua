@@ -1,6 +1,6 @@
 -- What a program may be, and be started in, when it makes an invoker.
 local setup = require "tests.faults.setup"
-local program = require "tests.program"
+local program = require "tests.support.program"
 local fault, clean = setup.fault, setup.clean
 
 -- A pool that works, loses a worker, and works again.

@@ -1,7 +1,7 @@
 -- What goes wrong in the program's own code: generators, consumers, coroutines, handlers, the model.
 local lk = require "lkrun"
 local setup = require "tests.faults.setup"
-local program = require "tests.program"
+local program = require "tests.support.program"
 local fault, clean = setup.fault, setup.clean
 
 local function double(_, n) return n * 2 end

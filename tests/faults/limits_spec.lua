@@ -1,6 +1,6 @@
 -- Tasks that take too long or too much.
 local lk = require "lkrun"
-local processes = require "tests.processes"
+local processes = require "tests.support.processes"
 local setup = require "tests.faults.setup"
 local fault, clean = setup.fault, setup.clean
 

@@ -1,6 +1,6 @@
 -- Output under faults: floods, lines cut by a death, a disk that is full, streams that are closed.
 local setup = require "tests.faults.setup"
-local program = require "tests.program"
+local program = require "tests.support.program"
 local clean = setup.clean
 
 local function shell(code, line)

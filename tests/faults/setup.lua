@@ -4,7 +4,7 @@
 local assert = require "luassert"
 local lk = require "lkrun"
 local region = require "lkrun.core.region"
-local program = require "tests.program"
+local program = require "tests.support.program"
 
 local folder = program.executable:match "^(.*)/[^/]*$"
 package.cpath = folder .. "/tests/?.so;" .. package.cpath

@@ -1,7 +1,7 @@
 -- Signals to a program with workers: it ends as a program without them would, and takes them along.
 local setup = require "tests.faults.setup"
-local program = require "tests.program"
-local terminal = require "tests.terminal"
+local program = require "tests.support.program"
+local terminal = require "tests.support.terminal"
 local fault, clean = setup.fault, setup.clean
 
 -- For the programs: ready(inv) tells the test the pids of all processes and that it may send a signal.

@@ -1,7 +1,7 @@
 -- Workers that cannot be made: no processes, no descriptors, system calls refused. What fails says why,
 -- leaves nothing half-made, and is tried again when the next map begins.
 local setup = require "tests.faults.setup"
-local program = require "tests.program"
+local program = require "tests.support.program"
 local fault, clean = setup.fault, setup.clean
 
 -- For the programs: what an invoker could leave behind, and a map whose results are checked.
@@ -90,7 +90,7 @@ describe("no more processes", function()
     local out, err = run [[
       assert(fault.become_nobody())
       local inv <close> = lk.invoker({}, double, { n_jobs = 2, on_error = "return" })
-      require("tests.processes").await_workers(inv)
+      require("tests.support.processes").await_workers(inv)
       assert(fault.limit("nproc", 1, inv:stats().template))
       local ok, message = pcall(function() -- which two tasks are begun is up to the race
         for i, result, err in inv:map { "die", "die", "die" } do assert(err.reason == "signal") end

@@ -1,8 +1,8 @@
 -- The template dies, the host dies or stops: who goes on, and who must not stay behind.
 local lk = require "lkrun"
-local processes = require "tests.processes"
+local processes = require "tests.support.processes"
 local setup = require "tests.faults.setup"
-local program = require "tests.program"
+local program = require "tests.support.program"
 local fault, clean = setup.fault, setup.clean
 
 local function double(_, n)

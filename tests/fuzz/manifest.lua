@@ -1,5 +1,5 @@
 -- The manifest of a bundle, in an archive that is fine.
-local archives = dofile "tests/archives.lua"
+local archives = dofile "tests/support/archives.lua"
 local archive = require "lkrun.core.archive"
 local files = dofile "tests/fuzz/files.lua"
 require "lkrun.tensor"

@@ -1,6 +1,6 @@
 -- Models exchanged with NumPy, SciPy and safetensors, over random names, dtypes, shapes and orders.
 local lk = require "lkrun"
-local new_folder = require "tests.folder"
+local new_folder = require "tests.support.folder"
 
 local python = os.getenv "LKRUN_PYTHON" or "build/venv/bin/python"
 local has_all = os.execute(("'%s' -c 'import numpy, scipy, safetensors' 2>/dev/null"):format(python))

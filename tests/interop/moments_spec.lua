@@ -1,6 +1,6 @@
 -- Means, variances and standard deviations beside NumPy's, over random dtypes, shapes and layouts.
 local lk = require "lkrun"
-local new_folder = require "tests.folder"
+local new_folder = require "tests.support.folder"
 
 local python = os.getenv "LKRUN_PYTHON" or "build/venv/bin/python"
 local has_numpy = os.execute(("'%s' -c 'import numpy' 2>/dev/null"):format(python))

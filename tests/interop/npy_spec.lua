@@ -1,6 +1,6 @@
 -- .npy files exchanged with NumPy itself, over random dtypes, shapes, versions, byte and memory orders.
 local lk = require "lkrun"
-local new_folder = require "tests.folder"
+local new_folder = require "tests.support.folder"
 
 local python = os.getenv "LKRUN_PYTHON" or "build/venv/bin/python"
 local has_numpy = os.execute(("'%s' -c 'import numpy' 2>/dev/null"):format(python))

@@ -1,6 +1,6 @@
 local lk = require "lkrun"
 local batch = require "lkrec.batch"
-local program = require "tests.program"
+local program = require "tests.support.program"
 
 local users, items = 300, 4000 -- more scores than one block of users holds
 local stream = lk.random.stream(3)

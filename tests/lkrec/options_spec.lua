@@ -41,7 +41,7 @@ describe("options of lkrec", function()
   end
 
   it("of steps are refused where they are unknown, those of models and generated ratings too", function()
-    local folder <close> = require "tests.folder" ()
+    local folder <close> = require "tests.support.folder" ()
     local split, model = folder:path "split.lkz", folder:path "model.lkz"
     assert.error_matches(function() steps.split { output = split, generate = { user = 5 } } end,
       "lkrun: lkrec.data.generate: unknown option 'user'; there are .*users")

@@ -1,7 +1,7 @@
 -- The example, as its reader runs it.
 local lk = require "lkrun"
-local new_folder = require "tests.folder"
-local program = require "tests.program"
+local new_folder = require "tests.support.folder"
+local program = require "tests.support.program"
 
 local folder
 

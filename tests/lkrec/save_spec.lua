@@ -2,7 +2,7 @@
 local lk = require "lkrun"
 local batch = require "lkrec.batch"
 local data = require "lkrec.data"
-local new_folder = require "tests.folder"
+local new_folder = require "tests.support.folder"
 
 local ratings = data.generate { users = 40, items = 60, ratings = 600 }
 local matrix = data.matrix(ratings, { values = true })

@@ -4,7 +4,7 @@ local batch = require "lkrec.batch"
 local data = require "lkrec.data"
 local metrics = require "lkrec.metrics"
 local popularity = require "lkrec.popularity"
-local new_folder = require "tests.folder"
+local new_folder = require "tests.support.folder"
 local steps = require "lkrec.steps"
 
 local GENERATE <const> = { users = 60, items = 80, ratings = 900, seed = 4 }

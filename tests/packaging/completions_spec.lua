@@ -1,5 +1,5 @@
-local program = require "tests.program"
-local terminal = require "tests.terminal"
+local program = require "tests.support.program"
+local terminal = require "tests.support.terminal"
 local shell = program.shell
 
 local function has(name) return shell("command -v " .. name).status == 0 end

@@ -1,5 +1,5 @@
 -- The recipe for conda, by the rules of conda-forge's linter.
-local program = require "tests.program"
+local program = require "tests.support.program"
 
 local PYTHON <const> = "build/venv-snakemake/bin/python"
 

@@ -2,7 +2,7 @@
 -- and of the programs of the manual, which are right.
 local blocks = require "tests.docs.blocks"
 local lk = require "lkrun"
-local program = require "tests.program"
+local program = require "tests.support.program"
 
 local function contents(path)
   local file <close> = assert(io.open(path, "rb"))

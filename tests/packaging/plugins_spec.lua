@@ -1,6 +1,6 @@
 -- `make plugins`: what would go to PyPI, built and checked.
 local lk = require "lkrun"
-local program = require "tests.program"
+local program = require "tests.support.program"
 
 local function exists(path)
   local file <close> = io.open(path)

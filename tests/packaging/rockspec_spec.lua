@@ -1,5 +1,5 @@
 -- The rockspec lists what is public, and the version is one.
-local program = require "tests.program"
+local program = require "tests.support.program"
 
 local function contents(path)
   local file <close> = assert(io.open(path, "rb"))

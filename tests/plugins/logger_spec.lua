@@ -1,6 +1,6 @@
 -- The logger plugin in the real Snakemake, on a real terminal and without one.
-local await = require "tests.await"
-local program = require "tests.program"
+local await = require "tests.support.await"
+local program = require "tests.support.program"
 local workflow = require "tests.snakemake.workflow"
 
 local snakefile = [[

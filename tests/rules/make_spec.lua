@@ -1,5 +1,5 @@
 -- rules/lkrun.mk under the real make.
-local program = require "tests.program"
+local program = require "tests.support.program"
 
 local rules = program.capture "pwd" .. "/rules"
 

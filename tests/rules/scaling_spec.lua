@@ -1,5 +1,5 @@
 -- The simulation of examples/scaling.lua, as docs/scaling.md shows it.
-local program = require "tests.program"
+local program = require "tests.support.program"
 
 local function read(path)
   local file <close> = assert(io.open(path))

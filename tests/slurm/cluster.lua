@@ -1,7 +1,7 @@
 -- tests/slurm/cluster itself: a cluster within the cluster.
 local slurm = require "tests.snakemake.slurm"
-local new_folder = require "tests.folder"
-local program = require "tests.program"
+local new_folder = require "tests.support.folder"
+local program = require "tests.support.program"
 
 local CLUSTER <const> = program.capture "pwd" .. "/tests/slurm/cluster"
 

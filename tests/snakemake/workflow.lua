@@ -1,6 +1,6 @@
 -- A workflow in a folder of its own, run by the real Snakemake of build/venv-snakemake.
-local program = require "tests.program"
-local terminal = require "tests.terminal"
+local program = require "tests.support.program"
+local terminal = require "tests.support.terminal"
 
 local workflow = {}
 workflow.__index = workflow
@@ -53,7 +53,7 @@ end
 --- @return string
 function workflow:command(line) return "exec </dev/null; " .. in_folder(self, line) end
 
---- Snakemake with these arguments on a terminal (tests/terminal.lua) of `columns` and `rows`.
+--- Snakemake with these arguments on a terminal (tests/support/terminal.lua) of `columns` and `rows`.
 function workflow:on_terminal(arguments, columns, rows)
   return terminal.run("", {
     columns = columns, rows = rows, command = in_folder(self, ("(snakemake %s)"):format(arguments)),

@@ -1,0 +1,23 @@
+--- Runs specs of invokers once more, for another kind of workers: what they say holds for every kind.
+local lk = require "lkrun"
+local invoker, map = lk.invoker, lk.map
+
+--- `kind`: as in the option `workers`; `specs`: names under tests/pool; `scope`: busted's _ENV.
+return function(kind, specs, scope)
+  local function with_kind(options)
+    if options ~= nil and type(options) ~= "table" then return options end
+    local copy = { workers = kind }
+    for name, value in pairs(options or {}) do copy[name] = value end
+    if kind == "threads" and not (options or {}).workers and (copy.retries or copy.timeout or copy.memory_limit) then
+      copy.workers = nil -- what threads refuse is about processes
+    end
+    return copy
+  end
+  lk.invoker = function(model, func, options) return invoker(model, func, with_kind(options)) end
+  lk.map = function(model, func, tasks, options) return map(model, func, tasks, with_kind(options)) end
+  for _, spec in ipairs(specs) do
+    scope.describe("with workers = '" .. kind .. "':", function()
+      assert(loadfile(("tests/pool/%s_spec.lua"):format(spec), "t", scope))()
+    end)
+  end
+end
