@@ -283,7 +283,7 @@ describe("a hostile file", function()
     header_refused("its header is no object", "[]")
     header_refused("tensor 'a': it has not dtype, shape and data_offsets", '{"a":1}')
     header_refused("tensor 'a': it has not dtype, shape and", one '"dtype":"F64","shape":[2]')
-    header_refused("tensor 'a': its dtype is I8; F64,", one '"dtype":"I8","shape":[16],"data_offsets":[0,16]')
+    header_refused("tensor 'a': its dtype is I8; expected F64,", one '"dtype":"I8","shape":[16],"data_offsets":[0,16]')
     header_refused("tensor 'a': its shape is no list", one '"dtype":"F64","shape":2,"data_offsets":[0,16]')
     header_refused("tensor 'a': its shape has something else than sizes",
       one '"dtype":"F64","shape":[-2],"data_offsets":[0,16]')

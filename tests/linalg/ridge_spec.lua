@@ -130,23 +130,25 @@ describe("lk.linalg.ridge", function()
     local fails, ridge = cases.fails, linalg.ridge
     local y = tensor.ones { 2, 1 }
     local targets = lk.sparse.csr({ 1, 1, 2 }, { 1, 2, 1 }, { 1, 1, 1 }, { 3, 2 })
-    fails("lk.linalg.ridge: regressors of %[3, 1%] for targets of %[3, 2%]; %[2, k%]", ridge, tensor.ones { 3, 1 },
-      targets, 1)
-    fails("f32 and one of f64; the same dtype", ridge, y:to "f32", targets, 1)
-    fails("argument 2 is a tensor; a sparse matrix", ridge, y, y, 1)
-    fails("lambda is 0.0%d*; a number above 0", ridge, y, targets, 0)
+    fails("lk.linalg.ridge: regressors of %[3, 1%] for targets of %[3, 2%]; expected %[2, k%]",
+      ridge, tensor.ones { 3, 1 }, targets, 1)
+    fails("f32 and one of f64; expected the same dtype", ridge, y:to "f32", targets, 1)
+    fails("argument 2 is a tensor; expected a sparse matrix", ridge, y, y, 1)
+    fails("lambda is 0.0%d*; expected a number above 0", ridge, y, targets, 0)
     fails("lambda is nil", ridge, y, targets)
-    fails("lambda is a tensor of %[2%]; a number or %[3%]", ridge, y, targets, tensor.ones { 2 })
-    fails("weights of %[2%]; one for each target, %[3%]", ridge, y, targets, 1, { weights = tensor.ones { 2 } })
-    fails("a weight of row 2 is %-1.0%d*; 0 or more", ridge, y, targets, 1, { weights = tensor.from { 1, 1, -1 } })
+    fails("lambda is a tensor of %[2%]; expected a number or %[3%]", ridge, y, targets, tensor.ones { 2 })
+    fails("weights of %[2%]; expected one for each target, %[3%]",
+      ridge, y, targets, 1, { weights = tensor.ones { 2 } })
+    fails("a weight of row 2 is %-1.0%d*; expected 0 or more",
+      ridge, y, targets, 1, { weights = tensor.from { 1, 1, -1 } })
     fails("a weight of row 1 is %-?nan", ridge, y, targets, 1, { weights = tensor.from { 1, 0 / 0, 1 } })
     fails("`rows` is {0, 2}; there are rows from 1 to 3", ridge, y, targets, 1, { rows = { 0, 2 } })
     fails("`rows` is {1, 4}", ridge, y, targets, 1, { rows = { 1, 4 } })
-    fails("`rows` is a number; {first, last}", ridge, y, targets, 1, { rows = 1 })
-    fails("the shape %[2, 1%]; %[3, 1%]", ridge, y, targets, 1, { out = tensor.ones { 2, 1 } })
+    fails("`rows` is a number; expected {first, last}", ridge, y, targets, 1, { rows = 1 })
+    fails("the shape %[2, 1%]; expected %[3, 1%]", ridge, y, targets, 1, { out = tensor.ones { 2, 1 } })
     fails("unknown option 'row' "
       .. "%(did you mean 'rows'%?%); there are weights, rows, out, steps", ridge, y, targets, 1, { row = 1 })
-    fails("`steps` is 0; 1 or more", ridge, y, targets, 1, { steps = 0, out = tensor.ones { 3, 1 } })
+    fails("`steps` is 0; expected 1 or more", ridge, y, targets, 1, { steps = 0, out = tensor.ones { 3, 1 } })
     fails("there are steps but no `out`", ridge, y, targets, 1, { steps = 1 })
     fails("the matrix of row 1 is not positive definite; a greater lambda", ridge, y, targets,
       tensor.from { -9, 1, 1 })
@@ -186,7 +188,8 @@ describe("lk.linalg.trsm", function()
   it("takes empty systems, and names what does not fit", function()
     local fails, trsm = cases.fails, linalg.trsm
     assert.same({}, trsm(tensor.zeros { 0, 0 }, tensor.zeros { 0 }):totable())
-    fails("lk.linalg.trsm: a tensor of %[2, 3%]; a square matrix", trsm, tensor.ones { 2, 3 }, tensor.ones { 2 })
+    fails("lk.linalg.trsm: a tensor of %[2, 3%]; expected a square matrix",
+      trsm, tensor.ones { 2, 3 }, tensor.ones { 2 })
     fails("right sides of %[3%]", trsm, tensor.ones { 2, 2 }, tensor.ones { 3 })
     fails("the same dtype", trsm, tensor.ones { 2, 2 }, tensor.ones({ 2 }, "f32"))
     local a = tensor.ones { 2, 2 }

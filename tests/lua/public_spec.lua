@@ -264,7 +264,8 @@ describe("the manual", function()
       local pipe <close> = io.popen(command)
       for name in pipe:lines() do into[name] = true end
     end
-    collect([[cat lkrun/*.c lua/lkrun/*.lua | grep -o '"LK_[A-Z_]*"' | tr -d '"']], read_there)
+    collect([[find lkrun lua/lkrun -name '*.c' -o -name '*.lua' | xargs cat | grep -o '"LK_[A-Z_]*"' | tr -d '"']],
+      read_there)
     for _, path in ipairs(pages()) do
       for name in read(path):gmatch "%f[%w_]LK_[%u_]+" do documented[name] = true end
     end

@@ -57,7 +57,7 @@ describe("sparse:mm of a sparse matrix", function()
   it("names what is wrong", function()
     local a = sparse.csr({ 1 }, { 1 }, { 1 }, { 2, 3 })
     assert.error_matches(function() a:mm(a) end,
-      "sparse:mm: a sparse matrix of %[2, 3%] times one of %[2, 3%]; %[m, n%] times %[n, k%]")
+      "sparse:mm: a sparse matrix of %[2, 3%] times one of %[2, 3%]; expected %[m, n%] times %[n, k%]")
     local single = sparse.csr({}, {}, tensor.ones({ 0 }, "f32"), { 3, 2 })
     assert.error_matches(function() a:mm(single) end, "f64 and one of f32")
     assert.error_matches(function() a:mm(a:t(), tensor.zeros { 2, 2 }) end, "which is always new")

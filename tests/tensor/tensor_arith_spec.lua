@@ -119,16 +119,18 @@ describe("arithmetic", function()
 
   it("names what does not fit", function()
     local t = tensor.zeros { 2, 3 }
-    fails("tensor:add: a tensor of %[2, 3%] and one of %[3%]; the same shape", t.add, t, tensor.zeros { 3 })
-    fails("tensor:mul: a tensor of f64 and one of f32; the same dtype", t.mul, t, tensor.zeros({ 2, 3 }, "f32"))
+    fails("tensor:add: a tensor of %[2, 3%] and one of %[3%]; expected the same shape", t.add, t, tensor.zeros { 3 })
+    fails("tensor:mul: a tensor of f64 and one of f32; expected the same dtype",
+      t.mul, t, tensor.zeros({ 2, 3 }, "f32"))
     local i = tensor.zeros({ 1 }, "i32")
     fails("lkrun: i32 tensor %* 0.5: 0.5 is no value for i32; convert the tensor first, as with to%('f64'%)$",
       function() return i * 0.5 end)
     fails("lkrun: 0.5 %- i32 tensor: 0.5 is no value for i32", function() return 0.5 - i end)
     fails("lkrun: i32 tensor // 1099511627776: 1099511627776 is no value", function() return i // (1 << 40) end)
-    fails("lkrun: i32 tensor %+ f64 tensor: a tensor of i32 and one of f64; the same", function() return i + t end)
+    fails("lkrun: i32 tensor %+ f64 tensor: a tensor of i32 and one of f64; expected the same",
+      function() return i + t end)
     fails("lkrun: f64 tensor / a table: the value is a table; expected a number", function() return i / {} end)
-    fails("lkrun: tensor %- tensor: a tensor of %[1%] and one of %[2, 3%]; the same shape",
+    fails("lkrun: tensor %- tensor: a tensor of %[1%] and one of %[2, 3%]; expected the same shape",
       function() return i:to "f64" - t end)
     fails("lkrun: f64 tensor %+ '1': the value is a string", function() return t + "1" end)
     fails("the value is nil", t.add, t)
@@ -157,7 +159,7 @@ describe("arithmetic", function()
     assert.same({ math.mininteger, 3 }, tensor.from({ math.mininteger, -3 }, "i64"):abs():totable())
     assert.same({ 8, 9 }, tensor.from({ 2, 3 }):pow(tensor.from { 3, 2 }):totable())
     assert.same({ 4, 9 }, tensor.from({ 2, 3 }, "f32"):pow(2):totable())
-    fails("tensor:sqrt: the tensor is i64; f64 or f32", function() tensor.zeros({ 1 }, "i64"):sqrt() end)
+    fails("tensor:sqrt: the tensor is i64; expected f64 or f32", function() tensor.zeros({ 1 }, "i64"):sqrt() end)
     fails("tensor:pow: the tensor is i64", function() tensor.zeros({ 1 }, "i64"):pow(2) end)
     fails("tensor:exp: the tensor is bool", function() tensor.zeros({ 1 }, "bool"):exp() end)
   end)

@@ -83,7 +83,7 @@ describe("views", function()
     fails("has 6 elements; the shape %[4%] has another number", m.view, m, 4)
     fails("has another number", m.view, m, { 1 << 62, 4 })
     same_elements(tensor.zeros { 3, 0 }, tensor.zeros { 0, 5 }:view(3, 0))
-    fails("a tensor of %[6%]; one of 2 dimensions", function() m:view(6):t() end)
+    fails("a tensor of %[6%]; expected one of 2 dimensions", function() m:view(6):t() end)
   end)
 
   it("outlive the tensor they were made of", function()
