@@ -96,7 +96,7 @@ void map_warn_unused(const struct map *map)
 {
     if (map_is_unused(map))
         log_message(LOG_LEVEL_WARN,
-                    "%s%sa map that no loop went through ran none of its tasks: `for i, result in "
+                    "%s%sa map was never iterated, so none of its tasks ran: `for i, result in "
                     "inv:map(tasks) do`, or inv:collect(tasks)",
                     map->where, *map->where ? ": " : "");
 }

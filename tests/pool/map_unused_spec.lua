@@ -10,7 +10,7 @@ local function told_of(code)
   return result.err
 end
 
-local WARNING <const> = ":4: a map that no loop went through ran none of its tasks"
+local WARNING <const> = ":4: a map was never iterated, so none of its tasks ran"
 
 -- The lines of a text that hold another one.
 local function count(text, part)
