@@ -28,7 +28,7 @@ TEST_PACKAGES := lua5.4 lua-busted locales libopenblas0-pthread libopenblas0-ope
                  python3-venv python3-numpy gdb zsh fish
 DOCS_PACKAGES := lowdown
 DEB_PACKAGES  := debhelper dpkg-dev lintian
-LINT_PACKAGES := lua-check clang-format cppcheck
+LINT_PACKAGES := lua-check clang-format cppcheck binutils
 FUZZ_PACKAGES := clang libclang-rt-dev
 VALGRIND_PACKAGES := valgrind
 
@@ -37,7 +37,7 @@ install_for_example := $(filter example,$(MAKECMDGOALS))
 install_for_check   := $(filter check check-valgrind check-docs docs bench bench-peers compare-lenskit fuzz, \
                                 $(MAKECMDGOALS))
 install_for_lint    := $(filter lint,$(MAKECMDGOALS))
-needed := $(sort $(if $(install_for_example)$(install_for_check),$(PACKAGES)) \
+needed := $(sort $(if $(install_for_example)$(install_for_check)$(install_for_lint),$(PACKAGES)) \
                  $(if $(install_for_check),$(TEST_PACKAGES)) $(if $(install_for_lint),$(LINT_PACKAGES)) \
                  $(if $(filter docs deb check,$(MAKECMDGOALS)),$(DOCS_PACKAGES)) \
                  $(if $(filter deb,$(MAKECMDGOALS)),$(PACKAGES) $(DEB_PACKAGES)) \
@@ -120,6 +120,9 @@ $(B)/embedded.c: $(B)/sources $(SOURCES) lkrun/embed
 
 $(B)/obj/embedded.o: $(B)/embedded.c $(MODULES) $(B)/flags
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# What lint looks into.
+objects: $(OBJECTS)
 
 example: all
 	$(B)/lkrun examples/recommend.lua --output $(B)/example $(if $(RATINGS),--ratings '$(RATINGS)')
@@ -213,8 +216,8 @@ docs: all
 check-fresh:
 	sh tests/fresh
 
-lint:
-	@sh tests/lint
+lint: objects
+	+@sh tests/lint/run
 
 # libFuzzer is clang's. tests/fuzz/corpus has what each begins with; what it finds interesting stays in
 # build/fuzz/corpus. FUZZERS="npz csv" runs some of them.
@@ -336,6 +339,6 @@ clean:
 	rm -rf $(B)
 
 FORCE:
-.PHONY: all example check check-valgrind check-slurm check-docs check-fresh docs lint fuzz bench bench-peers compare-lenskit install \
+.PHONY: all objects example check check-valgrind check-slurm check-docs check-fresh docs lint fuzz bench bench-peers compare-lenskit install \
         dist deb plugins soak clean FORCE
 -include $(OBJECTS:.o=.d) $(C_TESTS:=.d)
