@@ -193,11 +193,15 @@ check-valgrind: all $(C_TESTS) $(FAULTS)
 	@$(TEST_ENV) LKRUN_SAN=valgrind LKRUN_WATCH='$(VALGRIND)' LK_REGION_SIZE=268435456 \
 	    $(B)/lkrun tests/suite.lua $(C_TESTS)
 
-# The faults again and again while every core is busy; then a million tasks while workers are killed.
-# SOAK=50 times.
+# The specs of faults, SOAK times, while every core is busy; then a million tasks while workers are killed.
 SOAK = 50
 soak: all $(FAULTS)
 	@$(TEST_ENV) sh tests/soak $(SOAK)
+
+# make check, RUNS times, while two busy loops run: a test that fails in one of them depends on timing.
+RUNS = 20
+check-loaded:
+	+@MAKE='$(MAKE)' sh tests/loaded $(RUNS)
 
 # A real Slurm, on root's machine alone. What it needs is installed by this target only.
 SLURM_PACKAGES := slurmctld slurmd slurm-client munge iproute2 lua-busted python3-venv tmux
@@ -339,6 +343,6 @@ clean:
 	rm -rf $(B)
 
 FORCE:
-.PHONY: all objects example check check-valgrind check-slurm check-docs check-fresh docs lint fuzz bench bench-peers compare-lenskit install \
+.PHONY: all objects example check check-valgrind check-slurm check-docs check-fresh check-loaded docs lint fuzz bench bench-peers compare-lenskit install \
         dist deb plugins soak clean FORCE
 -include $(OBJECTS:.o=.d) $(C_TESTS:=.d)

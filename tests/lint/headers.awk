@@ -98,15 +98,16 @@ END {
         path = exporters[i]
         name = exported[i]
         if (path == "lkrun/embedded" || (path, name) in is_declared) continue
-        fail(path ".c: exports " name ", which " path ".h does not declare" \
-             (name in declared_in ? "; " declared_in[name] ".h does" : "; expected static, where nobody else uses it"))
+        fail(path ".c: exports " name ", which " path ".h does not declare; " \
+             (name in declared_in ? declared_in[name] ".h does" : "expected static, where nobody else uses it"))
     }
     for (i = 1; i <= declared; i++) {
         path = declarers[i]
         name = declared_name[i]
         if (name in home && (home[name] == path || home[name] == "lkrun/embedded")) continue
         if (name ~ /^luaopen_/ && is_object[path]) continue
-        fail(path ".h: declares " name ", which " (is_object[path] ? path ".c does not define" : "no " path ".c defines") \
+        fail(path ".h: declares " name ", which " \
+             (is_object[path] ? path ".c does not define" : "no " path ".c defines") \
              (name in home ? "; " home[name] ".c does" : ""))
     }
     exit bad
