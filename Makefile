@@ -205,7 +205,7 @@ soak: all $(FAULTS)
 # make check, RUNS times, while two busy loops run: a test that fails in one of them depends on timing.
 RUNS = 20
 check-loaded:
-	+@MAKE='$(MAKE)' sh tests/loaded $(RUNS)
+	@sh tests/loaded $(RUNS)
 
 # The tests on a real Slurm, which need root. Only this target installs their packages.
 SLURM_PACKAGES := slurmctld slurmd slurm-client munge iproute2 lua-busted python3-venv tmux
@@ -225,7 +225,7 @@ check-fresh:
 	sh tests/fresh
 
 lint: objects
-	+@sh tests/lint/run
+	@LINT_BUILT=1 sh tests/lint/run
 
 # libFuzzer comes with clang. A fuzzer starts from its files in tests/fuzz/corpus and keeps inputs that reach new code
 # in build/fuzz/corpus. FUZZERS="npz csv" runs only those.

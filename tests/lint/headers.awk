@@ -69,7 +69,7 @@ file == 1 {
 # The name that a statement declares: the word before the first parenthesis, or after "(*"; without
 # parentheses, of extern data, the last word.
 function declare(text,  name) {
-    gsub(/__attribute__ *\(\([^()]*(\([^()]*\))?[^()]*\)\)/, "", text)
+    gsub(/__attribute__ *\(\(([^()]*\([^()]*\))*[^()]*\)\)/, "", text)
     sub(/^[ \t]+/, "", text)
     if (text ~ /^(typedef|static|_Static_assert|defined)([^A-Za-z0-9_]|$)/) return
     name = text

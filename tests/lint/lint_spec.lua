@@ -26,7 +26,7 @@ static inline int low_twice(int x)
 }
 struct low *low_make(size_t count,
                      int value);
-__attribute__((format(printf, 1, 2))) void low_say(const char *format, ...);
+__attribute__((format(printf, 1, 2), nonnull(1))) void low_say(const char *format, ...);
 int low_of(int x);
 
 #endif
