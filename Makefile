@@ -230,7 +230,7 @@ lint: objects
 # libFuzzer comes with clang. A fuzzer starts from its files in tests/fuzz/corpus and keeps inputs that reach new code
 # in build/fuzz/corpus. FUZZERS="npz csv" runs only those.
 FUZZ_SECONDS = 60
-FUZZERS = codec npy npz safetensors bundle manifest json csv
+FUZZERS = $(sort $(notdir $(wildcard tests/fuzz/corpus/*)))
 FUZZ_OPTIONS = -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096 -print_final_stats=1
 fuzz:
 	$(MAKE) CC=clang SAN=fuzzer-no-link,address,undefined B=build/fuzz build/fuzz/codec_fuzz build/fuzz/reader_fuzz

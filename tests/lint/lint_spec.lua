@@ -68,7 +68,7 @@ build/obj/embedded.o: embedded.c
 end
 
 local function lint(tree, checks)
-  return program.shell(("MAKEFLAGS= sh tests/lint/run '%s' %s"):format(tree.name, checks))
+  return program.shell(("env -u B -u LINT_BUILT MAKEFLAGS= sh tests/lint/run '%s' %s"):format(tree.name, checks))
 end
 
 describe("the lint", function()
