@@ -1,14 +1,14 @@
 -- Runs the code of the manual: build/lkrun tests/docs.lua FILE.md...
 --
--- Every block of lua, sh and python is run, in the order of the page, each in an empty folder; a `text` block
--- right after one is what it prints. A block with file=NAME is that file, and run only where `text` comes
--- right after it. In a block `prompt` lines after > and >> are typed at the prompt, and the others are its
--- answers. Links to files must lead somewhere. A page says with comments what it needs:
---   <!-- one after the other -->  one folder for all its blocks; pages with files have one anyway
---   <!-- in a clone -->           in that folder are the files of this checkout
---   <!-- on a cluster -->         a Slurm: run by make check-slurm alone
---   <!-- needs gdb -->            gdb, and leave to attach it
---   <!-- not run: why -->         before a block that is for reading
+-- Runs every block of lua, sh and python in the order of the page, each in an empty folder, and compares its output
+-- with a `text` block that follows directly. A block with file=NAME becomes that file, and is run only where a `text`
+-- block follows directly. In a `prompt` block the lines after > and >> are typed at the prompt, and the other lines are
+-- the answers. Links must lead to files that exist. Comments of the page say what it needs:
+--   <!-- one after the other -->  one folder for all blocks; a page with files always has one
+--   <!-- in a clone -->           that folder has the files of this checkout
+--   <!-- on a cluster -->         a Slurm: only make check-slurm runs the page
+--   <!-- needs gdb -->            gdb, and permission to attach it
+--   <!-- not run: why -->         before a block that is not run
 local blocks = require "tests.docs.blocks"
 
 local function capture(command)
@@ -17,7 +17,7 @@ local function capture(command)
 end
 
 local checkout = capture "pwd"
-local lkrun = capture "readlink /proc/$PPID/exe" -- what runs this
+local lkrun = capture "readlink /proc/$PPID/exe" -- the interpreter that runs this
 local folder = capture "mktemp -d"
 local python = os.getenv "LKRUN_PYTHON" or "build/venv/bin/python"
 python = python:find "^/" and python or checkout .. "/" .. python
@@ -34,7 +34,7 @@ end
 
 local function succeeds(command) return (os.execute(command .. " >/dev/null 2>&1")) == true end
 
--- The reader's shell: nothing that this run was started with, lkrun and Snakemake on PATH.
+-- The environment of a reader's shell: without the variables of this run, with lkrun and Snakemake on PATH.
 local function shell_command()
   local unset = { "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "SNAKEMAKE_PROFILE", "DEBUGINFOD_URLS" }
   for name in io.popen("env"):read "a":gmatch "%f[^\0\n](LK_[A-Z_]+)=" do unset[#unset + 1] = name end
@@ -42,7 +42,7 @@ local function shell_command()
     :format(table.concat(unset, " -u "), folder, lkrun:match "^(.*)/", snakemake)
 end
 
--- What a block is run by.
+-- The command that runs a block of each kind.
 local commands = {
   lua = lkrun, python = "'" .. python .. "'", sh = shell_command(), prompt = lkrun .. " -i /dev/null <",
 }
@@ -56,17 +56,17 @@ local function write(name, text)
   assert(file:write(text))
 end
 
--- Where the manual says that rules and commands of gdb are installed, those of the checkout are.
+-- The manual gives paths of installed rules and gdb commands; those of the checkout take their place.
 local function as_here(text)
   local folders = { rules = checkout .. "/rules", gdb = checkout .. "/packaging/gdb" }
   return (text:gsub("/usr/local/share/lkrun/(%l+)", folders))
 end
 
--- A make in the clone builds what is there, and installs no package.
+-- A block in the clone that calls make builds in this checkout, and installs no package.
 local MAKE = ("make() { NO_INSTALL=1 command make -s -C '%s' %s \"$@\"; }\nHOME=$PWD\n"):format(checkout,
   os.getenv "LKRUN_MAKE" or "")
 
--- What is typed at the prompt, and what it answers.
+-- Splits a `prompt` block into the lines that are typed and the answers to them.
 local function dialogue_of(text)
   local typed, answers = {}, {}
   for line in text:gmatch "[^\n]*\n" do
@@ -75,10 +75,10 @@ local function dialogue_of(text)
   return table.concat(typed), table.concat(answers)
 end
 
--- What a block leaves in the background ends with it.
+-- Processes that a block leaves in the background are ended with it.
 local SHELL <const> = "trap 'kill $(jobs -p) 2>/dev/null || :' EXIT\n"
 
--- Nil, or what is wrong with this block.
+-- Runs a block; returns nil, or what is wrong with it.
 local function trouble_of(block, in_clone, expected)
   local name, text = block.file or "program", as_here(block.text)
   if block.kind == "prompt" then text, expected = dialogue_of(text) end
@@ -101,7 +101,7 @@ local has_python = succeeds(commands.python .. " -c 'import numpy, pandas, safet
 local has_snakemake = exists(snakemake .. "/snakemake")
 local sanitized = (os.getenv "LKRUN_SAN" or "") ~= ""
 
--- A container may forbid it; the leak checker does not bear it.
+-- A container may forbid gdb to attach, and the leak checker fails in a process that is traced.
 local function can_attach()
   return not sanitized and succeeds [[sh -c '
     tail -f /dev/null & gdb --batch -p $! -ex kill 2>&1 | grep -q Inferior.*killed
@@ -110,7 +110,7 @@ local function can_attach()
     exit $attached']]
 end
 
--- How the page is run: in one folder, in a clone; and why it cannot be run here, if it can't.
+-- How the page is run: whether in one folder, whether in a clone, and the reason if it cannot be run here.
 local function needs_of(text, list)
   local function says(what) return text:find("<!-- " .. what .. " -->", 1, true) ~= nil end
   local needs = { in_clone = says "in a clone", in_order = says "one after the other" or says "in a clone" }

@@ -1,10 +1,10 @@
--- Runs busted specs inside this lkrun: build/lkrun tests/run.lua [busted options] FILE...
--- All of them, each in a process of its own: make check.
+-- Runs specs by busted, inside this lkrun: build/lkrun tests/run.lua [busted options] FILE...
+-- `make check` runs all specs, each in a process of its own.
 if #arg == 0 then
   io.stderr:write "tests/run.lua: expected the specs to run; make check runs all\n"
   os.exit(2)
 end
--- busted's handlers of its own need a terminal library; ours ends with one line that adds up.
+-- busted's output handlers need a terminal library. tests/support/report.lua needs none, and its last line adds up.
 local options = table.concat(arg, " ")
 if not options:find("-o", 1, true) then
   table.insert(arg, 1, "--output=tests/support/report.lua")

@@ -1,6 +1,6 @@
 -- Runs every test, each file in a process of its own, and adds up:
--- build/lkrun tests/suite.lua [C test programs]; LKRUN_TEST_JOBS files at a time (as many as CPUs).
--- build/lkrun tests/suite.lua soak TIMES: the faults that often, then what is long (see tests/soak).
+-- build/lkrun tests/suite.lua [C test programs]; LKRUN_TEST_JOBS files at a time (as many as there are CPUs).
+-- build/lkrun tests/suite.lua soak TIMES: the specs of faults that often, then their long forms (see tests/soak).
 local TIME_LIMIT = 900 -- seconds a file may take, on a loaded machine, under a sanitizer
 
 local function lines_of(command)
@@ -12,48 +12,48 @@ end
 
 local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
--- Some tools cannot watch everything: they run what is named here, and the rest is excluded by name, and
--- counted. LKRUN_WATCH is the command under which its tests run.
-local subsets = {
-  thread = {
-    why = "they fork",
-    "channel_test", "codec_test", "config_test", "progress_bar_test", "storage_test",
-    "value/carry_spec", "lua/chunks_spec", "value/codec_spec", "value/json_spec", "files/npy_spec",
-    "base/random_spec", "lua/show_spec", "sparse/sparse_rows_spec", "sparse/sparse_sparse_spec",
-    "sparse/sparse_spec", "tensor/tensor_arith_spec", "tensor/tensor_compare_spec", "tensor/tensor_index_spec",
-    "tensor/tensor_reduce_spec", "tensor/tensor_sort_spec", "tensor/tensor_spec", "tensor/tensor_view_spec",
-    "pool/threads_spec",
-  },
-  valgrind = {
-    why = "they start programs, or take too long there",
-    "channel_test", "codec_test", "config_test", "progress_bar_test", "progress_test", "region_test", "storage_test",
-    "lua/chunks_spec", "pool/errors_spec", "pool/future_spec", "value/json_spec", "sparse/sparse_spec",
-    "tensor/tensor_spec", "faults/iteration_spec", "faults/template_spec",
-  },
+-- Two tools cannot watch every test. A test says in a comment, "runs under: thread, valgrind", which of them can
+-- watch it; the others are excluded there, counted and named, for the reason that stands here.
+local reasons = {
+  thread = "they fork, which the thread sanitizer does not follow",
+  valgrind = "they start programs, which memcheck does not follow, or take too long under it",
 }
-local watcher = (os.getenv "LKRUN_SAN" or ""):match "thread" or (os.getenv "LKRUN_SAN" or ""):match "valgrind"
-local subset = watcher and subsets[watcher]
-local watch = subset and os.getenv "LKRUN_WATCH" or ""
+local LKRUN_SAN <const> = os.getenv "LKRUN_SAN" or ""
+local tool = LKRUN_SAN:match "thread" or LKRUN_SAN:match "valgrind"
+-- LKRUN_WATCH is the command under which the tests run.
+local watch = tool and os.getenv "LKRUN_WATCH" or ""
 local excluded = {}
 
--- The command under which a test runs. What a process that is ended in the middle of its work still had is
+-- The tests that a tool can watch: a set of the paths of their sources.
+local watched = {}
+for _, line in ipairs(lines_of "grep -rHoE '\\bruns under: .*' tests --include='*_spec.lua' --include='*_test.c'") do
+  local path, names = line:match "^([^:]*):runs under: (.*)$"
+  for name in names:gsub("%*/", ""):gmatch "[^%s,]+" do
+    if not reasons[name] then
+      io.stderr:write(("%s: runs under: '%s'; expected thread or valgrind\n"):format(path, name))
+      os.exit(2)
+    end
+    if name == tool then watched[path] = true end
+  end
+end
+
+-- The command under which a test runs. A fault ends processes in the middle of their work: what they had then is
 -- no leak.
 local function watch_of(name)
-  local is_fault = name:find "^tests/faults/" and watcher == "valgrind"
+  local is_fault = name:find "^tests/faults/" and tool == "valgrind"
   return is_fault and watch .. " --leak-check=no" or watch
 end
 
 local function is_excluded(name)
-  if not subset then return false end
-  local short = name:match "[^/]+_test$" or name:match "^tests/(.*)%.lua$"
-  for _, included in ipairs(subset) do
-    if short == included then return false end
-  end
+  if not tool then return false end
+  local program = name:match "[^/]+_test$"
+  local source = program and lines_of("find tests -name " .. program .. ".c")[1] or name
+  if watched[source] then return false end
   excluded[#excluded + 1] = name
   return true
 end
 
--- What runs: { name =, command =, may_be_empty = } (a page of the manual need not have programs).
+-- All tests: {name =, command =, may_be_empty =}. A page of the manual may have no programs.
 local function all_tests()
   local tests = {}
   local function add(name, command, may_be_empty)
@@ -71,7 +71,7 @@ local function all_tests()
   return tests
 end
 
--- The faults, round after round; then those that have a long form, in that.
+-- The specs of faults, round after round; then, at length, those that ask for LKRUN_SOAK.
 local function soak_tests(times)
   local tests = {}
   local function add(spec, long)
@@ -85,12 +85,12 @@ local function soak_tests(times)
     for _, spec in ipairs(lines_of "find tests/faults -name '*_spec.lua' | sort") do add(spec) end
     tests[#tests].ends = ("%d of %d"):format(round, times)
   end
-  add("tests/faults/delivery_spec.lua", true)
-  add("tests/faults/output_spec.lua", true)
+  for _, spec in ipairs(lines_of "grep -rl LKRUN_SOAK tests/faults | sort") do add(spec, true) end
   return tests
 end
 
--- The last line of totals, or the lines of the Test Anything Protocol, counted.
+-- How many tests passed, failed and were skipped: by the last line of totals, or by counting the lines of the
+-- Test Anything Protocol.
 local function count(output)
   local passed, failed, skipped
   for p, f, s in output:gmatch "(%d+) passed, (%d+) failed, (%d+) skipped" do
@@ -122,7 +122,7 @@ local function finish(test)
   local trouble
   if not ok and failed == 0 then
     trouble = code == 124 and ("ran past %d seconds"):format(TIME_LIMIT) or ("ended with %s %d"):format(how, code)
-  elseif watch ~= "" and output:find "==%d+==" then -- of a worker, whose end tells nothing
+  elseif watch ~= "" and output:find "==%d+==" then -- memcheck's, of a worker, whose exit status nobody sees
     trouble = "errors were found"
   elseif passed + failed + skipped == 0 and not test.may_be_empty then
     trouble = "nothing ran"
@@ -155,7 +155,7 @@ for done = 1, #tests do
   finish(tests[done])
 end
 if #excluded > 0 then
-  print(("excluded, for %s: %d: %s"):format(subset.why, #excluded, table.concat(excluded, ", ")))
+  print(("excluded, because %s: %d: %s"):format(reasons[tool], #excluded, table.concat(excluded, ", ")))
 end
 print(totals())
 os.exit(total.passed + total.failed > 0 and total.failed == 0)

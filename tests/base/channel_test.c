@@ -1,5 +1,6 @@
 /* Rings and doorbells where Lua can't reach: frames over the end of a ring, frames that were never
  * finished, both ends as threads (for the thread sanitizer) and as processes, and wake-ups. */
+/* runs under: thread, valgrind */
 #include "base/channel.h"
 
 #include <pthread.h>

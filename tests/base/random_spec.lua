@@ -1,3 +1,4 @@
+-- runs under: thread
 local lk = require "lkrun"
 local core = require "lkrun.core.random"
 local random = lk.random

@@ -1,8 +1,8 @@
--- The fenced blocks of a page of the manual.
+-- Reads the fenced blocks of a page of the manual.
 local blocks = {}
 
---- In the order of the page. A block with file=NAME is that file; a comment <!-- not run: why --> stands
---- before one that no test can run.
+--- Returns the blocks in the order of the page. A block with file=NAME has that file; one after a comment
+--- <!-- not run: why --> has that reason.
 ---@param path string
 ---@return { line: integer, kind: string, file?: string, not_run?: string, text: string }[]
 function blocks.of(path)

@@ -66,7 +66,7 @@ static int ignore_signal(lua_State *L)
     return succeed(L, signal(signal_number(L, 1), SIG_IGN) != SIG_ERR);
 }
 
-/* reset(signal): what it does is the system's again */
+/* reset(signal): the signal does what it does by default */
 static int reset_signal(lua_State *L)
 {
     return succeed(L, signal(signal_number(L, 1), SIG_DFL) != SIG_ERR);
@@ -80,7 +80,7 @@ static void exit_on_signal(int signal_number)
     _exit(exit_status);
 }
 
-/* exit_on(signal, status): that signal ends this process as os.exit(status) would */
+/* exit_on(signal, status): the signal ends this process as os.exit(status) would */
 static int set_exit_on(lua_State *L)
 {
     exit_status = (int)luaL_checkinteger(L, 2);
@@ -94,7 +94,7 @@ static void on_crash(int number)
         _exit(3);
 }
 
-/* handle(signal): a handler that says so, and ends the process when it is SEGV */
+/* handle(signal): a handler that prints a line, and ends the process if the signal is SEGV */
 static int handle_signal(lua_State *L)
 {
     return succeed(L, signal(signal_number(L, 1), on_crash) != SIG_ERR);
@@ -105,7 +105,7 @@ static int handle_signal(lua_State *L)
 static int crash_segv(lua_State *L)
 {
     (void)L;
-    signal(SIGSEGV, SIG_DFL); /* a sanitizer has a handler there */
+    signal(SIGSEGV, SIG_DFL); /* a sanitizer has set a handler */
     volatile int *nowhere = NULL;
     raise(SIGSEGV);
     return *nowhere;
@@ -133,7 +133,7 @@ _Noreturn static int spin(lua_State *L)
     }
 }
 
-/* hog(bytes): C memory, written to, never given back */
+/* hog(bytes): allocates memory in C and writes to it, and never frees it */
 static int hog(lua_State *L)
 {
     size_t bytes = (size_t)luaL_checkinteger(L, 1);
@@ -152,7 +152,7 @@ static int get_pid(lua_State *L)
     return 1;
 }
 
-/* user() → its number */
+/* user() → the id of the user who runs this process */
 static int get_user(lua_State *L)
 {
     lua_pushinteger(L, getuid());
@@ -180,19 +180,19 @@ static int wait_process(lua_State *L)
     return 2;
 }
 
-/* adopt(): processes of this one's children that outlive those become its own children */
+/* adopt(): this process becomes the parent of descendants whose own parents end */
 static int adopt_orphans(lua_State *L)
 {
     return succeed(L, prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
 }
 
-/* leave(status): ends the process at once, nothing flushed */
+/* leave(status): ends the process at once, without flushing anything */
 static int leave(lua_State *L)
 {
     _exit((int)luaL_checkinteger(L, 1));
 }
 
-/* nap(): lets others run before a condition is looked at again */
+/* nap(): sleeps a little, so that others run before a condition is checked again */
 static int nap(lua_State *L)
 {
     (void)L;
@@ -200,7 +200,7 @@ static int nap(lua_State *L)
     return 0;
 }
 
-/* write(descriptor, bytes): all of them */
+/* write(descriptor, bytes): writes all bytes */
 static int write_bytes(lua_State *L)
 {
     size_t length;
@@ -217,7 +217,7 @@ static int write_bytes(lua_State *L)
     return succeed(L, true);
 }
 
-/* descriptors() → {descriptor = what it is, …}, all that this process has open */
+/* descriptors() → {number = what it is open on, …}, for all open descriptors of this process */
 static int list_descriptors(lua_State *L)
 {
     char name[32], target[256];
@@ -250,8 +250,8 @@ static int set_limit(lua_State *L)
     return succeed(L, prlimit(pid, resource, &limit, NULL) == 0);
 }
 
-/* become_nobody(): the superuser's processes are not counted; another user's are. It has no others.
- */
+/* become_nobody(): this process becomes that of a user who has no other processes. "nproc" does not
+ * limit the superuser. */
 static int become_nobody(lua_State *L)
 {
     const unsigned nobody = 100000 + (unsigned)getpid();
@@ -260,8 +260,8 @@ static int become_nobody(lua_State *L)
     return succeed(L, done);
 }
 
-/* refuse(call, reason): this process and those it makes from now on get that error from that system
- * call, or with "KILL" a signal, SIGSYS, that ends them there */
+/* refuse(call, reason): from now on the system call fails with that error in this process and in
+ * processes that it makes; with "KILL" the call ends the process by SIGSYS */
 static int refuse_call(lua_State *L)
 {
 #ifdef SYS_dup2
@@ -306,7 +306,7 @@ static void *call_protected(void *argument)
     return (void *)(intptr_t)lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
 }
 
-/* in_thread(f, …) → true and the results of f(…), called in another thread while this one waits; or
+/* in_thread(f, …): calls f(…) in another thread while this one waits → true and its results, or
  * false and its error */
 static int in_thread(lua_State *L)
 {
@@ -342,7 +342,8 @@ static void *multiply(void *function)
     return NULL;
 }
 
-/* blas_start(count): that many threads of the program's own multiply matrices all the time */
+/* blas_start(count): starts so many threads, not OpenBLAS's own, that multiply matrices without end
+ */
 static int blas_start(lua_State *L)
 {
     int count = (int)luaL_checkinteger(L, 1);
@@ -357,7 +358,7 @@ static int blas_start(lua_State *L)
     return 0;
 }
 
-/* blas_turns() → products finished so far */
+/* blas_turns() → the number of products that those threads have finished */
 static int count_turns(lua_State *L)
 {
     lua_pushinteger(L, blas_turns);

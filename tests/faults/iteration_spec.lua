@@ -1,4 +1,5 @@
 -- What goes wrong in the program's own code: generators, consumers, coroutines, handlers, the model.
+-- runs under: valgrind
 local lk = require "lkrun"
 local setup = require "tests.faults.setup"
 local program = require "tests.support.program"

@@ -1,7 +1,8 @@
-/* Preloaded into a program: ends it with SIGKILL at the LKRUN_KILL_AT-th of the calls that change
- * files, a write half done; or from the LKRUN_FULL_AT-th write on, the disk is full; or adds to the
- * file LKRUN_SYNC_LOG a line for each fdatasync: how much of its file was there to be brought to
- * the disk. Only the process that it was loaded into counts. */
+/* A library that is preloaded into a program and wraps the calls that change files:
+ *   LKRUN_KILL_AT=N      SIGKILL ends the program at the N-th of them; a write is half done then
+ *   LKRUN_FULL_AT=N      from the N-th write on, the disk is full
+ *   LKRUN_SYNC_LOG=FILE  FILE gets a line for each fdatasync: the size of the file that it synced
+ * Calls of the program's child processes are not counted. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <signal.h>
@@ -14,27 +15,27 @@
 #include <unistd.h>
 
 static pid_t program;
-static int left;  /* calls until the end; 0: never */
-static int space; /* writes until the disk is full; 0: never */
+static int calls_until_kill;  /* 0: no call is the last */
+static int writes_until_full; /* 0: the disk is never full */
 static const char *sync_log;
 
 __attribute__((constructor)) static void begin(void)
 {
     const char *kill_at = getenv("LKRUN_KILL_AT"), *full_at = getenv("LKRUN_FULL_AT");
     program = getpid();
-    left = kill_at ? atoi(kill_at) : 0;
-    space = full_at ? atoi(full_at) : 0;
-    sync_log = getenv("LKRUN_SYNC_LOG"); /* the workers' too, so that it stays where it is */
+    calls_until_kill = kill_at ? atoi(kill_at) : 0;
+    writes_until_full = full_at ? atoi(full_at) : 0;
+    sync_log = getenv("LKRUN_SYNC_LOG"); /* stays in the environment, for workers */
     unsetenv("LKRUN_KILL_AT");
     unsetenv("LKRUN_FULL_AT");
 }
 
 static int is_full(void)
 {
-    if (getpid() != program || space == 0)
+    if (getpid() != program || writes_until_full == 0)
         return 0;
-    if (space > 1) {
-        space--;
+    if (writes_until_full > 1) {
+        writes_until_full--;
         return 0;
     }
     errno = ENOSPC;
@@ -43,7 +44,8 @@ static int is_full(void)
 
 static int is_due(void)
 {
-    return getpid() == program && left > 0 && __atomic_sub_fetch(&left, 1, __ATOMIC_RELAXED) == 0;
+    return getpid() == program && calls_until_kill > 0 &&
+           __atomic_sub_fetch(&calls_until_kill, 1, __ATOMIC_RELAXED) == 0;
 }
 
 static void die(void)
@@ -56,11 +58,12 @@ static void die(void)
 ssize_t write(int fd, const void *bytes, size_t length)
 {
     __typeof__(&write) real = REAL(write);
-    if (fd > 2 && length != 8 && is_due()) /* of an eventfd */ {
+    bool is_of_file = fd > 2 && length != 8; /* 8 bytes are those of an eventfd */
+    if (is_of_file && is_due()) {
         real(fd, bytes, length / 2);
         die();
     }
-    if (fd > 2 && length != 8 && is_full())
+    if (is_of_file && is_full())
         return -1;
     return real(fd, bytes, length);
 }

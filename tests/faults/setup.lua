@@ -1,6 +1,6 @@
--- What the fault specs share. Each fault is a test named after it, wrapped in setup.clean: it injects the
--- fault for real, and when it is over no process, descriptor or memory may be left. Nothing waits for a
--- time: eventually() waits for a condition, and gives up only after minutes.
+-- What the specs of faults share. Each fault is a test named after it and wrapped in setup.clean: it injects the fault
+-- for real, and when it is over no process, descriptor or memory may be left. No test sleeps for a fixed time:
+-- eventually() waits for a condition, and gives up only after minutes.
 local assert = require "luassert"
 local lk = require "lkrun"
 local region = require "lkrun.core.region"
@@ -22,7 +22,7 @@ local function lines_of(path)
   return lines
 end
 
---- Waits until condition() gives something true, and gives that.
+--- Waits until condition() returns something true, and returns that.
 function setup.eventually(condition, what)
   local until_time = lk.clock() + DEADLINE
   repeat
@@ -33,7 +33,7 @@ function setup.eventually(condition, what)
   error("never came true: " .. what, 2)
 end
 
---- Children of a process, of its main thread, oldest first.
+--- The children of the main thread of a process, oldest first.
 function setup.children(pid)
   pid = pid or fault.pid()
   local pids = {}
@@ -42,17 +42,17 @@ function setup.children(pid)
   return pids
 end
 
---- The state of a process: "R", "S", "T", "Z", ...; nil when there is none.
+--- The state of a process, "R", "S", "T", "Z", ...; nil when the process no longer exists.
 function setup.state(pid)
   local stat = lines_of(("/proc/%d/stat"):format(pid))[1]
   return stat and stat:match "%) (%a)"
 end
 
--- What this process holds that a pool could leave behind.
+-- Children, descriptors and memory of this process: what a pool could leave behind.
 local function holdings()
   collectgarbage()
   collectgarbage()
-  local shared = 0 -- mappings of rings and the like
+  local shared = 0 -- the number of mappings of rings and other shared memory
   for _, line in ipairs(lines_of "/proc/self/maps") do
     if line:find("memfd:lkrun-", 1, true) or line:find("/dev/zero", 1, true) then shared = shared + 1 end
   end
@@ -66,14 +66,14 @@ local function holdings()
   }
 end
 
--- The region, the backend and the like are made once and stay.
+-- The region, the backend and other things that are made once and stay are made before the first count.
 local function warm_up()
   local inv <close> = lk.invoker({ lk.tensor.zeros { 100, 100 } }, function(_, n) return n end, { n_jobs = 2 })
   inv:collect { 1, 2, 3 }
 end
 
--- Processes that programs of the test left behind came to this one, or come when those end that they
--- belong to: all must end by themselves.
+-- This process adopts processes that programs of the test leave behind, now or when their parents end. All of them must
+-- end by themselves.
 local function await_orphans(children)
   local known = {}
   for _, pid in ipairs(children) do known[pid] = true end
@@ -89,21 +89,21 @@ local function await_orphans(children)
   until not orphan
 end
 
---- The test, then the check that nothing is left, of this process or of the programs that it ran.
+--- Runs the test, then checks that neither this process nor a program that it ran has left anything.
 function setup.clean(test)
   return function()
     warm_up()
     fault.adopt()
     local before = holdings()
     test()
-    collectgarbage() -- pools of the test end
+    collectgarbage() -- ends pools that the test dropped
     await_orphans(before.children)
     assert.same(before, holdings())
   end
 end
 
---- Collects a map's results and errors into two tables by index, checks that each came once and in
---- order, and gives them with their number.
+--- Collects the results and errors of a map into two tables by index, checks that each came once and in order, and
+--- returns them and their number.
 function setup.gather(iterator, ...)
   local results, errors, count = {}, {}, 0
   local step, state, control, closing = iterator, ...
@@ -124,7 +124,7 @@ function setup.assert_goes_on(inv, double)
   for i = 1, 10 do assert.equal(2 * i, results[i]) end
 end
 
---- A file with this content whose name is given, removed at the end of the scope.
+--- A file with this content; its `path`. The file is removed at the end of the scope (local file <close>).
 function setup.file(content)
   local path = os.tmpname()
   local file <close> = assert(io.open(path, "wb"))
@@ -132,7 +132,7 @@ function setup.file(content)
   return setmetatable({ path = path }, { __close = function() os.remove(path) end })
 end
 
--- What programs of the tests start with: lk, fault, setup.
+-- The first lines of programs that the tests run: they define lk and fault.
 setup.prelude = ([[
 package.cpath = %q .. package.cpath
 local lk, fault = require "lkrun", require "fault"

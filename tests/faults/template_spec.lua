@@ -1,4 +1,5 @@
 -- The template dies, the host dies or stops: who goes on, and who must not stay behind.
+-- runs under: valgrind
 local lk = require "lkrun"
 local processes = require "tests.support.processes"
 local setup = require "tests.faults.setup"

@@ -1,4 +1,5 @@
 -- .npy files: what is written, what is read, and what is refused.
+-- runs under: thread
 local lk = require "lkrun"
 local tensor = lk.tensor
 local new_folder = require "tests.support.folder"

@@ -1,3 +1,4 @@
+-- runs under: thread
 local lk = require "lkrun"
 local show = lk.show
 

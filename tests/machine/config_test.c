@@ -1,6 +1,7 @@
 /* The parts of the configuration that a Lua program cannot reach: the grant that a host tells, and
  * what a worker starts with. Each test is a process of its own, because a process configures once.
  */
+/* runs under: thread, valgrind */
 #include "machine/config.h"
 
 #include <string.h>

@@ -1,5 +1,6 @@
 /* The region where Lua can't reach: what is reused and when, what a fork sees and may write. Each
  * test runs in a process of its own, for a process has one region. */
+/* runs under: valgrind */
 #include "memory/region.h"
 
 #include <pthread.h>

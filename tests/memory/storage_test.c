@@ -1,4 +1,5 @@
 /* Who may write a tensor, and when its storage is freed: what a task sees, without a task. */
+/* runs under: thread, valgrind */
 #include <string.h>
 
 #include <lua.h>

@@ -1,3 +1,4 @@
+-- runs under: valgrind
 local lk = require "lkrun"
 local invoker_of = require "tests.support.invoker_of"
 local program = require "tests.support.program"

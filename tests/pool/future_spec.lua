@@ -1,3 +1,4 @@
+-- runs under: valgrind
 local lk = require "lkrun"
 local await = require "tests.support.await"
 local invoker_of = require "tests.support.invoker_of"

@@ -1,4 +1,5 @@
 -- Workers that are threads: what holds for all workers, and what is their own.
+-- runs under: thread
 local lfs = require "lfs"
 local lk = require "lkrun"
 local await = require "tests.support.await"

@@ -1,4 +1,5 @@
 /* What a display looks like, as text. */
+/* runs under: thread, valgrind */
 #include "screen/progress_display.h"
 
 #include <locale.h>

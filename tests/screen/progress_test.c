@@ -1,4 +1,5 @@
 /* Displays between processes, and around the output of several threads, on a pseudo-terminal. */
+/* runs under: valgrind */
 #include "screen/log.h"
 #include "screen/progress.h"
 #include "base/util.h"

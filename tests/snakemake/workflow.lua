@@ -9,7 +9,7 @@ workflow.checkout = program.capture "pwd"
 local bin = workflow.checkout .. "/build/venv-snakemake/bin"
 workflow.rules = workflow.checkout .. "/rules"
 
---- Why nothing can run here; nil where it can.
+--- The reason why Snakemake cannot run here; nil where it can.
 function workflow.missing()
   local file <close> = io.open(bin .. "/snakemake")
   if not file then return "no Snakemake in build/venv-snakemake; make check puts it there" end
@@ -38,7 +38,7 @@ function workflow:read(path)
   return file and file:read "a"
 end
 
--- A shell command line in the folder, with the environment that the tests run in.
+-- The shell command line that runs `line` in the folder, with the environment of the tests.
 local function in_folder(self, line)
   local folder = program.quote(self.folder)
   return table.concat {
@@ -49,7 +49,7 @@ local function in_folder(self, line)
   }
 end
 
---- A shell command line in the folder, as it is run; `snakemake` and `lkrun` are on PATH.
+--- The shell command line that runs `line` in the folder, with `snakemake` and `lkrun` on PATH.
 --- @return string
 function workflow:command(line) return "exec </dev/null; " .. in_folder(self, line) end
 
@@ -60,15 +60,15 @@ function workflow:on_terminal(arguments, columns, rows)
   })
 end
 
---- Runs it. @return {out: string, err: string, status: integer, how: "exit"|"signal"}
+--- Runs a shell command line. @return {out: string, err: string, status: integer, how: "exit"|"signal"}
 function workflow:shell(line) return program.shell(self:command(line)) end
 
---- Runs Snakemake. The same, with everything it wrote in `out`.
+--- Runs Snakemake; everything that it wrote is in `out`.
 function workflow:snakemake(arguments)
   return self:shell("snakemake --nocolor " .. arguments .. " 2>&1")
 end
 
---- The same; raises with what it wrote where it fails.
+--- Runs Snakemake, and raises an error with what it wrote where it fails.
 function workflow:succeed(arguments)
   local result = self:snakemake("--show-failed-logs " .. arguments)
   if result.how ~= "exit" or result.status ~= 0 then

@@ -1,4 +1,5 @@
 -- Matrices of the rows of others: index, stack, prune; against tables of entries.
+-- runs under: thread
 local lk = require "lkrun"
 local sparse, tensor = lk.sparse, lk.tensor
 

@@ -1,4 +1,5 @@
 -- Products of two sparse matrices, whole and of their greatest terms, against the definitions.
+-- runs under: thread
 local lk = require "lkrun"
 local sparse, tensor = lk.sparse, lk.tensor
 

@@ -1,4 +1,5 @@
 -- Compressed sparse rows, against dense loops.
+-- runs under: thread, valgrind
 local lk = require "lkrun"
 local tensor, sparse = lk.tensor, lk.sparse
 

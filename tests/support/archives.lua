@@ -1,4 +1,4 @@
--- Archives made by hand, so that every field of them can lie.
+-- Archives and files of arrays made byte by byte, so that a test can put a false value into every field.
 local archives = {}
 
 local crc_table = {}
@@ -14,8 +14,8 @@ local function crc32(bytes)
   return c ~ 0xFFFFFFFF
 end
 
---- A zip. Each entry: name, data; and where they shall lie: size, packed_size (of both headers), method, crc,
---- flags, mode (of a Unix file, with its kind), offset (of its local header).
+--- A zip. Each entry has a name and data; a test that wants a false value gives size, packed_size (of both headers),
+--- method, crc, flags, mode (of a Unix file, with its kind) or offset (of its local header).
 ---@return string
 function archives.zip(entries)
   local out, directory, at = {}, {}, 0
@@ -35,7 +35,7 @@ function archives.zip(entries)
     "PK\5\6\0\0\0\0" .. string.pack("<I2I2I4I4I2", #entries, #entries, #central, at, 0)
 end
 
---- A tar. Each entry: name, data; size where it shall lie; type ("0" a file), link.
+--- A tar. Each entry has a name and data; it may have a false size, a type ("0", a file, by default) and a link.
 ---@return string
 function archives.tar(entries)
   local out = {}

@@ -1,6 +1,6 @@
---- Waits until a condition holds and gives what it returned; raises after some minutes.
+--- Waits until a condition holds and returns what it gave; raises an error after some minutes.
 local lk = require "lkrun"
-local PATIENCE = 200 -- seconds; a sanitizer on a loaded machine needs some
+local PATIENCE = 200 -- seconds; a program under a sanitizer is slow on a loaded machine
 
 return function(condition, what)
   local start = lk.clock()

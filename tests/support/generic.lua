@@ -1,15 +1,15 @@
---- Runs specs of invokers once more, for another kind of workers: what they say holds for every kind.
+--- Runs specs of invokers again with another kind of workers: what they test holds for every kind.
 local lk = require "lkrun"
 local invoker, map = lk.invoker, lk.map
 
---- `kind`: as in the option `workers`; `specs`: names under tests/pool; `scope`: busted's _ENV.
+--- `kind` is a value of the option `workers`, `specs` are names in tests/pool, `scope` is busted's _ENV.
 return function(kind, specs, scope)
   local function with_kind(options)
     if options ~= nil and type(options) ~= "table" then return options end
     local copy = { workers = kind }
     for name, value in pairs(options or {}) do copy[name] = value end
     if kind == "threads" and not (options or {}).workers and (copy.retries or copy.timeout or copy.memory_limit) then
-      copy.workers = nil -- what threads refuse is about processes
+      copy.workers = nil -- threads refuse these options
     end
     return copy
   end

@@ -1,4 +1,4 @@
---- What the kernel says about processes: for tests that look at what is left behind.
+--- What the kernel says about processes, for tests that look at what a program leaves behind.
 local lfs = require "lfs"
 local await = require "tests.support.await"
 local processes = {}
@@ -9,7 +9,7 @@ local function read(path)
 end
 processes.read = read
 
---- State and parent of a process, nil when it is gone.
+--- State and parent of a process; nil when it no longer exists.
 local function stat_of(pid)
   local text = read(("/proc/%d/stat"):format(pid))
   if not text then return nil end
@@ -17,10 +17,10 @@ local function stat_of(pid)
   return state, tonumber(parent)
 end
 
---- This process's id.
+--- The id of this process.
 function processes.own() return tonumber(read("/proc/self/stat"):match "^%d+") end
 
---- Whether a process runs: it is there and no zombie.
+--- Whether a process runs: it exists and is no zombie.
 function processes.runs(pid)
   local state = stat_of(pid)
   return state ~= nil and state ~= "Z" and state ~= "X"
@@ -40,14 +40,14 @@ function processes.children(of)
   return list
 end
 
---- The open descriptors of this process: number → what it leads to.
+--- The open descriptors of this process: a table from each number to what it is open on.
 function processes.descriptors()
   local open = {}
   for name in lfs.dir "/proc/self/fd" do
     local number = tonumber(name)
     if number then
       local pipe <close> = assert(io.popen(("readlink /proc/%d/fd/%s"):format(processes.own(), name)))
-      open[number] = pipe:read "l" -- nil for the one that lists them
+      open[number] = pipe:read "l" -- nil for the descriptor that the listing used
     end
   end
   return open
@@ -62,7 +62,7 @@ function processes.count_descriptors()
   return count
 end
 
---- The mappings of a process whose name contains `name`: { first =, last =, mode = "rw-s", inode = }.
+--- The mappings of a process whose names contain `name`, each { first =, last =, mode = "rw-s", inode = }.
 function processes.mappings(pid, name)
   local list = {}
   for line in (read(("/proc/%s/maps"):format(pid)) or ""):gmatch "[^\n]+" do
@@ -76,19 +76,19 @@ function processes.mappings(pid, name)
   return list
 end
 
---- Waits until an invoker has, and knows, all its workers, and those have started: a short map may be
---- over before the last one has. Gives the number of tasks, each 1, that it had it do.
+--- Waits until all workers of an invoker have started and the invoker knows them: a short map may be over before the
+--- last worker has started. Submits tasks of 1 meanwhile, and returns how many.
 function processes.await_workers(inv)
   local tasks = 0
   await(function()
     local started = true
     for _, worker in ipairs(inv:stats().workers) do
       if worker.pid == 0 or not processes.runs(worker.pid) then
-        inv:submit(1):get() -- it looks around when it waits
+        inv:submit(1):get() -- the invoker learns of its workers while it waits
         tasks = tasks + 1
         return false
       end
-      -- One that sleeps waits for tasks. A task now would have it clear up after that one first.
+      -- A worker that sleeps waits for tasks. A task given to it now would make it clean up before it sleeps again.
       started = started and stat_of(worker.pid) == "S"
     end
     return started

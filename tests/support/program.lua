@@ -1,7 +1,8 @@
--- Lua programs run by a fresh interpreter, the one that runs this, in an environment of their own.
+-- Lua programs and shell commands, run by a new process of the interpreter that runs this, in an environment of their
+-- own.
 local program = {}
 
--- Whatever the tests were started with must not decide what they see.
+-- These variables are unset in that environment: the one in which the tests were started must not change results.
 local unset = {
   "LK_NUM_PROCS", "LK_NUM_THREADS", "LK_NUM_BACKEND_THREADS", "LK_NUM_CHILD_THREADS", "LK_LOG_LEVEL",
   "LK_PROGRESS", "LK_PROGRESS_DIR", "LK_REGION_SIZE", "LK_BIND",
@@ -18,19 +19,19 @@ local function read_all(path)
   return file:read "a"
 end
 
---- First line that a shell command writes, nil where there is none.
+--- The first line that a shell command writes; nil where it writes none.
 function program.capture(command)
   local pipe <close> = assert(io.popen(command))
   return pipe:read "l"
 end
 
--- The shell's parent is this process, or memcheck, which runs it inside itself.
+-- The parent of the shell is this process, whose executable is memcheck where memcheck runs the program inside itself.
 program.executable = program.capture "readlink /proc/$PPID/exe"
 if program.executable:find "/memcheck%-" then program.executable = program.capture "readlink -f build/lkrun" end
 
---- Runs `code`. options.env: variables to set; options.args: its arguments; options.before: shell
---- words put before the interpreter ("taskset -c 0"), options.shell: a command line run first by the
---- shell that becomes it.
+--- Runs `code`. options.env has variables to set, options.args the arguments of the program; options.before has shell
+--- words that stand before the interpreter ("taskset -c 0"), and options.shell is a command line that the shell runs
+--- before it becomes the interpreter.
 --- @return {out: string, err: string, status: integer, how: "exit"|"signal"}
 function program.run(code, options)
   options = options or {}
@@ -54,7 +55,7 @@ function program.run(code, options)
   return result
 end
 
---- Runs a shell command line in which $LKRUN is this interpreter; "exec" keeps its way of ending.
+--- Runs a shell command line in which $LKRUN is this interpreter. A program run by "exec" gives its status or signal.
 --- @return {out: string, err: string, status: integer, how: "exit"|"signal"}
 function program.shell(line)
   local script, out, err = os.tmpname(), os.tmpname(), os.tmpname()
@@ -68,14 +69,14 @@ function program.shell(line)
   return result
 end
 
---- Runs make in the checkout, which installs no package and builds what the tests were built as.
+--- Runs make in the checkout: it installs no package, and builds with the compiler and flags of these tests.
 --- @return {out: string, err: string, status: integer, how: "exit"|"signal"}
 function program.make(arguments)
   local overrides = os.getenv "LKRUN_MAKE" or ""
   return program.shell(("NO_INSTALL=1 make --no-print-directory %s %s"):format(overrides, arguments))
 end
 
---- Runs `code` and gives what it wrote; raises when it failed.
+--- Runs `code` and returns what it wrote; raises an error when it failed.
 function program.output(code, options)
   local result = program.run(code, options)
   if result.how ~= "exit" or result.status ~= 0 then

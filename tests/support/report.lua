@@ -1,4 +1,4 @@
--- busted's output handler: each failure in full, each skip in a line, and the totals as last line.
+-- An output handler for busted: each failure in full, a line for each skipped test, and the totals as last line.
 return function()
   local busted = require "busted"
   local handler = require "busted.outputHandlers.base"()

@@ -1,4 +1,5 @@
-/* TAP lines for the tests in C: a program calls these and returns tap_done(). */
+/* Lines of the Test Anything Protocol, for the tests in C: main calls these functions and returns
+ * tap_done(). */
 #ifndef TAP_H
 #define TAP_H
 
@@ -13,7 +14,7 @@ static int tap_tests;
 static int tap_failures;
 static const char *tap_indent = ""; /* four spaces make the lines those of a subtest */
 
-/* One test. Gives `passed` back. */
+/* Prints the line of one test; returns `passed`. */
 __attribute__((format(printf, 2, 3))) static inline bool tap_ok(bool passed, const char *format,
                                                                 ...)
 {
@@ -28,14 +29,14 @@ __attribute__((format(printf, 2, 3))) static inline bool tap_ok(bool passed, con
     return passed;
 }
 
-/* A test that can't be run here, and why. */
+/* Prints the line of a test that cannot run here, with the reason. */
 static inline void tap_skip(const char *name, const char *why)
 {
     printf("%sok %d - %s # SKIP %s\n", tap_indent, ++tap_tests, name, why);
     fflush(stdout);
 }
 
-/* Runs `body` in a forked process; true when it returned true. A hang ends it after `seconds`. */
+/* Runs `body` in a forked process, which is killed after `seconds`; true when it returned true. */
 static inline bool tap_forked(bool (*body)(void), unsigned seconds)
 {
     int status;

@@ -1,8 +1,8 @@
--- Programs on a real terminal: a tmux server of their own, one window, its screen as text.
+-- Programs on a real terminal. Each has a tmux server of its own with one window, whose screen is read as text.
 local lk = require "lkrun"
 local program = require "tests.support.program"
 
-local PATIENCE = 200 -- seconds; a sanitizer on a loaded machine needs some
+local PATIENCE = 200 -- seconds; a program under a sanitizer is slow on a loaded machine
 
 local terminal = {}
 terminal.__index = terminal
@@ -22,7 +22,7 @@ end
 
 --- Runs `code` in a window of 80 by 24, or options.columns by options.rows. options.env: variables;
 --- options.command: a shell command line instead, in which $LKRUN and $SCRIPT name interpreter and script.
---- The terminal goes away at the end of the scope.
+--- The terminal is closed at the end of its scope (local t <close>).
 function terminal.run(code, options)
   options = options or {}
   count = count + 1
@@ -47,7 +47,7 @@ function terminal.run(code, options)
   return self
 end
 
--- For the program: wait() goes on when the test opens the gate, and draws what is due meanwhile.
+-- The program begins with this. Its wait() returns when the test opens the gate; it draws the display meanwhile.
 terminal.prelude = [[
   local lk = require "lkrun"
   local function wait(display, name)
@@ -64,13 +64,13 @@ function terminal:open_gate(name)
   assert(io.open(self.gate .. (name or ""), "w")):close()
 end
 
---- The screen's lines without trailing blanks; `escapes`: with the escape sequences of colours.
+--- The lines of the screen without trailing blanks; with `escapes`, the escape sequences of colours are kept.
 function terminal:screen(escapes)
   local text = self:tmux("capture-pane", "-p", escapes and "-e" or "-J")
   return (text:gsub("[ \n]+$", ""):gsub(" +\n", "\n"))
 end
 
---- Waits until condition(screen) is true, or the screen contains the text, and gives the screen.
+--- Waits until the condition, a function of the screen or a text that it should contain, holds; returns the screen.
 function terminal:expect(condition, escapes)
   local holds = condition
   if type(condition) == "string" then

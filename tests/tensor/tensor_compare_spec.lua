@@ -1,4 +1,5 @@
 -- Tensors compared and printed.
+-- runs under: thread
 local tensor = require("lkrun").tensor
 local cases = require "tests.tensor.tensor_cases"
 

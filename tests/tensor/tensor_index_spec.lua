@@ -1,4 +1,5 @@
 -- Rows picked by lists of indices.
+-- runs under: thread
 local tensor = require("lkrun").tensor
 local cases = require "tests.tensor.tensor_cases"
 

@@ -1,4 +1,5 @@
 -- Reductions of tensors, against plain loops.
+-- runs under: thread
 local tensor = require("lkrun").tensor
 local cases = require "tests.tensor.tensor_cases"
 

@@ -1,4 +1,5 @@
 -- The order of elements: sort, argsort, topk.
+-- runs under: thread
 local tensor = require("lkrun").tensor
 local cases = require "tests.tensor.tensor_cases"
 

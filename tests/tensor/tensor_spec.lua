@@ -1,4 +1,5 @@
 -- Tensors: making them, their elements, and how they are freed.
+-- runs under: thread, valgrind
 local tensor = require("lkrun").tensor
 local cases = require "tests.tensor.tensor_cases"
 

@@ -1,4 +1,5 @@
 -- Views and copies of tensors of every layout.
+-- runs under: thread
 local tensor = require("lkrun").tensor
 local cases = require "tests.tensor.tensor_cases"
 

@@ -1,4 +1,5 @@
 -- What a worker that is no fork gets of func and model. Threads do the carrying here.
+-- runs under: thread
 local lk = require "lkrun"
 local program = require "tests.support.program"
 

@@ -1,3 +1,4 @@
+-- runs under: thread
 local lk = require "lkrun"
 local codec = require "lkrun.core.codec"
 local tensor = lk.tensor

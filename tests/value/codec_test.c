@@ -1,5 +1,6 @@
 /* What Lua cannot reach of the codec: tensors that travel beside the bytes, memory that runs out at
  * every allocation, and the inline forms. */
+/* runs under: thread, valgrind */
 #include "value/codec.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+-- runs under: thread, valgrind
 local lk = require "lkrun"
 local json = lk.json
 
