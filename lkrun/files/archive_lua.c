@@ -11,7 +11,6 @@
 #include "files/scipy.h"
 #include "files/source.h"
 #include "sparse/sparse.h"
-#include "tensor/tensor_class.h"
 #include "base/util.h"
 
 /* (path, name, copy, size_limit) */

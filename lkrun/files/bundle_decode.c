@@ -7,8 +7,8 @@
 #include <lauxlib.h>
 
 #include "value/json_tree.h"
+#include "tensor/tensor_copy.h"
 #include "sparse/sparse.h"
-#include "tensor/tensor_class.h"
 #include "base/util.h"
 
 /* Stack indices of bundle_decode. */

@@ -14,7 +14,6 @@
 
 #include "files/bundle_writer.h"
 #include "sparse/sparse.h"
-#include "tensor/tensor_class.h"
 
 #define WRITER_CLASS "lkrun.bundle.writer"
 

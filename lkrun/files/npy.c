@@ -10,7 +10,7 @@
 #include "base/atomic_file.h"
 #include "files/npy_header.h"
 #include "files/stored.h"
-#include "tensor/tensor_class.h"
+#include "tensor/tensor_argument.h"
 #include "base/util.h"
 
 /* ---- Reading ---- */

@@ -11,7 +11,7 @@
 #include "base/atomic_file.h"
 #include "files/source.h"
 #include "files/stored.h"
-#include "tensor/tensor_class.h"
+#include "tensor/tensor.h"
 #include "base/util.h"
 
 #define WHERE       "lk.load"

@@ -5,8 +5,9 @@
 #include <string.h>
 #include <lauxlib.h>
 
+#include "tensor/tensor_copy.h"
 #include "sparse/sparse.h"
-#include "tensor/tensor_class.h"
+#include "sparse/sparse_build.h"
 #include "base/util.h"
 
 #define WHERE "sparse"

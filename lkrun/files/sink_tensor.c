@@ -1,6 +1,5 @@
 #include "base/sink.h"
 
-#include "tensor/tensor_class.h"
 #include "tensor/tensor_walk.h"
 
 /* Elements that are not in order go through this many bytes at a time. */

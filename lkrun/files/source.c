@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "memory/mapping.h"
-#include "tensor/tensor_class.h"
+#include "memory/storage.h"
 #include "base/value_text.h"
 #include "base/util.h"
 

@@ -4,10 +4,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <lauxlib.h>
 
 #include "memory/mapping.h"
 #include "memory/region.h"
-#include "tensor/tensor_class.h"
+#include "memory/storage.h"
+#include "tensor/tensor.h"
 
 #define PIECE 65536 /* bytes read and converted at a time */
 

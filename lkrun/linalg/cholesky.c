@@ -1,14 +1,17 @@
 /* Symmetric positive definite systems by LAPACK's Cholesky factorization.
  * LAPACK reads columns where tensors have rows, so the lower triangle of a row-major matrix is the
- * upper one to LAPACK, and the factor it leaves there is our lower factor. */
-#include "linalg/linalg.h"
-
+ * upper one to LAPACK, and the factor that it writes there is our lower factor. */
 #include <math.h>
 #include <string.h>
+#include <lauxlib.h>
 
-#include "machine/backend.h"
 #include "base/util.h"
+#include "machine/backend.h"
+#include "tensor/product.h"
+#include "tensor/tensor_argument.h"
+#include "tensor/tensor_copy.h"
 
+/* The name, for LAPACK, of the triangle that is the lower one of the tensor. */
 static const char *triangle(const struct blas_matrix *matrix)
 {
     return matrix->row_major ? "U" : "L";
@@ -32,16 +35,17 @@ static double diagonal(const struct blas_matrix *matrix, enum dtype dtype, int64
                               : (double)((const float *)matrix->data)[at];
 }
 
-/* What the solution goes over: b itself, which must lie apart from the factor, or its clone, which
- * takes its place at index 2. */
-static const struct tensor *side_to_overwrite(lua_State *L, const struct tensor *lower,
+/* The tensor that the solution is written to: b itself with `overwrite`, when it must not share memory
+ * with the factor, else a clone that takes the place of b at stack index 2. */
+static const struct tensor *solution_argument(lua_State *L, const struct tensor *lower,
                                               const struct tensor *b, bool overwrite,
                                               const char *where)
 {
     if (overwrite) {
         check_target(L, b, where);
         if (shares_memory(lower, b))
-            raise_error(L, where, "the factor and the right side share their memory");
+            raise_error(L, where,
+                        "the factor and the right side share memory; expected two tensors apart");
         return b;
     }
     b = tensor_clone(L, b);
@@ -49,7 +53,8 @@ static const struct tensor *side_to_overwrite(lua_State *L, const struct tensor 
     return b;
 }
 
-/* OpenBLAS lets a pivot that is not a number pass; all that follows from it is not one either. */
+/* The number, from 1, of the first pivot that is not-a-number; 0: none is. OpenBLAS does not report
+ * them. All pivots after the first such one are not-a-number too, so the last one tells. */
 static int first_bad_pivot(const struct blas_matrix *matrix, enum dtype dtype)
 {
     if (!isnan(diagonal(matrix, dtype, matrix->rows - 1)))
@@ -80,7 +85,7 @@ static void factor(lua_State *L, const struct blas_matrix *matrix, enum dtype dt
                     info, matrix->rows);
 }
 
-int linalg_cholesky(lua_State *L)
+static int cholesky(lua_State *L)
 {
     const char *where = "lk.linalg.cholesky";
     const struct tensor *a = square_argument(L, 1, where);
@@ -96,12 +101,13 @@ int linalg_cholesky(lua_State *L)
     return 1;
 }
 
-/* The right sides as LAPACK wants them: one or more columns, each contiguous. */
+/* The right sides as LAPACK needs them: one or more columns, each contiguous. */
 struct columns {
     void *data;
     int count, ld;
 };
 
+/* False where LAPACK cannot work on the right sides in place. */
 static bool lapack_columns(const struct tensor *b, struct columns *columns)
 {
     if (b->dim == 1) {
@@ -114,7 +120,7 @@ static bool lapack_columns(const struct tensor *b, struct columns *columns)
     *columns = (struct columns){matrix.data, matrix.columns, matrix.ld};
     if (!matrix.row_major)
         return true;
-    /* One row or one column can be read either way, unless the column has gaps. */
+    /* A row-major matrix of one row is also column-major, and so is one of one column without gaps. */
     columns->ld = matrix.rows;
     return matrix.rows == 1 || (matrix.columns == 1 && matrix.ld == 1);
 }
@@ -162,8 +168,9 @@ static void solve_factored(lua_State *L, const struct blas_matrix *lower, const 
     tensor_assign(L, b, work, where);
 }
 
-/* x with a x = b. With `overwrite`, a and b are the workspace and x is b. */
-int linalg_cholesky_solve(lua_State *L)
+/* cholesky_solve(a, b, overwrite): x with a x = b. With `overwrite`, both a and b are overwritten, and
+ * x is b. */
+static int cholesky_solve(lua_State *L)
 {
     const char *where = "lk.linalg.cholesky_solve";
     const struct tensor *a = square_argument(L, 1, where), *b = tensor_argument(L, 2, where);
@@ -175,8 +182,8 @@ int linalg_cholesky_solve(lua_State *L)
         check_target(L, b, where);
         if (shares_memory(a, b))
             raise_error(L, where,
-                        "the matrix and the right side share their memory; "
-                        "they cannot both be overwritten");
+                        "the matrix and the right side share memory; expected two tensors apart, "
+                        "as both are overwritten");
     } else {
         a = tensor_clone(L, a);
         lua_replace(L, 1);
@@ -192,15 +199,16 @@ int linalg_cholesky_solve(lua_State *L)
     return 1;
 }
 
-/* x with l l^T x = b, of a factor from cholesky. With `overwrite`, x is b. */
-int linalg_potrs(lua_State *L)
+/* potrs(l, b, overwrite): x with l l^T x = b, where l is a factor from cholesky. With `overwrite`, x
+ * is written to b. */
+static int potrs(lua_State *L)
 {
     const char *where = "lk.linalg.potrs";
     const struct tensor *lower = square_argument(L, 1, where), *b = tensor_argument(L, 2, where);
     check_sides(L, lower, b, where);
     bool overwrite = lua_toboolean(L, 3);
     lua_settop(L, 2);
-    b = side_to_overwrite(L, lower, b, overwrite, where);
+    b = solution_argument(L, lower, b, overwrite, where);
     if (b->count) {
         struct blas_matrix matrix = to_blas_matrix(L, lower, where);
         solve_factored(L, &matrix, b, where);
@@ -209,7 +217,8 @@ int linalg_potrs(lua_State *L)
     return 1;
 }
 
-/* Where BLAS reads the factor in the other order it sees the transpose, an upper triangle. */
+/* Solves in place of b. Where BLAS reads the factor in the other order than b, it sees its transpose,
+ * an upper triangle. */
 static void solve_triangle(lua_State *L, const struct blas_matrix *lower, bool transposed,
                            const struct blas_matrix *b, enum dtype dtype)
 {
@@ -228,15 +237,16 @@ static void solve_triangle(lua_State *L, const struct blas_matrix *lower, bool t
     backend_leave();
 }
 
-/* x with l x = b, or with l^T x = b. With `overwrite`, x is b. */
-int linalg_trsm(lua_State *L)
+/* trsm(l, b, transposed, overwrite): x with l x = b, or with l^T x = b if `transposed`. With
+ * `overwrite`, x is written to b. */
+static int trsm(lua_State *L)
 {
     const char *where = "lk.linalg.trsm";
     const struct tensor *lower = square_argument(L, 1, where), *b = tensor_argument(L, 2, where);
     check_sides(L, lower, b, where);
     bool transposed = lua_toboolean(L, 3), overwrite = lua_toboolean(L, 4);
     lua_settop(L, 2);
-    b = side_to_overwrite(L, lower, b, overwrite, where);
+    b = solution_argument(L, lower, b, overwrite, where);
     if (b->count) {
         struct blas_matrix factor_matrix = to_blas_matrix(L, lower, where);
         int64_t size[] = {b->size[0], b->dim == 2 ? b->size[1] : 1};
@@ -251,3 +261,8 @@ int linalg_trsm(lua_State *L)
     lua_settop(L, 2);
     return 1;
 }
+
+const luaL_Reg linalg_cholesky_functions[] = {
+    {"cholesky", cholesky}, {"cholesky_solve", cholesky_solve}, {"potrs", potrs}, {"trsm", trsm},
+    {NULL, NULL},
+};

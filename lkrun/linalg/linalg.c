@@ -1,10 +1,16 @@
 /* Products of tensors for Lua: the methods mv, mm, dot, axpy, and lk.linalg's gemv, gemm, syrk. */
-#include "linalg/linalg.h"
+#include <lauxlib.h>
 
-#include "machine/backend.h"
 #include "base/util.h"
+#include "machine/backend.h"
+#include "state/embedded.h"
+#include "tensor/product.h"
+#include "tensor/tensor_argument.h"
+#include "tensor/tensor_copy.h"
+#include "tensor/tensor_scalar.h"
 
-/* y = alpha a x + beta y, or the same with matrices, into `out`, which may be a factor as well. */
+/* Sets out = alpha a b + beta out, where b and `out` are vectors or matrices. `out` may share memory
+ * with a and b. */
 static void multiply(lua_State *L, union scalar alpha, const struct tensor *a,
                      const struct tensor *b, union scalar beta, const struct tensor *out,
                      const char *where)
@@ -20,7 +26,7 @@ static void multiply(lua_State *L, union scalar alpha, const struct tensor *a,
         tensor_assign(L, out, target, where);
 }
 
-/* a times b: into the tensor at `index` if there is one, else into a new one. Pushes it. */
+/* a:mv(b, out) and a:mm(b, out); without `out`, a new tensor. */
 static int product(lua_State *L, int b_dim, const char *where)
 {
     const struct tensor *a = tensor_argument(L, 1, where);
@@ -28,13 +34,9 @@ static int product(lua_State *L, int b_dim, const char *where)
     check_factors(L, a, b, b_dim, where);
     int64_t size[] = {a->size[0], b_dim == 2 ? b->size[1] : 1};
     lua_settop(L, 3);
-    if (lua_isnil(L, 3)) {
-        tensor_new(L, a->dtype, b_dim, size, false);
-        lua_replace(L, 3);
-    }
-    const struct tensor *out = check_out(L, 3, a->dtype, b_dim, size, where);
-    union scalar one = scalar_of(a->dtype, 1), nothing = scalar_of(a->dtype, 0);
-    multiply(L, one, a, b, nothing, out, where);
+    const struct tensor *out = out_argument(L, 3, a->dtype, b_dim, size, where);
+    union scalar one = scalar_of(a->dtype, 1), zero = scalar_of(a->dtype, 0);
+    multiply(L, one, a, b, zero, out, where);
     lua_settop(L, 3);
     return 1;
 }
@@ -55,7 +57,8 @@ static union scalar factor_argument(lua_State *L, int index, enum dtype dtype, c
                                      : scalar_argument(L, index, where, dtype);
 }
 
-/* out:addmv(a, x, alpha, beta): out = alpha a x + beta out, both 1 by default. */
+/* out:addmv(a, b, alpha, beta) and out:addmm(a, b, alpha, beta): out = alpha a b + beta out, where
+ * alpha and beta are 1 by default. */
 static int add_product(lua_State *L, int b_dim, const char *where)
 {
     const struct tensor *a = tensor_argument(L, 2, where);
@@ -113,7 +116,8 @@ static int axpy(lua_State *L)
     return 1;
 }
 
-/* gemv and gemm(alpha, a, b, beta, out): without `out`, a new tensor alpha a b. */
+/* gemv(alpha, a, b, beta, out) and gemm(alpha, a, b, beta, out): out = alpha a b + beta out; without
+ * beta and out, a new tensor alpha a b. */
 static int general_product(lua_State *L, int b_dim, const char *where)
 {
     const struct tensor *a = tensor_argument(L, 2, where);
@@ -126,8 +130,7 @@ static int general_product(lua_State *L, int b_dim, const char *where)
     if (lua_isnil(L, 5)) {
         if (!lua_isnil(L, 4))
             raise_error(L, where,
-                        "there is a beta but no tensor for it to multiply; expected "
-                        "argument 5");
+                        "there is a beta but no tensor for it to multiply; expected argument 5");
         tensor_new(L, a->dtype, b_dim, size, false);
         lua_replace(L, 5);
     } else {
@@ -157,8 +160,9 @@ static int gemm(lua_State *L)
     }
 FOR_FLOATS(MIRROR)
 
-/* a^T a into a matrix that BLAS writes in place: the triangle that is the lower one in row-major
- * order, then its mirror image. The result is symmetric, so its own order does not matter. */
+/* Writes a^T a to a matrix that BLAS can write in place: first the lower triangle, as seen in
+ * row-major order, then its mirror image. The result is symmetric, so its own order does not
+ * matter. */
 static void square(lua_State *L, const struct tensor *a, const struct blas_matrix *into,
                    const char *where)
 {
@@ -186,11 +190,7 @@ static int syrk(lua_State *L)
         raise_error(L, where, "a tensor of %s; expected a matrix", shape_text(a->dim, a->size));
     int64_t size[] = {a->size[1], a->size[1]};
     lua_settop(L, 2);
-    if (lua_isnil(L, 2)) {
-        tensor_new(L, a->dtype, 2, size, false);
-        lua_replace(L, 2);
-    }
-    const struct tensor *out = check_out(L, 2, a->dtype, 2, size, where);
+    const struct tensor *out = out_argument(L, 2, a->dtype, 2, size, where);
     struct blas_matrix into;
     if (dtype_is_float(a->dtype) && a->count && blas_matrix(out, &into) && !shares_memory(out, a)) {
         square(L, a, &into, where);
@@ -206,27 +206,17 @@ static int syrk(lua_State *L)
     return 1;
 }
 
-const luaL_Reg linalg_methods[] = {
+const luaL_Reg tensor_linalg_methods[] = {
     {"mv", mv},   {"mm", mm},     {"addmv", addmv}, {"addmm", addmm},
     {"dot", dot}, {"axpy", axpy}, {NULL, NULL},
 };
-
-static const luaL_Reg functions[] = {
-    {"gemv", gemv},
-    {"gemm", gemm},
-    {"syrk", syrk},
-    {"cholesky", linalg_cholesky},
-    {"cholesky_solve", linalg_cholesky_solve},
-    {"potrs", linalg_potrs},
-    {"trsm", linalg_trsm},
-    {"mips", linalg_mips},
-    {"ridge", linalg_ridge},
-    {NULL, NULL},
-};
+const luaL_Reg linalg_functions[] = {{"gemv", gemv}, {"gemm", gemm}, {"syrk", syrk}, {NULL, NULL}};
 
 int luaopen_lkrun_core_linalg(lua_State *L);
 int luaopen_lkrun_core_linalg(lua_State *L)
 {
-    luaL_newlib(L, functions);
+    lua_newtable(L);
+    for (const luaL_Reg *const *functions = embedded_linalg_functions; *functions; functions++)
+        luaL_setfuncs(L, *functions, 0);
     return 1;
 }

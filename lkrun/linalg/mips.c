@@ -1,50 +1,54 @@
 /* The k greatest inner products of each query with many vectors (maximum inner product search),
- * found exactly. The scores of a block of queries and a tile of vectors are one product by BLAS;
- * each query's best are taken from the tile while it is in the cache, and then the tile is written
- * over. So a score is written and read once, and no more of them exist than one tile holds.
+ * found exactly. The scores of a block of queries and a tile of vectors are one product by BLAS; the
+ * best scores of each query are picked while the tile is in the cache, and the next tile overwrites
+ * it. So each score is written once and read once, and never more of them exist than one tile holds.
  *
- * Invariant: when the tiles up to vector j are done, a query has its best of the vectors
- * before j, and its cursor stands at the first excluded vector from j on. */
-#include "linalg/linalg.h"
-
+ * Invariant: when the tiles before vector j are done, each query has its best of the vectors before
+ * j, and its list of exclusions begins with the first excluded vector from j on. */
 #include <math.h>
 #include <string.h>
+#include <lauxlib.h>
 
+#include "base/util.h"
+#include "base/value_text.h"
 #include "machine/backend.h"
 #include "tensor/best.h"
-#include "sparse/sparse.h"
+#include "tensor/product.h"
+#include "tensor/tensor_argument.h"
+#include "tensor/tensor_copy.h"
+#include "tensor/tensor_index.h"
 #include "tensor/tensor_walk.h"
-#include "base/value_text.h"
-#include "base/util.h"
+#include "sparse/sparse.h"
 
 #define WHERE "lk.linalg.mips"
 
-/* Scores of a tile in f32 are 576 KiB, which fits the level 2 cache. */
+/* The scores of a tile take 576 KiB in f32, which fits the level 2 cache. */
 #define BLOCK_QUERIES 384
 #define TILE_VECTORS  384
-#define BEST_ENTRIES  (1 << 19) /* of all queries of a block, unless one needs more */
+/* The entries of the best scores of a block are at most this many, unless one query needs more. */
+#define BEST_ENTRIES (1 << 19)
 
-/* The excluded vectors of a query that are still to come: entries of `exclude`. */
-struct cursor {
-    int64_t at, end;
+/* The excluded vectors of a query that no tile has reached yet: entries next … end - 1 of `exclude`. */
+struct exclusions {
+    int64_t next, end;
 };
 
 struct search {
     enum dtype dtype;
     int depth;                    /* elements of a vector */
     const struct tensor *queries; /* [n, depth] */
-    struct picks rows;            /* which of them; row NULL: all */
+    struct picks rows;            /* the queries to answer; row NULL: all */
     struct blas_matrix vectors;
-    struct picks among;           /* which of them, ascending; row NULL: all */
+    struct picks among;           /* the vectors to search, ascending; row NULL: all */
     const struct sparse *exclude; /* NULL: nothing */
     const struct tensor *values, *indices;
 
-    int64_t block_queries; /* in a block at most */
-    char *query;           /* [block_queries, depth], of the block */
-    char *gathered;        /* [TILE_VECTORS, depth], of the tile, with `among` */
+    int64_t block_queries; /* queries of a block, at most */
+    char *query;           /* [block_queries, depth]: copies of the block's queries */
+    char *gathered;        /* [TILE_VECTORS, depth]: copies of the tile's vectors, if `among` */
     char *scores;          /* [block_queries, TILE_VECTORS] */
     struct best *best;     /* [block_queries] */
-    struct cursor *cursor; /* [block_queries] */
+    struct exclusions *exclusions; /* [block_queries] */
 };
 
 static size_t element_of(const struct search *search)
@@ -52,12 +56,13 @@ static size_t element_of(const struct search *search)
     return dtype_sizes[search->dtype];
 }
 
-/* From 0. */
+/* The row, from 0, that a query of the search has among all queries. */
 static int64_t row_of_query(const struct search *search, int64_t query)
 {
     return search->rows.row ? search->rows.row[query] - 1 : query;
 }
 
+/* The row, from 0, that a vector of the search has among all vectors. */
 static int64_t index_of_vector(const struct search *search, int64_t vector)
 {
     return search->among.row ? search->among.row[vector] - 1 : vector;
@@ -77,12 +82,12 @@ static void begin_block(const struct search *search, int64_t first, int64_t coun
         best_begin(&search->best[q]);
         if (search->exclude) {
             const int64_t *pointers = tensor_data(search->exclude->pointers);
-            search->cursor[q] = (struct cursor){pointers[row], pointers[row + 1]};
+            search->exclusions[q] = (struct exclusions){pointers[row], pointers[row + 1]};
         }
     }
 }
 
-/* The vectors of a tile, as BLAS is to read them. */
+/* The vectors of a tile as a matrix for BLAS: part of all vectors, or gathered copies with `among`. */
 static struct blas_matrix tile_vectors(const struct search *search, int64_t first, int count)
 {
     struct blas_matrix tile = search->vectors;
@@ -126,7 +131,7 @@ static void score_tile(lua_State *L, const struct search *search, int queries, i
     backend_leave();
 }
 
-/* The place in the tile of the vector with this index, -1: it is not there. */
+/* The place in the tile of the vector with this index; -1 if it is not in the tile. */
 static int64_t place_in_tile(const struct search *search, int64_t first, int count, int64_t index)
 {
     if (!search->among.row)
@@ -142,15 +147,15 @@ static int64_t place_in_tile(const struct search *search, int64_t first, int cou
     return low < first + count && index_of_vector(search, low) == index ? low - first : -1;
 }
 
-/* What is excluded scores -inf, which is never among the best. */
+/* Gives the excluded vectors a score of -inf, which end_block takes for no result. */
 static void exclude_in_tile(const struct search *search, int64_t q, int64_t first, int count)
 {
     const int32_t *column = tensor_data(search->exclude->column_of);
-    struct cursor cursor = search->cursor[q];
+    struct exclusions left = search->exclusions[q];
     int64_t last_index = index_of_vector(search, first + count - 1);
     char *scores = search->scores + (size_t)q * TILE_VECTORS * element_of(search);
-    for (; cursor.at < cursor.end && column[cursor.at] - 1 <= last_index; cursor.at++) {
-        int64_t place = place_in_tile(search, first, count, column[cursor.at] - 1);
+    for (; left.next < left.end && column[left.next] - 1 <= last_index; left.next++) {
+        int64_t place = place_in_tile(search, first, count, column[left.next] - 1);
         if (place < 0)
             continue;
         if (search->dtype == DTYPE_F64)
@@ -158,14 +163,14 @@ static void exclude_in_tile(const struct search *search, int64_t q, int64_t firs
         else
             ((float *)scores)[place] = -INFINITY;
     }
-    search->cursor[q].at = cursor.at;
+    search->exclusions[q] = left;
 }
 
 static void search_tile(lua_State *L, const struct search *search, int64_t queries, int64_t first,
                         int count)
 {
     score_tile(L, search, (int)queries, first, count);
-    /* In a loop of its own: a score that was just written is not to be read in the next moment. */
+    /* A loop of its own, because reading a score right after it was written would stall. */
     for (int64_t q = 0; search->exclude && q < queries; q++)
         exclude_in_tile(search, q, first, count);
     size_t row = TILE_VECTORS * element_of(search);
@@ -174,7 +179,8 @@ static void search_tile(lua_State *L, const struct search *search, int64_t queri
                    (int64_t)element_of(search), first);
 }
 
-/* The rows of the results: the best of each query, then index 0 and value -inf. */
+/* Writes the rows of the results: the best of each query, then index 0 and value -inf where it has
+ * fewer than k. */
 static void end_block(const struct search *search, int64_t first, int64_t count)
 {
     const struct tensor *values = search->values, *indices = search->indices;
@@ -214,7 +220,7 @@ static void search_blocks(lua_State *L, const struct search *search)
 
 /* ---- Its arguments ---- */
 
-/* One allocation for all that a search works in, a userdata that is pushed. */
+/* Pushes one userdata for all arrays of the search. */
 static void make_room(lua_State *L, struct search *search, int64_t most)
 {
     int64_t queries = BEST_ENTRIES / best_room(most);
@@ -225,7 +231,7 @@ static void make_room(lua_State *L, struct search *search, int64_t most)
         count * depth * element,
         search->among.row ? TILE_VECTORS * depth * element : 0,
         count * sizeof(struct best),
-        count * sizeof(struct cursor),
+        count * sizeof(struct exclusions),
         count * (size_t)best_room(most) * sizeof(struct best_entry),
     };
     enum { PARTS = sizeof sizes / sizeof *sizes, LINE = 64 };
@@ -244,12 +250,13 @@ static void make_room(lua_State *L, struct search *search, int64_t most)
     search->query = parts[1];
     search->gathered = parts[2];
     search->best = (struct best *)(void *)parts[3];
-    search->cursor = (struct cursor *)(void *)parts[4];
+    search->exclusions = (struct exclusions *)(void *)parts[4];
     for (int64_t q = 0; q < queries; q++)
         search->best[q] = (struct best){
             .entries = (struct best_entry *)(void *)parts[5] + q * best_room(most), .most = most};
 }
 
+/* Where the options lie on the stack. */
 enum { ROWS = 5, AMONG, EXCLUDE, VALUES, INDICES };
 
 static void check_matrices(lua_State *L, const struct tensor *queries, const struct tensor *vectors)
@@ -268,7 +275,8 @@ static void check_ascending(lua_State *L, const struct picks *picks)
 {
     for (int64_t i = 1; i < picks->count; i++)
         if (picks->row[i] <= picks->row[i - 1])
-            raise_error(L, WHERE, "index %lld of `among` comes after %lld; they are to ascend",
+            raise_error(L, WHERE,
+                        "index %lld of `among` comes after %lld; expected in ascending order",
                         (long long)picks->row[i], (long long)picks->row[i - 1]);
 }
 
@@ -285,8 +293,8 @@ static const struct sparse *exclude_argument(lua_State *L, const struct tensor *
     return exclude;
 }
 
-/* A tensor that is written while what it is computed from is still read shares nothing with that.
- */
+/* The tensor for a result, which may not share memory with any input, because inputs are still read
+ * while it is written. */
 static const struct tensor *result(lua_State *L, int index, enum dtype dtype, const int64_t *size)
 {
     if (lua_isnil(L, index)) {
@@ -295,10 +303,10 @@ static const struct tensor *result(lua_State *L, int index, enum dtype dtype, co
         return tensor;
     }
     const struct tensor *out = check_out(L, index, dtype, 2, size, WHERE);
-    static const int read[] = {1, 2, ROWS, AMONG};
-    for (size_t i = 0; i < sizeof read / sizeof *read; i++) {
-        const struct tensor *source = tensor_test(L, read[i]);
-        if (source && shares_memory(out, source))
+    static const int inputs[] = {1, 2, ROWS, AMONG};
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
+        const struct tensor *input = tensor_test(L, inputs[i]);
+        if (input && shares_memory(out, input))
             raise_error(L, WHERE,
                         "a tensor for the result shares its memory with what is read; expected "
                         "another one");
@@ -306,7 +314,8 @@ static const struct tensor *result(lua_State *L, int index, enum dtype dtype, co
     return out;
 }
 
-int linalg_mips(lua_State *L)
+/* mips(queries, vectors, k, {rows, among, exclude, values, indices}) */
+static int mips(lua_State *L)
 {
     struct search search = {.queries = tensor_argument(L, 1, WHERE)};
     const struct tensor *vectors = tensor_argument(L, 2, WHERE);
@@ -340,3 +349,5 @@ int linalg_mips(lua_State *L)
     lua_pushvalue(L, INDICES);
     return 2;
 }
+
+const luaL_Reg linalg_mips_functions[] = {{"mips", mips}, {NULL, NULL}};

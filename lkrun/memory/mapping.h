@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <lua.h>
 
-#include "tensor/tensor.h"
+#include "memory/storage.h"
 
 struct mapping;
 

@@ -1,13 +1,12 @@
 /* Invariant: a storage lives while its count of references is above zero; whoever takes the count
  * to zero frees it, data first. `born` never changes, so whether a thread may write a storage
  * changes only when the thread raises its epoch. */
-#include "tensor/tensor.h"
+#include "memory/storage.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "memory/region.h"
-#include "tensor/tensor_class.h"
 
 #define ALIGNMENT 64
 

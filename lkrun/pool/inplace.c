@@ -8,7 +8,7 @@
 #include "pool/map_state.h"
 #include "pool/pool_state.h"
 #include "pool/pool_timeline.h"
-#include "tensor/tensor.h"
+#include "memory/storage.h"
 #include "value/codec.h"
 #include "worker/task.h"
 #include "worker/worker_shared.h"

@@ -22,6 +22,7 @@
 #include "pool/pool_timeline.h"
 #include "screen/log.h"
 #include "screen/progress.h"
+#include "memory/storage.h"
 #include "tensor/tensor.h"
 #include "worker/workplace.h"
 

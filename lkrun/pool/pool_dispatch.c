@@ -27,7 +27,7 @@
 #include "pool/map_state.h"
 #include "pool/pool_state.h"
 #include "pool/pool_tokens.h"
-#include "tensor/tensor.h"
+#include "memory/storage.h"
 #include "value/codec.h"
 #include "worker/worker_shared.h"
 

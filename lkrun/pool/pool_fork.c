@@ -23,7 +23,7 @@
 #include "pool/pool_shared.h"
 #include "pool/pool_state.h"
 #include "pool/pool_template.h"
-#include "tensor/tensor.h"
+#include "memory/storage.h"
 #include "worker/worker_shared.h"
 
 static struct pool *with_template; /* all pools of this process whose workers are forked */

@@ -30,7 +30,7 @@
 #include "pool/pool_shared.h"
 #include "pool/pool_state.h"
 #include "screen/log.h"
-#include "tensor/tensor.h"
+#include "memory/storage.h"
 #include "value/carry.h"
 #include "worker/spawn_job.h"
 #include "worker/worker_spawned.h"

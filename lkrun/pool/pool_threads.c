@@ -19,7 +19,7 @@
 #include "pool/pool_output.h"
 #include "pool/pool_shared.h"
 #include "pool/pool_state.h"
-#include "tensor/tensor.h"
+#include "memory/storage.h"
 #include "value/carry.h"
 #include "worker/worker_thread.h"
 

@@ -8,7 +8,6 @@
 #include <lauxlib.h>
 
 #include "value/path.h"
-#include "tensor/tensor_class.h"
 #include "base/value_text.h"
 #include "base/util.h"
 

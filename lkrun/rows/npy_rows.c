@@ -7,7 +7,8 @@
 
 #include "files/npy_header.h"
 #include "value/path.h"
-#include "tensor/tensor_class.h"
+#include "tensor/tensor_copy.h"
+#include "tensor/tensor_element.h"
 #include "base/util.h"
 
 /* What one row is: "f64 3,4". */

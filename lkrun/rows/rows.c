@@ -9,7 +9,6 @@
 #include "rows/csv.h"
 #include "rows/record.h"
 #include "machine/signals.h"
-#include "tensor/tensor_class.h"
 #include "base/util.h"
 
 #define READER_CLASS "lkrun.rows.reader"

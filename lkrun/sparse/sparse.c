@@ -1,15 +1,18 @@
 /* Invariants of a sparse matrix: its three parts are contiguous tensors in the user values; the
  * entries of row r (from 0) are pointers[r] … pointers[r + 1] - 1; within a row columns ascend
- * without repeating and lie in 1 … columns. A program can break the last by writing to the columns
- * that row() shows, so they are checked again wherever one is used as an address. */
+ * without repeating and lie in 1 … columns. A program can break the last invariant by writing to the
+ * columns that row() shows, so a column is checked again wherever it is used as an address. */
 #include "sparse/sparse.h"
 
 #include <string.h>
+#include <lauxlib.h>
 
-#include "tensor/tensor_class.h"
 #include "base/nearest.h"
-#include "base/value_text.h"
 #include "base/util.h"
+#include "base/value_text.h"
+#include "state/embedded.h"
+#include "tensor/tensor_argument.h"
+#include "tensor/tensor_copy.h"
 
 static void push_class(lua_State *L);
 
@@ -32,11 +35,11 @@ struct sparse *sparse_argument(lua_State *L, int index, const char *where)
 
 void sparse_bad_column(lua_State *L, const struct sparse *sparse, int32_t c, const char *where)
 {
-    raise_error(L, where, "column %d; the matrix was written to, columns are from 1 to %lld", c,
+    raise_error(L, where, "a column was overwritten with %d; expected from 1 to %lld", c,
                 (long long)sparse->columns);
 }
 
-/* ---- Making one of its parts ---- */
+/* ---- Making a matrix of its parts ---- */
 
 static void check_part(lua_State *L, const struct tensor *part, const char *name, int64_t count,
                        bool dtype_fits, const char *dtypes)
@@ -55,10 +58,11 @@ static void check_columns(lua_State *L, const struct sparse *sparse, int64_t row
     const int32_t *column = tensor_data(sparse->column_of);
     for (int64_t i = first; i < end; i++) {
         if (column[i] < 1 || column[i] > sparse->columns)
-            raise_error(L, "sparse", "column %d in row %lld; columns are from 1 to %lld", column[i],
+            raise_error(L, "sparse", "column %d in row %lld; expected from 1 to %lld", column[i],
                         (long long)row + 1, (long long)sparse->columns);
         if (i > first && column[i] <= column[i - 1])
-            raise_error(L, "sparse", "column %d in row %lld comes after column %d; columns ascend",
+            raise_error(L, "sparse",
+                        "column %d in row %lld comes after column %d; expected in ascending order",
                         column[i], (long long)row + 1, column[i - 1]);
     }
 }
@@ -72,7 +76,9 @@ static void check_structure(lua_State *L, const struct sparse *sparse)
                     (long long)pointers[0], (long long)pointers[sparse->rows], (long long)entries);
     for (int64_t row = 0; row < sparse->rows; row++) {
         if (pointers[row + 1] < pointers[row] || pointers[row + 1] > entries)
-            raise_error(L, "sparse", "the pointers of row %lld do not ascend", (long long)row + 1);
+            raise_error(L, "sparse",
+                        "the pointers of row %lld descend; expected in ascending order",
+                        (long long)row + 1);
         check_columns(L, sparse, row, pointers[row], pointers[row + 1]);
     }
 }
@@ -96,8 +102,7 @@ void sparse_push(lua_State *L, int64_t rows, int64_t columns, int pointers, int 
     values = lua_absindex(L, values);
     if (rows < 0 || columns < 0 || columns > INT32_MAX || rows > INT64_MAX / 16)
         raise_error(L, "sparse",
-                    "no matrix can have the shape [%lld, %lld]; up to %d columns are "
-                    "possible",
+                    "no matrix can have the shape [%lld, %lld]; expected at most %d columns",
                     (long long)rows, (long long)columns, INT32_MAX);
     struct sparse *sparse = lua_newuserdatauv(L, sizeof *sparse, 3);
     *sparse = (struct sparse){.rows = rows, .columns = columns};
@@ -116,7 +121,7 @@ void sparse_push(lua_State *L, int64_t rows, int64_t columns, int pointers, int 
     lua_setmetatable(L, -2);
 }
 
-/* ---- Looking into it ---- */
+/* ---- Reading a matrix ---- */
 
 static int size(lua_State *L)
 {
@@ -124,7 +129,7 @@ static int size(lua_State *L)
     if (!lua_isnoneornil(L, 2)) {
         int64_t dim = integer_argument(L, 2, "sparse:size", "the dimension");
         if (dim != 1 && dim != 2)
-            raise_error(L, "sparse:size", "there is no dimension %lld; it is 1 or 2",
+            raise_error(L, "sparse:size", "there is no dimension %lld; expected 1 or 2",
                         (long long)dim);
         lua_pushinteger(L, dim == 1 ? sparse->rows : sparse->columns);
         return 1;
@@ -209,7 +214,7 @@ static int to_string(lua_State *L)
     return 1;
 }
 
-/* s.nnz, s.dtype, and the methods, which are the upvalue. */
+/* s.nnz, s.dtype and s.method: the methods are the upvalue. */
 static int index_field(lua_State *L)
 {
     lua_pushvalue(L, 2);
@@ -229,29 +234,18 @@ static int index_field(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg methods[] = {
-    {"size", size},
-    {"row", row_views},
-    {"rows", rows_iterator},
-    {"values", values_view},
-    {"triplets", triplets},
-    {"t", sparse_transpose},
-    {"mv", sparse_mv},
-    {"mm", sparse_mm},
-    {"top_products", sparse_top_products},
-    {"index", sparse_index},
-    {"prune", sparse_prune},
-    {"topk", sparse_topk},
-    {"gather", sparse_gather},
-    {"todense", sparse_todense},
-    {NULL, NULL},
+const luaL_Reg sparse_methods[] = {
+    {"size", size},          {"row", row_views},     {"rows", rows_iterator},
+    {"values", values_view}, {"triplets", triplets}, {NULL, NULL},
 };
 
 static void push_class(lua_State *L)
 {
     if (!luaL_newmetatable(L, SPARSE_CLASS))
         return;
-    luaL_newlib(L, methods);
+    lua_newtable(L);
+    for (const luaL_Reg *const *methods = embedded_sparse_methods; *methods; methods++)
+        luaL_setfuncs(L, *methods, 0);
     lua_pushcclosure(L, index_field, 1);
     lua_setfield(L, -2, "__index");
     lua_pushcfunction(L, to_string);
@@ -265,12 +259,13 @@ static int is_sparse(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg functions[] = {
-    {"csr", sparse_csr}, {"stack", sparse_stack}, {"is", is_sparse}, {NULL, NULL}};
+const luaL_Reg sparse_functions[] = {{"is", is_sparse}, {NULL, NULL}};
 
 int luaopen_lkrun_core_sparse(lua_State *L);
 int luaopen_lkrun_core_sparse(lua_State *L)
 {
-    luaL_newlib(L, functions);
+    lua_newtable(L);
+    for (const luaL_Reg *const *functions = embedded_sparse_functions; *functions; functions++)
+        luaL_setfuncs(L, *functions, 0);
     return 1;
 }

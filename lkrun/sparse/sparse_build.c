@@ -1,17 +1,21 @@
-/* Sparse matrices from triplets and from each other. Both ways count the entries of each row, make
- * the pointers of the counts, and put every entry in its row. */
-#include "sparse/sparse.h"
+/* Sparse matrices from triplets, and transposed ones. Both ways count the entries of each row, sum the
+ * counts to pointers, and put every entry in its row. */
+#include "sparse/sparse_build.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <lauxlib.h>
 
-#include "tensor/tensor_class.h"
-#include "base/value_text.h"
 #include "base/util.h"
+#include "base/value_text.h"
+#include "tensor/tensor_argument.h"
+#include "tensor/tensor_copy.h"
+#include "tensor/tensor_element.h"
+#include "sparse/sparse.h"
 
 /* ---- From triplets ---- */
 
-/* One list of coordinates: integers from 1 to `size`, from a table or a tensor, as i64. Pushed. */
+/* Pushes a list of coordinates as i64: integers from 1 to `size`, from a table or a tensor. */
 static const struct tensor *coordinates(lua_State *L, int index, const char *name, int64_t size,
                                         const char *where)
 {
@@ -35,12 +39,12 @@ static const struct tensor *coordinates(lua_State *L, int index, const char *nam
     const int64_t *value = tensor_data(copy);
     for (int64_t i = 0; i < copy->count; i++)
         if (value[i] < 1 || value[i] > size)
-            raise_error(L, where, "entry %lld is in %s %lld; it is from 1 to %lld",
+            raise_error(L, where, "entry %lld is in %s %lld; expected from 1 to %lld",
                         (long long)i + 1, name, (long long)value[i], (long long)size);
     return copy;
 }
 
-/* The values as f64 or f32. Pushed. */
+/* Pushes the values as f64 or f32. */
 static const struct tensor *values_argument(lua_State *L, int index, const char *where)
 {
     const struct tensor *values = tensor_test(L, index);
@@ -55,49 +59,51 @@ static const struct tensor *values_argument(lua_State *L, int index, const char 
     return copy;
 }
 
-struct place {
+/* An entry of a row. */
+struct placed {
     int64_t column;
-    int64_t from; /* its place in the lists */
+    int64_t from; /* its position in the lists of triplets */
 };
 
 static int by_column(const void *left, const void *right)
 {
-    const struct place *a = left, *b = right;
+    const struct placed *a = left, *b = right;
     if (a->column != b->column)
         return a->column < b->column ? -1 : 1;
     return a->from < b->from ? -1 : 1;
 }
 
-/* Turns counts[r + 1] = entries of row r into pointers. */
+/* Turns counts into pointers: counts[r + 1] is the number of entries of row r before. */
 static void sum_counts(int64_t *counts, int64_t rows)
 {
     for (int64_t row = 0; row < rows; row++)
         counts[row + 1] += counts[row];
 }
 
-/* The entries of each row together, columns ascending, in the order of the lists where they are
- * equal. `pointers` is filled in; `places` has room for all entries. */
+/* Groups the entries by row, columns ascending; entries of the same column keep the order of the
+ * lists. Fills in `pointers` and `places`, which has room for all entries. */
 static void order_entries(int64_t entries, const int64_t *row, const int64_t *column, int64_t rows,
-                          int64_t *pointers, struct place *places)
+                          int64_t *pointers, struct placed *places)
 {
     for (int64_t i = 0; i < entries; i++)
         pointers[row[i]]++;
     sum_counts(pointers, rows);
-    for (int64_t i = entries - 1; i >= 0; i--) /* pointers[r] moves down to where row r starts */
-        places[--pointers[row[i]]] = (struct place){column[i], i};
+    /* Each pointer moves down from the end of its row to the start, where the next row's belongs. */
+    for (int64_t i = entries - 1; i >= 0; i--)
+        places[--pointers[row[i]]] = (struct placed){column[i], i};
     memmove(pointers, pointers + 1, (size_t)rows * sizeof *pointers);
     pointers[rows] = entries;
     for (int64_t r = 0; r < rows; r++) {
-        struct place *first = places + pointers[r], *end = places + pointers[r + 1];
+        struct placed *first = places + pointers[r], *end = places + pointers[r + 1];
         bool sorted = true;
-        for (struct place *p = first; sorted && p + 1 < end; p++)
+        for (struct placed *p = first; sorted && p + 1 < end; p++)
             sorted = p[0].column <= p[1].column;
         if (!sorted)
             qsort(first, (size_t)(end - first), sizeof *first, by_column);
     }
 }
 
-static int64_t count_distinct(const int64_t *pointers, int64_t rows, const struct place *places)
+static int64_t count_distinct(const int64_t *pointers, int64_t rows, const struct placed *places)
 {
     int64_t distinct = 0;
     for (int64_t r = 0; r < rows; r++)
@@ -114,8 +120,8 @@ static void add_value(enum dtype dtype, void *to, int64_t at, const void *from, 
         ((float *)to)[at] += ((const float *)from)[source];
 }
 
-/* Entries of one place are added together in the order of the lists. */
-static void sum_duplicates(const struct place *places, int64_t rows, int64_t *pointers,
+/* Adds up the entries of the same row and column, in the order of the lists. */
+static void sum_duplicates(const struct placed *places, int64_t rows, int64_t *pointers,
                            const struct tensor *from, int32_t *columns, const struct tensor *to)
 {
     int64_t kept = 0, first = 0;
@@ -136,9 +142,7 @@ static void check_lists(lua_State *L, const struct tensor *row, const struct ten
                         const struct tensor *value, const char *where)
 {
     if (value->dim != 1 || column->count != row->count || value->count != row->count)
-        raise_error(L, where,
-                    "%lld rows, %lld columns and values of %s; as many of each are "
-                    "expected",
+        raise_error(L, where, "%lld rows, %lld columns and values of %s; expected as many of each",
                     (long long)row->count, (long long)column->count,
                     shape_text(value->dim, value->size));
 }
@@ -149,17 +153,14 @@ int sparse_csr(lua_State *L)
     lua_settop(L, 4);
     int64_t size[TENSOR_MAX_DIM];
     if (shape_argument(L, 4, where, false, size) != 2)
-        raise_error(L, where,
-                    "the shape has another number of sizes than 2; expected "
-                    "{rows, columns}");
+        raise_error(L, where, "the shape has not two sizes; expected {rows, columns}");
     if (size[1] > INT32_MAX)
-        raise_error(L, where, "%lld columns; at most %d are possible", (long long)size[1],
-                    INT32_MAX);
+        raise_error(L, where, "%lld columns; expected at most %d", (long long)size[1], INT32_MAX);
     const struct tensor *row = coordinates(L, 1, "row", size[0], where);
     const struct tensor *column = coordinates(L, 2, "column", size[1], where);
     const struct tensor *value = values_argument(L, 3, where);
     check_lists(L, row, column, value, where);
-    struct place *places = lua_newuserdatauv(L, (size_t)row->count * sizeof *places + 1, 0);
+    struct placed *places = lua_newuserdatauv(L, (size_t)row->count * sizeof *places + 1, 0);
     int64_t pointer_count = size[0] + 1;
     int64_t *pointers = tensor_data(tensor_new(L, DTYPE_I64, 1, &pointer_count, true));
     order_entries(row->count, tensor_data(row), tensor_data(column), size[0], pointers, places);
@@ -173,7 +174,7 @@ int sparse_csr(lua_State *L)
 
 /* ---- Transpose ---- */
 
-int sparse_transpose(lua_State *L)
+static int transpose(lua_State *L)
 {
     const char *where = "sparse:t";
     const struct sparse *sparse = sparse_argument(L, 1, where);
@@ -182,8 +183,8 @@ int sparse_transpose(lua_State *L)
     int64_t entries = sparse->values->count;
     int64_t pointer_count = sparse->columns + 1;
     if (sparse->rows > INT32_MAX)
-        raise_error(L, where, "%lld rows; at most %d can become columns", (long long)sparse->rows,
-                    INT32_MAX);
+        raise_error(L, where, "%lld rows, which become columns; expected at most %d",
+                    (long long)sparse->rows, INT32_MAX);
     int64_t *pointers = tensor_data(tensor_new(L, DTYPE_I64, 1, &pointer_count, true));
     int32_t *row_of = tensor_data(tensor_new(L, DTYPE_I32, 1, &entries, false));
     char *value = tensor_data(tensor_new(L, sparse->values->dtype, 1, &entries, false));
@@ -206,3 +207,6 @@ int sparse_transpose(lua_State *L)
     sparse_push(L, sparse->columns, sparse->rows, -3, -2, -1);
     return 1;
 }
+
+const luaL_Reg sparse_build_methods[] = {{"t", transpose}, {NULL, NULL}};
+const luaL_Reg sparse_build_functions[] = {{"csr", sparse_csr}, {NULL, NULL}};

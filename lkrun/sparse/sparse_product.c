@@ -1,10 +1,13 @@
 /* Sparse matrices times dense vectors and matrices. */
-#include "sparse/sparse.h"
-
 #include <string.h>
+#include <lauxlib.h>
 
-#include "tensor/tensor_class.h"
 #include "base/util.h"
+#include "tensor/tensor_argument.h"
+#include "tensor/tensor_copy.h"
+#include "tensor/tensor_scalar.h"
+#include "sparse/sparse.h"
+#include "sparse/sparse_sparse.h"
 
 static void check_product(lua_State *L, const struct sparse *sparse, const struct tensor *dense,
                           int dim, const char *where)
@@ -18,7 +21,8 @@ static void check_product(lua_State *L, const struct sparse *sparse, const struc
     check_same_dtype(L, sparse->values, dense, where);
 }
 
-/* The tensor at index 3 for a result of this shape, or a new one there, filled with zeros. */
+/* The tensor for a result of this shape, filled with zeros: the one at stack index 3, or a new one
+ * that is put there. */
 static const struct tensor *zeroed_out(lua_State *L, enum dtype dtype, int dim, const int64_t *size,
                                        const struct tensor *dense, const char *where)
 {
@@ -56,7 +60,7 @@ static const struct tensor *zeroed_out(lua_State *L, enum dtype dtype, int dim, 
     }
 FOR_FLOATS(MV)
 
-int sparse_mv(lua_State *L)
+static int mv(lua_State *L)
 {
     const char *where = "sparse:mv";
     const struct sparse *sparse = sparse_argument(L, 1, where);
@@ -70,7 +74,7 @@ int sparse_mv(lua_State *L)
     return 1;
 }
 
-/* Row by row of the result: y[row] += value * x[column], whole rows at a time. */
+/* Computes the result row by row: y[row] += value * x[column], whole rows at a time. */
 #define MM(name, type)                                                                             \
     static void mm_##name(lua_State *L, const struct sparse *sparse, const struct tensor *x,       \
                           const struct tensor *y)                                                  \
@@ -102,7 +106,7 @@ int sparse_mv(lua_State *L)
 FOR_FLOATS(ADD)
 FOR_FLOATS(MM)
 
-int sparse_mm(lua_State *L)
+static int mm(lua_State *L)
 {
     const char *where = "sparse:mm";
     const struct sparse *sparse = sparse_argument(L, 1, where);
@@ -119,7 +123,7 @@ int sparse_mm(lua_State *L)
     return 1;
 }
 
-int sparse_todense(lua_State *L)
+static int todense(lua_State *L)
 {
     const char *where = "sparse:todense";
     const struct sparse *sparse = sparse_argument(L, 1, where);
@@ -136,3 +140,6 @@ int sparse_todense(lua_State *L)
         }
     return 1;
 }
+
+const luaL_Reg sparse_product_methods[] = {
+    {"mv", mv}, {"mm", mm}, {"todense", todense}, {NULL, NULL}};

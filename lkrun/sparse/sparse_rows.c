@@ -1,16 +1,20 @@
-/* Rows of sparse matrices: picked by a list, of several matrices below each other, without their
- * lesser entries; their greatest entries, and those of given columns, as dense tensors. */
-#include "sparse/sparse.h"
-
+/* Rows of sparse matrices: picked by a list, stacked from several matrices, pruned of their lesser
+ * entries; and their greatest entries, or those of given columns, as dense tensors. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <lauxlib.h>
 
-#include "tensor/tensor_class.h"
-#include "base/value_text.h"
 #include "base/util.h"
+#include "base/value_text.h"
+#include "tensor/tensor_argument.h"
+#include "tensor/tensor_copy.h"
+#include "tensor/tensor_index.h"
+#include "tensor/tensor_scalar.h"
+#include "sparse/sparse.h"
 
-/* The three parts of a matrix to be filled in, on the top of the stack for sparse_push. */
+/* The parts of a new matrix, to be filled in. Their three tensors are on top of the stack, where
+ * sparse_push takes them from. */
 struct parts {
     int64_t *pointers;
     int32_t *columns;
@@ -31,7 +35,7 @@ static struct parts new_entries(lua_State *L, int64_t *pointers, int64_t entries
     return parts;
 }
 
-/* Copies `count` entries, from place `from` on, to place `to`. */
+/* Copies `count` entries of the source, from entry `from` on, to entry `to` on. */
 static void copy_entries(const struct parts *parts, int64_t to, const struct sparse *source,
                          int64_t from, int64_t count)
 {
@@ -45,7 +49,7 @@ static void copy_entries(const struct parts *parts, int64_t to, const struct spa
 }
 
 /* s:index(rows) */
-int sparse_index(lua_State *L)
+static int pick_rows(lua_State *L)
 {
     const char *where = "sparse:index";
     const struct sparse *sparse = sparse_argument(L, 1, where);
@@ -62,9 +66,9 @@ int sparse_index(lua_State *L)
     return 1;
 }
 
-/* ---- Below each other ---- */
+/* ---- Stacked ---- */
 
-/* The matrix at this place of the list at index 1, which keeps it alive. */
+/* The matrix at this place of the list, which is at stack index 1 and keeps the matrix alive. */
 static const struct sparse *member(lua_State *L, int64_t place, const char *where)
 {
     lua_rawgeti(L, 1, place);
@@ -77,7 +81,7 @@ static const struct sparse *member(lua_State *L, int64_t place, const char *wher
 }
 
 /* lk.sparse.stack{a, b, …} */
-int sparse_stack(lua_State *L)
+static int stack(lua_State *L)
 {
     const char *where = "lk.sparse.stack";
     lua_settop(L, 1);
@@ -111,11 +115,11 @@ int sparse_stack(lua_State *L)
     return 1;
 }
 
-/* ---- Without the lesser entries ---- */
+/* ---- Pruned ---- */
 
 struct candidate {
     double value;
-    int64_t place; /* among the entries of the matrix */
+    int64_t place; /* of the entry in the matrix */
 };
 
 static int greatest_first(const void *left, const void *right)
@@ -132,8 +136,8 @@ static int in_place_order(const void *left, const void *right)
     return a->place < b->place ? -1 : 1;
 }
 
-/* Fills in the entries of a row of at least this value, in their order: how many. Not-a-number is
- * not among them. */
+/* Fills in, in their order, the entries of a row that are at least this value, and returns how many
+ * there are. Not-a-number is not among them. */
 static int64_t choose(const struct sparse *sparse, int64_t row, double least,
                       struct candidate *chosen)
 {
@@ -148,7 +152,7 @@ static int64_t choose(const struct sparse *sparse, int64_t row, double least,
     return count;
 }
 
-/* Room for the longest row. Pushed. */
+/* Pushes room for the candidates of the longest row. */
 static struct candidate *new_candidates(lua_State *L, const struct sparse *sparse)
 {
     const int64_t *pointers = tensor_data(sparse->pointers);
@@ -160,7 +164,7 @@ static struct candidate *new_candidates(lua_State *L, const struct sparse *spars
 }
 
 /* s:prune(least, keep) */
-int sparse_prune(lua_State *L)
+static int prune(lua_State *L)
 {
     const char *where = "sparse:prune";
     const struct sparse *sparse = sparse_argument(L, 1, where);
@@ -192,7 +196,7 @@ int sparse_prune(lua_State *L)
             run++;
         copy_entries(&parts, i, sparse, place[i], run);
     }
-    lua_remove(L, -3); /* the places */
+    lua_remove(L, -3); /* the tensor of places */
     sparse_push(L, sparse->rows, sparse->columns, -3, -2, -1);
     return 1;
 }
@@ -200,13 +204,13 @@ int sparse_prune(lua_State *L)
 /* ---- As dense tensors ---- */
 
 /* s:topk(k) */
-int sparse_topk(lua_State *L)
+static int topk(lua_State *L)
 {
     const char *where = "sparse:topk";
     const struct sparse *sparse = sparse_argument(L, 1, where);
     int64_t k = integer_argument(L, 2, where, "k");
     if (k < 0 || k > sparse->columns)
-        raise_error(L, where, "k is %lld; it is from 0 to the number of columns, %lld",
+        raise_error(L, where, "k is %lld; expected from 0 to the number of columns, %lld",
                     (long long)k, (long long)sparse->columns);
     struct candidate *chosen = new_candidates(L, sparse);
     int64_t size[] = {sparse->rows, k};
@@ -228,7 +232,8 @@ int sparse_topk(lua_State *L)
     return 2;
 }
 
-/* The place of a column's entry among those from `first` to before `end`; -1: it has none. */
+/* The place of the column's entry among the entries from `first` up to but not including `end`; -1 if
+ * it has none. */
 static int64_t find_column(const int32_t *column_of, int64_t first, int64_t end, int64_t column)
 {
     int64_t beyond = end;
@@ -243,7 +248,7 @@ static int64_t find_column(const int32_t *column_of, int64_t first, int64_t end,
 }
 
 /* s:gather(columns) */
-int sparse_gather(lua_State *L)
+static int gather(lua_State *L)
 {
     const char *where = "sparse:gather";
     const struct sparse *sparse = sparse_argument(L, 1, where);
@@ -265,7 +270,7 @@ int sparse_gather(lua_State *L)
     for (int64_t i = 0; i < list->count; i++) {
         int64_t row = i / list->size[1];
         if (wanted[i] < 0 || wanted[i] > sparse->columns)
-            raise_error(L, where, "column %lld in row %lld; it is from 1 to %lld, or 0 for none",
+            raise_error(L, where, "column %lld in row %lld; expected from 1 to %lld, or 0 for none",
                         (long long)wanted[i], (long long)row + 1, (long long)sparse->columns);
         int64_t place = find_column(column_of, pointers[row], pointers[row + 1], wanted[i]);
         if (place >= 0)
@@ -273,3 +278,8 @@ int sparse_gather(lua_State *L)
     }
     return 1;
 }
+
+const luaL_Reg sparse_rows_methods[] = {
+    {"index", pick_rows}, {"prune", prune}, {"topk", topk}, {"gather", gather}, {NULL, NULL},
+};
+const luaL_Reg sparse_rows_functions[] = {{"stack", stack}, {NULL, NULL}};

@@ -1,14 +1,15 @@
 /* Products of two sparse matrices, row by row (F. G. Gustavson: Two fast algorithms for sparse
- * matrices. ACM TOMS 4(3), 1978): row r of a b is the sum of the rows of b that row r of a has,
- * each times its value.
+ * matrices. ACM TOMS 4(3), 1978): row r of a b is the sum of the rows of b for which row r of a has
+ * an entry, each times the value of that entry.
  *
  * Invariant between rows: `sum` is zero and `touched` is empty. */
-#include "sparse/sparse.h"
+#include "sparse/sparse_sparse.h"
 
 #include <string.h>
 
-#include "tensor/tensor_class.h"
 #include "base/util.h"
+#include "tensor/tensor_argument.h"
+#include "sparse/sparse.h"
 
 void sparse_check_factors(lua_State *L, const struct sparse *a, const struct sparse *b,
                           const char *where)
@@ -24,8 +25,9 @@ void sparse_check_factors(lua_State *L, const struct sparse *a, const struct spa
 
 /* ---- Which columns a row of the result has ---- */
 
-/* A set of columns, ascending when it is emptied: a bit for each, and a bit for each word of bits
- * that holds one, so that few columns among many are found in few steps. */
+/* A set of columns, which come out in ascending order. `bits` has a bit for each column, and `words`
+ * a bit for each word of `bits` that is not 0, so that few columns among many are found in few
+ * steps. */
 struct touched {
     uint64_t *bits, *words;
     int64_t word_count; /* of `words` */
@@ -48,7 +50,8 @@ static inline void touch(struct touched *set, int64_t column)
     set->words[column >> 12] |= UINT64_C(1) << (column >> 6 & 63);
 }
 
-/* Empties the set into `columns` (from 1), or nowhere: how many there were. */
+/* Empties the set and returns how many columns it had. `columns`, unless NULL, receives them, counted
+ * from 1. */
 static int64_t take_touched(struct touched *set, int32_t *columns)
 {
     int64_t count = 0;
@@ -69,7 +72,7 @@ static int64_t take_touched(struct touched *set, int32_t *columns)
 
 /* ---- The whole product ---- */
 
-/* pointers[r + 1] = entries of the rows up to r. */
+/* Sets pointers[r + 1] to the number of entries of the result in its rows up to r. */
 static void count_entries(lua_State *L, const struct sparse *a, const struct sparse *b,
                           struct touched *set, int64_t *pointers)
 {
@@ -114,7 +117,6 @@ static void count_entries(lua_State *L, const struct sparse *a, const struct spa
     }
 FOR_FLOATS(FILL)
 
-/* a:mm(b) for a sparse b */
 int sparse_mm_sparse(lua_State *L)
 {
     const char *where = "sparse:mm";

@@ -1,21 +1,25 @@
-/* Products of two sparse matrices of which only the greatest terms count: what a neighbourhood of
- * at most k is, where one factor holds similarities and the other ratings.
+/* Products of two sparse matrices in which only the greatest terms of each element count. This is
+ * how a recommender scores by a neighbourhood of at most k: one factor holds similarities, the other
+ * ratings.
  *
  * The terms of element (r, c) of a b are a[r][j] b[j][c], for every j where both have an entry.
- * Each has a weight: its factor from b ("right"), or from a ("left"). The k terms of greatest
- * weight count, of equal ones those of the lower j.
+ * The weight of a term is its factor from b ("right") or from a ("left"). The k terms of greatest
+ * weight count; of equal ones, those with the lower j.
  *
- * Invariant between rows: the columns that are asked for have a slot each, and every slot is empty.
- */
-#include "sparse/sparse.h"
-
+ * Invariant between rows of the result: each distinct column that is asked for has a struct element,
+ * and all of these are empty. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <lauxlib.h>
 
-#include "tensor/tensor_class.h"
-#include "base/value_text.h"
 #include "base/util.h"
+#include "base/value_text.h"
+#include "tensor/tensor_argument.h"
+#include "tensor/tensor_index.h"
+#include "tensor/tensor_scalar.h"
+#include "sparse/sparse.h"
+#include "sparse/sparse_sparse.h"
 
 /* An entry of a row of a. */
 struct entry {
@@ -25,53 +29,54 @@ struct entry {
 
 struct term {
     double weight; /* its factor from b */
-    int64_t place; /* of its other factor in the row of a, where j ascends */
+    int64_t place; /* of its factor from a in the row of a, where j ascends */
 };
 
-/* The terms found for one element. */
-struct slot {
-    /* By "right": room for min(2 k, count) terms. When it is full, the k best move to its front,
-     * and `limit` is the least weight of theirs: what does not exceed it can be passed over.
-     * Before, it is not-a-number. */
+/* An element of the result, in the row being computed. */
+struct element {
+    /* By "right": room for min(2 k, count) terms. When it is full, the k best terms move to its
+     * front, and `limit` becomes the least weight of these: a later term that does not exceed it
+     * cannot count. Until then the limit is not-a-number. */
     struct term *best;
     double limit;
-    int64_t kept;
-    double product, weight; /* sums of the terms that count */
-    int64_t count;          /* all terms */
+    int64_t kept;           /* terms in `best` */
+    double product, weight; /* sums over the terms that count */
+    int64_t count;          /* of all terms */
 };
 
-/* What the functions below share. Scratch is in userdata on the stack, so errors leak nothing. */
-struct job {
+/* One call of top_products. Its memory is in userdata on the stack, so that errors leak nothing. */
+struct top_products {
     lua_State *L;
     const char *where;
     const struct sparse *a, *b;
     int64_t k, least;
-    int32_t *slot_of; /* [columns of b]: -1 for those that nobody asked for */
-    struct slot *slots;
-    int64_t slot_count;
+    int32_t
+        *element_of; /* [columns of b]: index in `elements`; -1 if the column is not asked for */
+    struct element *elements;
+    int64_t element_count;
     struct picks asked;          /* columns, in the order of the result */
-    struct entry *row;           /* the row of a in work */
-    int room_slot;               /* the stack's place of the slots' room */
-    size_t room;                 /* terms in it */
+    struct entry *row;           /* of a, for the row of the result being computed */
+    int room_index;              /* where the room for all `best` lies on the stack */
+    size_t room;                 /* terms it holds */
     const struct tensor *out[2]; /* products, weights: [rows of a, columns asked for] */
 };
 
-/* The entries of a row of a, and the rows of b that they stand for. */
-static int64_t load_row(struct job *job, int64_t row)
+/* Reads the entries of a row of a, and returns how many there are. */
+static int64_t load_row(struct top_products *top, int64_t row)
 {
-    const int64_t *pointers = tensor_data(job->a->pointers);
-    const int32_t *column = tensor_data(job->a->column_of);
-    const struct tensor *values = job->a->values;
+    const int64_t *pointers = tensor_data(top->a->pointers);
+    const int32_t *column = tensor_data(top->a->column_of);
+    const struct tensor *values = top->a->values;
     int64_t count = 0;
     for (int64_t i = pointers[row]; i < pointers[row + 1]; i++)
-        job->row[count++] = (struct entry){scalar_to_double(values->dtype, element_at(values, i)),
-                                           sparse_column(job->L, job->a, column[i], job->where)};
+        top->row[count++] = (struct entry){scalar_to_double(values->dtype, element_at(values, i)),
+                                           sparse_column(top->L, top->a, column[i], top->where)};
     return count;
 }
 
 /* ---- The best terms of an element ---- */
 
-/* Without a branch, which would be mispredicted every other time. */
+/* Has no branch, because it would be mispredicted every other time. */
 static inline bool is_better(struct term x, struct term y)
 {
     return (x.weight > y.weight) | ((x.weight == y.weight) & (x.place < y.place));
@@ -118,39 +123,39 @@ static void select_best(struct term *terms, int64_t count, int64_t k)
     }
 }
 
-/* Leaves the k best of those that were kept. */
-static void settle(struct slot *slot, int64_t k)
+/* Reduces the terms that were kept to the k best. */
+static void settle(struct element *element, int64_t k)
 {
-    if (slot->kept <= k)
+    if (element->kept <= k)
         return;
-    select_best(slot->best, slot->kept, k);
-    slot->kept = k;
-    slot->limit = slot->best[0].weight;
+    select_best(element->best, element->kept, k);
+    element->kept = k;
+    element->limit = element->best[0].weight;
     for (int64_t i = 1; i < k; i++)
-        if (slot->best[i].weight < slot->limit)
-            slot->limit = slot->best[i].weight;
+        if (element->best[i].weight < element->limit)
+            element->limit = element->best[i].weight;
 }
 
-static inline int64_t room_of(const struct slot *slot, int64_t k)
+static inline int64_t room_of(const struct element *element, int64_t k)
 {
-    return slot->count / 2 < k ? slot->count : 2 * k;
+    return element->count / 2 < k ? element->count : 2 * k;
 }
 
-/* Gives each slot the room that its terms need. */
-static void make_room(struct job *job)
+/* Gives each element the room that its terms need. */
+static void make_room(struct top_products *top)
 {
     size_t needed = 0;
-    for (int64_t i = 0; i < job->slot_count; i++)
-        needed += (size_t)room_of(&job->slots[i], job->k);
-    if (needed > job->room) {
-        lua_newuserdatauv(job->L, 2 * needed * sizeof(struct term), 0);
-        lua_replace(job->L, job->room_slot);
-        job->room = 2 * needed;
+    for (int64_t i = 0; i < top->element_count; i++)
+        needed += (size_t)room_of(&top->elements[i], top->k);
+    if (needed > top->room) {
+        lua_newuserdatauv(top->L, 2 * needed * sizeof(struct term), 0);
+        lua_replace(top->L, top->room_index);
+        top->room = 2 * needed;
     }
-    struct term *next = lua_touserdata(job->L, job->room_slot);
-    for (int64_t i = 0; i < job->slot_count; i++) {
-        job->slots[i].best = next;
-        next += room_of(&job->slots[i], job->k);
+    struct term *next = lua_touserdata(top->L, top->room_index);
+    for (int64_t i = 0; i < top->element_count; i++) {
+        top->elements[i].best = next;
+        next += room_of(&top->elements[i], top->k);
     }
 }
 
@@ -164,54 +169,56 @@ static int greatest_first(const void *left, const void *right)
     return a->inner < b->inner ? -1 : 1;
 }
 
-/* By the weights in b every element keeps its best terms; by those in a, the row's entries come
- * from the greatest to the least, and the first k that an element meets are its best. */
+/* By the weights in b, every element keeps its best terms. By the weights in a, the row's entries are
+ * taken from the greatest to the least, so the first k terms of an element are its best. */
 #define SUM_ROW(name, type)                                                                        \
-    static void by_right_##name(struct job *job, int64_t count)                                    \
+    static void by_right_##name(struct top_products *top, int64_t count)                           \
     {                                                                                              \
-        const int64_t *pointers = tensor_data(job->b->pointers);                                   \
-        const int32_t *column = tensor_data(job->b->column_of);                                    \
-        const type *value = tensor_data(job->b->values);                                           \
+        const int64_t *pointers = tensor_data(top->b->pointers);                                   \
+        const int32_t *column = tensor_data(top->b->column_of);                                    \
+        const type *value = tensor_data(top->b->values);                                           \
         for (int64_t i = 0; i < count; i++) {                                                      \
-            int64_t inner = job->row[i].inner;                                                     \
+            int64_t inner = top->row[i].inner;                                                     \
             for (int64_t j = pointers[inner]; j < pointers[inner + 1]; j++) {                      \
-                int32_t slot = job->slot_of[sparse_column(job->L, job->b, column[j], job->where)]; \
-                if (slot >= 0)                                                                     \
-                    job->slots[slot].count++;                                                      \
+                int32_t element =                                                                  \
+                    top->element_of[sparse_column(top->L, top->b, column[j], top->where)];         \
+                if (element >= 0)                                                                  \
+                    top->elements[element].count++;                                                \
             }                                                                                      \
         }                                                                                          \
-        make_room(job);                                                                            \
+        make_room(top);                                                                            \
         for (int64_t i = 0; i < count; i++) {                                                      \
-            int64_t inner = job->row[i].inner;                                                     \
+            int64_t inner = top->row[i].inner;                                                     \
             for (int64_t j = pointers[inner]; j < pointers[inner + 1]; j++) {                      \
-                int32_t at = job->slot_of[column[j] - 1];                                          \
+                int32_t at = top->element_of[column[j] - 1];                                       \
                 double weight = value[j];                                                          \
-                if (at < 0 || weight <= job->slots[at].limit)                                      \
+                if (at < 0 || weight <= top->elements[at].limit)                                   \
                     continue;                                                                      \
-                struct slot *slot = &job->slots[at];                                               \
-                slot->best[slot->kept++] = (struct term){weight, i};                               \
-                if (slot->kept / 2 >= job->k)                                                      \
-                    settle(slot, job->k);                                                          \
+                struct element *element = &top->elements[at];                                      \
+                element->best[element->kept++] = (struct term){weight, i};                         \
+                if (element->kept / 2 >= top->k)                                                   \
+                    settle(element, top->k);                                                       \
             }                                                                                      \
         }                                                                                          \
     }                                                                                              \
-    static void by_left_##name(struct job *job, int64_t count)                                     \
+    static void by_left_##name(struct top_products *top, int64_t count)                            \
     {                                                                                              \
-        const int64_t *pointers = tensor_data(job->b->pointers);                                   \
-        const int32_t *column = tensor_data(job->b->column_of);                                    \
-        const type *value = tensor_data(job->b->values);                                           \
+        const int64_t *pointers = tensor_data(top->b->pointers);                                   \
+        const int32_t *column = tensor_data(top->b->column_of);                                    \
+        const type *value = tensor_data(top->b->values);                                           \
         if (count > 1)                                                                             \
-            qsort(job->row, (size_t)count, sizeof *job->row, greatest_first);                      \
+            qsort(top->row, (size_t)count, sizeof *top->row, greatest_first);                      \
         for (int64_t i = 0; i < count; i++) {                                                      \
-            int64_t inner = job->row[i].inner;                                                     \
-            double weight = job->row[i].value;                                                     \
+            int64_t inner = top->row[i].inner;                                                     \
+            double weight = top->row[i].value;                                                     \
             for (int64_t j = pointers[inner]; j < pointers[inner + 1]; j++) {                      \
-                int32_t at = job->slot_of[sparse_column(job->L, job->b, column[j], job->where)];   \
-                struct slot *slot = &job->slots[at < 0 ? 0 : at];                                  \
-                if (at < 0 || slot->count++ >= job->k)                                             \
+                int32_t at =                                                                       \
+                    top->element_of[sparse_column(top->L, top->b, column[j], top->where)];         \
+                struct element *element = &top->elements[at < 0 ? 0 : at];                         \
+                if (at < 0 || element->count++ >= top->k)                                          \
                     continue;                                                                      \
-                slot->product += weight * (double)value[j];                                        \
-                slot->weight += weight;                                                            \
+                element->product += weight * (double)value[j];                                     \
+                element->weight += weight;                                                         \
             }                                                                                      \
         }                                                                                          \
     }
@@ -225,63 +232,63 @@ static void put(const struct tensor *out, int64_t place, double value)
         ((float *)tensor_data(out))[place] = (float)value;
 }
 
-/* Writes a row of the results, and empties the slots. */
-static void write_row(struct job *job, int64_t row)
+/* Writes a row of the results, and empties the elements. */
+static void write_row(struct top_products *top, int64_t row)
 {
-    for (int64_t i = 0; i < job->slot_count; i++) {
-        struct slot *slot = &job->slots[i];
-        settle(slot, job->k);
-        for (int64_t t = 0; t < slot->kept; t++) {
-            slot->product += job->row[slot->best[t].place].value * slot->best[t].weight;
-            slot->weight += slot->best[t].weight;
+    for (int64_t i = 0; i < top->element_count; i++) {
+        struct element *element = &top->elements[i];
+        settle(element, top->k);
+        for (int64_t t = 0; t < element->kept; t++) {
+            element->product += top->row[element->best[t].place].value * element->best[t].weight;
+            element->weight += element->best[t].weight;
         }
     }
-    for (int64_t i = 0; i < job->asked.count; i++) {
-        const struct slot *slot = &job->slots[job->slot_of[job->asked.row[i] - 1]];
-        bool enough = slot->count >= job->least;
-        put(job->out[0], row * job->asked.count + i, enough ? slot->product : NAN);
-        put(job->out[1], row * job->asked.count + i, enough ? slot->weight : NAN);
+    for (int64_t i = 0; i < top->asked.count; i++) {
+        const struct element *element = &top->elements[top->element_of[top->asked.row[i] - 1]];
+        bool enough = element->count >= top->least;
+        put(top->out[0], row * top->asked.count + i, enough ? element->product : NAN);
+        put(top->out[1], row * top->asked.count + i, enough ? element->weight : NAN);
     }
-    for (int64_t i = 0; i < job->slot_count; i++)
-        job->slots[i] = (struct slot){.limit = NAN};
+    for (int64_t i = 0; i < top->element_count; i++)
+        top->elements[i] = (struct element){.limit = NAN};
 }
 
 /* ---- The call ---- */
 
-/* The columns at this stack index, or all of them, and a slot for each. */
-static void make_slots(struct job *job, int index)
+/* Takes the columns asked for from this stack index, or all of them, and makes an element for each. */
+static void make_elements(struct top_products *top, int index)
 {
-    lua_State *L = job->L;
-    int64_t columns = job->b->columns;
+    lua_State *L = top->L;
+    int64_t columns = top->b->columns;
     if (lua_isnil(L, index)) {
         int64_t *all = lua_newuserdatauv(L, (size_t)columns * sizeof *all + 1, 0);
         for (int64_t c = 0; c < columns; c++)
             all[c] = c + 1;
-        job->asked = (struct picks){all, columns};
+        top->asked = (struct picks){all, columns};
     } else {
-        job->asked = picks_argument(L, index, columns, job->where);
+        top->asked = picks_argument(L, index, columns, top->where);
     }
-    job->slot_of = lua_newuserdatauv(L, (size_t)columns * sizeof *job->slot_of + 1, 0);
+    top->element_of = lua_newuserdatauv(L, (size_t)columns * sizeof *top->element_of + 1, 0);
     for (int64_t c = 0; c < columns; c++)
-        job->slot_of[c] = -1;
-    for (int64_t i = 0; i < job->asked.count; i++)
-        if (job->slot_of[job->asked.row[i] - 1] < 0)
-            job->slot_of[job->asked.row[i] - 1] = (int32_t)job->slot_count++;
-    job->slots = lua_newuserdatauv(L, (size_t)job->slot_count * sizeof *job->slots + 1, 0);
-    for (int64_t i = 0; i < job->slot_count; i++)
-        job->slots[i] = (struct slot){.limit = NAN};
+        top->element_of[c] = -1;
+    for (int64_t i = 0; i < top->asked.count; i++)
+        if (top->element_of[top->asked.row[i] - 1] < 0)
+            top->element_of[top->asked.row[i] - 1] = (int32_t)top->element_count++;
+    top->elements = lua_newuserdatauv(L, (size_t)top->element_count * sizeof *top->elements + 1, 0);
+    for (int64_t i = 0; i < top->element_count; i++)
+        top->elements[i] = (struct element){.limit = NAN};
 }
 
-static void multiply(struct job *job, bool left)
+static void multiply(struct top_products *top, bool left)
 {
-    bool is_f64 = job->b->values->dtype == DTYPE_F64;
-    for (int64_t row = 0; row < job->a->rows; row++) {
-        int64_t count = load_row(job, row);
+    bool is_f64 = top->b->values->dtype == DTYPE_F64;
+    for (int64_t row = 0; row < top->a->rows; row++) {
+        int64_t count = load_row(top, row);
         if (left)
-            (is_f64 ? by_left_f64 : by_left_f32)(job, count);
+            (is_f64 ? by_left_f64 : by_left_f32)(top, count);
         else
-            (is_f64 ? by_right_f64 : by_right_f32)(job, count);
-        write_row(job, row);
+            (is_f64 ? by_right_f64 : by_right_f32)(top, count);
+        write_row(top, row);
     }
 }
 
@@ -296,28 +303,30 @@ static bool is_left(lua_State *L, int index, const char *where)
 }
 
 /* a:top_products(b, k, side, least, columns) */
-int sparse_top_products(lua_State *L)
+static int multiply_top(lua_State *L)
 {
     const char *where = "sparse:top_products";
     lua_settop(L, 6);
-    struct job job = {.L = L, .where = where, .least = 1};
-    job.a = sparse_argument(L, 1, where);
-    job.b = sparse_argument(L, 2, where);
-    sparse_check_factors(L, job.a, job.b, where);
-    job.k = integer_argument(L, 3, where, "the number of terms");
+    struct top_products top = {.L = L, .where = where, .least = 1};
+    top.a = sparse_argument(L, 1, where);
+    top.b = sparse_argument(L, 2, where);
+    sparse_check_factors(L, top.a, top.b, where);
+    top.k = integer_argument(L, 3, where, "the number of terms");
     bool left = is_left(L, 4, where);
     if (!lua_isnil(L, 5))
-        job.least = integer_argument(L, 5, where, "the least number of terms");
-    if (job.k < 1 || job.least < 0)
+        top.least = integer_argument(L, 5, where, "the least number of terms");
+    if (top.k < 1 || top.least < 0)
         raise_error(L, where, "%lld terms, at least %lld; expected at least 1 and 0",
-                    (long long)job.k, (long long)job.least);
-    make_slots(&job, 6);
-    job.row = lua_newuserdatauv(L, (size_t)job.a->columns * sizeof *job.row + 1, 0);
+                    (long long)top.k, (long long)top.least);
+    make_elements(&top, 6);
+    top.row = lua_newuserdatauv(L, (size_t)top.a->columns * sizeof *top.row + 1, 0);
     lua_pushnil(L);
-    job.room_slot = lua_gettop(L);
-    int64_t size[] = {job.a->rows, job.asked.count};
-    job.out[0] = tensor_new(L, job.a->values->dtype, 2, size, false);
-    job.out[1] = tensor_new(L, job.a->values->dtype, 2, size, false);
-    multiply(&job, left);
+    top.room_index = lua_gettop(L);
+    int64_t size[] = {top.a->rows, top.asked.count};
+    top.out[0] = tensor_new(L, top.a->values->dtype, 2, size, false);
+    top.out[1] = tensor_new(L, top.a->values->dtype, 2, size, false);
+    multiply(&top, left);
     return 2;
 }
+
+const luaL_Reg sparse_top_methods[] = {{"top_products", multiply_top}, {NULL, NULL}};

@@ -1,4 +1,5 @@
-/* What the build puts inside the executable: the Lua modules as text, the C modules by name. */
+/* What the build puts inside the executable: the Lua modules as text, the C modules by name, and
+ * the tables of methods and functions that the files of a class export for Lua. */
 #ifndef LKRUN_EMBEDDED_H
 #define LKRUN_EMBEDDED_H
 
@@ -14,5 +15,13 @@ struct embedded_lua {
 
 extern const struct embedded_lua embedded_lua[]; /* ends with a NULL name */
 extern const luaL_Reg embedded_core[];           /* "lkrun.core.X" → luaopen_lkrun_core_X */
+
+/* Every table CLASS_methods or CLASS_FILE_methods of the sources, and the same of functions. A NULL
+ * ends each list. */
+extern const luaL_Reg *const embedded_tensor_methods[];
+extern const luaL_Reg *const embedded_tensor_functions[];
+extern const luaL_Reg *const embedded_sparse_methods[];
+extern const luaL_Reg *const embedded_sparse_functions[];
+extern const luaL_Reg *const embedded_linalg_functions[];
 
 #endif

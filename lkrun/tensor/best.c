@@ -1,26 +1,25 @@
-/* Invariant of a struct best: among its entries are the `most` best of all that was offered, or all
- * of it if that is less. Once there is a limit, `most` of the entries are as good as it and came
- * before all that is still to come: so only what is above the limit is added. When there is no room
- * left the worst go and the limit rises. Every dtype is compared by an integer key that orders as
- * its values do. */
+/* Invariant of a struct best: its entries include the `most` best of all numbers offered so far, or
+ * all numbers if fewer were offered. Once there is a limit, `most` of the entries are at least as
+ * good as the limit and were offered before all numbers to come, so only numbers above the limit are
+ * added. When the entries are full, the worst are dropped and the limit rises. Numbers of every dtype
+ * are compared by integer keys that have the same order. */
 #include "tensor/best.h"
 
 #include <math.h>
 #include <stdbool.h>
+#include <string.h>
 #ifdef __x86_64__
 #include <immintrin.h>
 #endif
-#include <string.h>
 
-#include "tensor/tensor_class.h"
-
-/* What a kernel with wider vectors calls must be compiled for them as well. */
+/* Functions that the kernels with wider vectors call are inlined, so that they are compiled for these
+ * vectors too. */
 #define INLINE static inline __attribute__((always_inline))
 
 /* ---- Keys ---- */
 
-/* The bits of a positive float ascend with it, those of a negative one descend; both zeros give 0.
- */
+/* As integers, the bits of positive floats ascend with the float and those of negative ones descend.
+ * Both zeros give 0. */
 INLINE int64_t float_key(double x)
 {
     if (x != x)
@@ -68,9 +67,9 @@ int64_t best_key(enum dtype dtype, const void *at)
 
 /* ---- Order ---- */
 
-#define SHORT 16 /* entries that are sorted by insertion */
+#define SHORT 16 /* up to as many entries are sorted by insertion */
 
-/* Without a branch, which could not be foreseen. */
+/* Has no branch, because it could not be predicted. */
 INLINE bool better(struct best_entry a, struct best_entry b)
 {
     return (a.key > b.key) | ((a.key == b.key) & (a.position < b.position));
@@ -94,8 +93,8 @@ INLINE void sort_by_insertion(struct best_entry *entries, int64_t count)
     }
 }
 
-/* Puts one entry, near the middle in the order of three, in its place, which it gives: the better
- * ones are before it, the others after it. */
+/* Moves the median of three entries to its place in the order and returns that place: better entries
+ * are before it, the others after it. */
 INLINE int64_t partition(struct best_entry *entries, int64_t count)
 {
     struct best_entry *first = entries, *middle = entries + count / 2, *last = entries + count - 1;
@@ -118,7 +117,7 @@ INLINE int64_t partition(struct best_entry *entries, int64_t count)
     return place;
 }
 
-/* Moves the `most` best to the front, in no order. */
+/* Moves the `most` best entries to the front, in any order. */
 INLINE void select_best(struct best_entry *entries, int64_t count, int64_t most)
 {
     while (count > SHORT) {
@@ -140,7 +139,7 @@ static void sort(struct best_entry *entries, int64_t count)
 {
     while (count > SHORT) {
         int64_t place = partition(entries, count), after = count - place - 1;
-        /* The shorter part first, so that the depth is that of a balanced tree at most. */
+        /* Recursing into the shorter part only keeps the depth logarithmic. */
         if (place < after) {
             sort(entries, place);
             entries += place + 1;
@@ -184,7 +183,7 @@ void best_end(struct best *best)
     sort(best->entries, best->count);
 }
 
-/* Whether the limit rose. */
+/* Adds an entry. Returns whether the limit rose. */
 INLINE bool take(struct best *best, int64_t key, int64_t position)
 {
     best->entries[best->count++] = (struct best_entry){key, position};
@@ -204,9 +203,10 @@ static void offer_singly(struct best *best, enum dtype dtype, const char *x, int
     }
 }
 
-/* Most of a long row is below the limit: groups with nothing above it are passed over with vector
- * instructions, which no compiler makes of a loop over comparisons of floats. In the others a bit
- * is set for each number above it: lane l of vector v contributes bit v * lanes + l. */
+/* Most numbers of a long row are below the limit. Groups without a number above it are skipped by
+ * explicit vector code, because compilers do not vectorize such loops over comparisons of floats. In
+ * the other groups a bit is set for each number above the limit: lane l of vector v contributes bit
+ * v * lanes + l. */
 #define GROUP  64
 #define VECTOR 32 /* bytes */
 #define OFFER_GROUPS(name, type, mask_type, id, number, ...)                                       \
@@ -279,7 +279,7 @@ KERNELS(plain, , f64_which, f32_which)
 #define AVX512 __attribute__((target("avx512f")))
 KERNELS(avx2, __attribute__((target("avx2"))), f64_which, f32_which)
 
-/* Here a comparison gives the bits by itself. */
+/* With AVX-512 a comparison gives the bits directly. */
 AVX512 static inline uint64_t f64_which_avx512(const double *x, double limit)
 {
     uint64_t which = 0;
@@ -303,7 +303,8 @@ AVX512 static inline uint64_t f32_which_avx512(const float *x, float limit)
 KERNELS(avx512, AVX512, f64_which_avx512, f32_which_avx512)
 #endif
 
-/* For floats, which are compared by their keys otherwise, what takes longer. */
+/* The kernel for rows of floats; NULL for other dtypes, which are compared by their keys. That would
+ * take longer for floats. */
 static group_kernel kernel_of(enum dtype dtype)
 {
     if (!dtype_is_float(dtype))
@@ -328,7 +329,7 @@ void best_offer(struct best *best, enum dtype dtype, const void *x, int64_t leng
         offer_singly(best, dtype, at, done, step, first);
     }
     group_kernel kernel = kernel_of(dtype);
-    /* No float is above not-a-number, but every one is better. */
+    /* No float compares above not-a-number, although every number is better. */
     bool comparable = best->is_limited && best->limit != BEST_NAN;
     if (kernel && comparable && step == (int64_t)dtype_sizes[dtype])
         kernel(best, at + done * step, length - done, first + done);

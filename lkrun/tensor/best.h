@@ -1,5 +1,5 @@
-/* The k best of numbers that come in the order of their positions: the greatest, and of equal ones
- * those that came first. */
+/* Keeps the k best of the numbers that are offered in the order of their positions: the greatest, and
+ * of equal ones those offered first. */
 #ifndef LKRUN_BEST_H
 #define LKRUN_BEST_H
 
@@ -9,7 +9,7 @@
 #include "tensor/tensor.h"
 
 struct best_entry {
-    int64_t key; /* orders as the numbers of its dtype do: best_key */
+    int64_t key; /* of the number, see best_key */
     int64_t position;
 };
 
@@ -18,24 +18,26 @@ struct best {
     int64_t most;               /* how many are wanted, 1 or more */
     int64_t count;
     bool is_limited;
-    int64_t limit; /* the key that the next one must be above */
+    int64_t limit; /* once is_limited: only a key above it can still be among the best */
 };
 
 #define BEST_NAN  INT64_MIN             /* the key of not-a-number, below every number's */
-#define BEST_NONE (-0x7ff0000000000000) /* of -inf */
+#define BEST_NONE (-0x7ff0000000000000) /* the key of -inf */
 
-/* Zeros of either sign have one key. */
+/* The key of the number at this address: keys are ordered as the numbers of their dtype are. Zeros of
+ * either sign have the same key. */
 int64_t best_key(enum dtype dtype, const void *at);
-/* The float with this key, +0 for both zeros. */
+/* The float with this key; +0 for the key of both zeros. */
 double best_float(int64_t key);
 
-/* How many entries there must be room for. */
+/* How many entries `entries` must have room for. */
 int64_t best_room(int64_t most);
+/* Forgets all that was offered. */
 void best_begin(struct best *best);
 /* Offers x[0] … x[length - 1], `step` bytes apart, as first, first + 1, … */
 void best_offer(struct best *best, enum dtype dtype, const void *x, int64_t length, int64_t step,
                 int64_t first);
-/* Leaves the best of them, `count` at most `most`, in order. */
+/* Reduces the entries to the best, in order; `count` is then at most `most`. */
 void best_end(struct best *best);
 
 #endif

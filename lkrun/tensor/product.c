@@ -1,13 +1,16 @@
-/* What BLAS is handed is a matrix with one stride of 1 and the other at least as long as a row, or
- * a vector with a positive stride; any other view is copied first. It is never handed a size of 0,
- * of which OpenBLAS complains on standard error. */
+/* BLAS is given matrices with one stride of 1 and the other at least as long as a row, and vectors
+ * with a positive stride; any other view is copied first. It is never given a size of 0, about which
+ * OpenBLAS complains on standard error. */
 #include "tensor/product.h"
 
 #include <limits.h>
 
-#include "machine/backend.h"
-#include "tensor/tensor_walk.h"
 #include "base/util.h"
+#include "machine/backend.h"
+#include "tensor/tensor_argument.h"
+#include "tensor/tensor_copy.h"
+#include "tensor/tensor_scalar.h"
+#include "tensor/tensor_walk.h"
 
 static bool fits(int64_t size)
 {
@@ -20,7 +23,7 @@ bool blas_matrix(const struct tensor *tensor, struct blas_matrix *matrix)
     int64_t down = tensor->stride[0], across = tensor->stride[1];
     if (!fits(rows) || !fits(columns))
         return false;
-    /* The stride of a single row or column is never taken, and may be anything. */
+    /* The stride of a dimension of size 1 is never used, so it may have any value. */
     bool row_major = (across == 1 || columns == 1) && (rows == 1 || down >= columns);
     bool column_major = (down == 1 || rows == 1) && (columns == 1 || across >= rows);
     int64_t ld = row_major ? (rows == 1 ? columns : down) : (columns == 1 ? rows : across);
@@ -33,7 +36,7 @@ static void check_size(lua_State *L, const struct tensor *tensor, const char *wh
 {
     for (int d = 0; d < tensor->dim; d++)
         if (tensor->size[d] > INT_MAX)
-            raise_error(L, where, "a tensor of %s; sizes up to %d can be multiplied",
+            raise_error(L, where, "a tensor of %s; expected sizes up to %d",
                         shape_text(tensor->dim, tensor->size), INT_MAX);
 }
 
@@ -95,7 +98,8 @@ static bool is_zero(enum dtype dtype, union scalar scalar)
     }
 }
 
-/* Integers are added and multiplied as uint64_t: what is kept of it is right modulo the dtype. */
+/* ---- Integers: computed as uint64_t, and what the dtype keeps of it is right modulo its range ---- */
+
 static uint64_t bits_of(enum dtype dtype, union scalar scalar)
 {
     switch (dtype) {
@@ -134,7 +138,7 @@ static inline void keep(enum dtype dtype, char *at, uint64_t value)
     }
 }
 
-/* Inlined with a constant dtype, so that the switches above vanish from the loops. */
+/* Inlined with a constant dtype, so that the switches above are resolved outside the loops. */
 static inline __attribute__((always_inline)) uint64_t dot_row(enum dtype dtype, int64_t length,
                                                               const char *x, int64_t x_step,
                                                               const char *y, int64_t y_step)
@@ -254,7 +258,7 @@ void product_mv(lua_State *L, union scalar alpha, const struct tensor *a, const 
     struct blas_vector from = to_blas_vector(L, x), into = to_blas_vector(L, y);
     bool in_place = into.data == tensor_data(y);
     int rows = matrix.rows, columns = matrix.columns;
-    /* In column-major order m and n are the same and lda strides columns. */
+    /* BLAS takes the same rows and columns in either order; only ld is then between columns. */
     enum cblas_order order = matrix.row_major ? CBLAS_ROW_MAJOR : CBLAS_COL_MAJOR;
     backend_enter();
     if (a->dtype == DTYPE_F64)
@@ -326,7 +330,7 @@ union scalar product_dot(lua_State *L, const struct tensor *x, const struct tens
     return (union scalar){.f64 = sum};
 }
 
-/* One row of y += alpha x. BLAS takes rows with a positive step of whole elements. */
+/* Computes one row of y += alpha x: by BLAS where both steps are positive, else by a loop. */
 static void float_axpy(const struct backend *blas, enum dtype dtype, int64_t length,
                        union scalar alpha, const char *x, int64_t x_step, char *y, int64_t y_step)
 {

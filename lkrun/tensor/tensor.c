@@ -1,27 +1,24 @@
 /* Invariants of a tensor: every element that its shape and strides reach lies inside its storage;
  * count is the product of the sizes; the shape never changes once the tensor is made. A finalized
- * tensor has no storage and is no tensor any more. */
-#include "tensor/tensor_class.h"
+ * tensor has no storage, and tensor_test no longer takes it for a tensor. */
+#include "tensor/tensor.h"
 
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
+#include <lauxlib.h>
 
+#include "base/util.h"
 #include "memory/collector.h"
 #include "memory/region.h"
-#include "tensor/tensor_walk.h"
-#include "base/util.h"
+#include "memory/storage.h"
+#include "state/embedded.h"
 
 const char *const dtype_names[DTYPE_COUNT + 1] = {"f64", "f32", "i64", "i32", "u8", "bool", NULL};
 const size_t dtype_sizes[DTYPE_COUNT] = {8, 4, 8, 4, 1, 1};
 
-static const char class_key; /* the metatable in the registry: faster to find than by name */
-
-static const luaL_Reg *const method_files[] = {
-    tensor_element_methods, tensor_view_methods,   tensor_copy_methods, tensor_arith_methods,
-    tensor_math_methods,    tensor_reduce_methods, tensor_sort_methods, tensor_index_methods,
-    tensor_compare_methods, tensor_print_methods,  linalg_methods,
-};
+/* Its address is the metatable's key in the registry, which is faster to look up than a name. */
+static const char class_key;
 
 static int finalize(lua_State *L)
 {
@@ -38,7 +35,8 @@ static bool is_metamethod(const char *name)
     return name[0] == '_' && name[1] == '_';
 }
 
-/* Metamethods go into the metatable, methods into the table that __index looks in: its upvalue. */
+/* Pushes the metatable. Metamethods are in the metatable itself, methods in a second table, which is
+ * the upvalue of all of them: __index looks methods up there. */
 static void push_class(lua_State *L)
 {
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &class_key) == LUA_TTABLE)
@@ -46,8 +44,8 @@ static void push_class(lua_State *L)
     lua_pop(L, 1);
     luaL_newmetatable(L, TENSOR_CLASS);
     lua_newtable(L);
-    for (size_t file = 0; file < sizeof method_files / sizeof *method_files; file++) {
-        for (const luaL_Reg *method = method_files[file]; method->name; method++) {
+    for (const luaL_Reg *const *methods = embedded_tensor_methods; *methods; methods++) {
+        for (const luaL_Reg *method = *methods; method->name; method++) {
             lua_pushvalue(L, -1);
             lua_pushcclosure(L, method->func, 1);
             lua_setfield(L, is_metamethod(method->name) ? -3 : -2, method->name);
@@ -79,7 +77,8 @@ struct tensor *tensor_check(lua_State *L, int index)
     return tensor;
 }
 
-/* Bytes of storage that this process made and has not freed: a worker's own, not the model's. */
+/* Bytes of storage that this process made and has not freed. In a worker, the model it inherited
+ * from the program does not count. */
 static double own_bytes(void)
 {
     static _Thread_local pid_t process;
@@ -93,37 +92,40 @@ static double own_bytes(void)
     return live > inherited ? (double)(live - inherited) : 0;
 }
 
-/* Where workers live only the young are collected, and what two collections have seen is old. A
- * result is in the loop's hands while the next one comes, so there is one collection for two of
- * them, or they would all grow old. Old garbage is found by collecting whole, which unshares the
- * heap: that is due when tensors have grown by as much. */
+/* While workers share the heap, the collector is generational and collects young objects only: an
+ * object that two collections have seen is old. The loop holds one result while the next one
+ * arrives, so a collection is due only for every two results; otherwise all of them would grow old.
+ * Old garbage is found only by a whole collection, which writes into every object, so that all pages
+ * shared with workers are copied: one is due when tensors have grown by at least that much. */
 static void press_young(lua_State *L, size_t bytes)
 {
-    static _Thread_local double since; /* bytes since the last collection */
-    static _Thread_local double whole; /* own bytes after the last whole one */
+    static _Thread_local double bytes_since_collection;
+    static _Thread_local double own_after_whole_collection;
     double own = own_bytes(), heap = lua_gc(L, LUA_GCCOUNT) * 1024.0;
-    since += (double)bytes;
-    if (since < fmax(32 << 20, 2.0 * (double)bytes))
+    double growth_allowed = fmax(fmin(256 << 20, (double)region_use().size / 4), heap);
+    bytes_since_collection += (double)bytes;
+    if (bytes_since_collection < fmax(32 << 20, 2.0 * (double)bytes))
         return;
-    since = 0;
-    if (own > 2 * whole + fmax(fmin(256 << 20, (double)region_use().size / 4), heap)) {
+    bytes_since_collection = 0;
+    if (own > 2 * own_after_whole_collection + growth_allowed) {
         lua_gc(L, LUA_GCCOLLECT);
-        whole = own_bytes();
+        own_after_whole_collection = own_bytes();
     } else {
         lua_gc(L, LUA_GCSTEP, 0);
     }
 }
 
-/* The collector sees a tensor as a hundred bytes. So that garbage is found before memory runs out,
- * it is told to go through its heap once for every `budget` bytes that tensors take: half of what
- * they hold already, a quarter of its own heap, 32 MiB, whichever is most. If all that freed
- * nothing, it collects the young, whatever it waits for itself: Lua 5.4.4, told to collect whole,
- * may then wait until its heap is as large again as it was long before. (Not more often: what two
- * such collections have seen is old, and garbage that is old is found late.) */
+/* Lua's collector sees a tensor as a hundred bytes. So that garbage is found before memory runs out,
+ * the collector is told to go through its heap once for every so many bytes of new tensors: half of
+ * what tensors hold already, a quarter of Lua's own heap, or 32 MiB, whichever is most. If a whole
+ * round freed nothing, a collection of the young objects is forced, because Lua 5.4.4 may otherwise
+ * wait until its heap has grown to twice the size it had long before. (It is not forced more often:
+ * what two such collections have seen is old, and old garbage is found late.) */
 void tensor_press_collector(lua_State *L, size_t bytes)
 {
-    static _Thread_local double owed, fruitless; /* KiB of work */
-    static _Thread_local double expected;        /* own bytes if nothing is freed */
+    /* KiB of work for the collector: not yet asked for, and asked for since something was freed. */
+    static _Thread_local double work_owed, work_in_vain;
+    static _Thread_local double own_if_nothing_freed;
     if (bytes < 4096)
         return;
     if (collector_is_held(L)) {
@@ -133,21 +135,35 @@ void tensor_press_collector(lua_State *L, size_t bytes)
     }
     double heap = lua_gc(L, LUA_GCCOUNT), own = own_bytes();
     double share = (double)bytes / fmax(fmax(own / 2, heap * 1024 / 4), 32 << 20) * heap;
-    fruitless = own < expected ? 0 : fruitless + share;
-    expected = own + (double)bytes;
-    owed += share;
-    if (owed < 8 || !lua_gc(L, LUA_GCISRUNNING))
+    work_in_vain = own < own_if_nothing_freed ? 0 : work_in_vain + share;
+    own_if_nothing_freed = own + (double)bytes;
+    work_owed += share;
+    if (work_owed < 8 || !lua_gc(L, LUA_GCISRUNNING))
         return;
-    int step = (int)fmin(owed, 2 * heap);
-    owed = 0;
+    int step = (int)fmin(work_owed, 2 * heap);
+    work_owed = 0;
     lua_gc(L, LUA_GCSTEP, step);
-    if (fruitless > heap) {
-        fruitless = 0;
+    if (work_in_vain > heap) {
+        work_in_vain = 0;
         lua_gc(L, LUA_GCSTEP, 0);
     }
 }
 
-/* The userdata, without storage yet; its strides row-major. */
+const char *shape_text(int dim, const int64_t *size)
+{
+    static _Thread_local char texts[2][TENSOR_MAX_DIM * 21 + 3];
+    static _Thread_local int used;
+    char *text = texts[used ^= 1];
+    size_t room = sizeof texts[0];
+    int length = snprintf(text, room, "[");
+    for (int d = 0; d < dim; d++)
+        length += snprintf(text + length, room - (size_t)length, "%s%lld", d ? ", " : "",
+                           (long long)size[d]);
+    snprintf(text + length, room - (size_t)length, "]");
+    return text;
+}
+
+/* Pushes a tensor with row-major strides that has no storage yet. */
 static struct tensor *push_header(lua_State *L, enum dtype dtype, int dim, const int64_t *size)
 {
     size_t room = (size_t)dim * sizeof(int64_t);
@@ -212,18 +228,6 @@ bool tensor_is_contiguous(const struct tensor *tensor)
     return true;
 }
 
-void tensor_copy_to(const struct tensor *tensor, void *bytes)
-{
-    size_t element = dtype_sizes[tensor->dtype];
-    char *to = bytes;
-    struct walk walk;
-    const struct tensor *operands[] = {tensor};
-    for (walk_begin(&walk, 1, operands, WALK_ROW_MAJOR); walk.rows; walk_next(&walk)) {
-        copy_row(element, walk.length, to, (int64_t)element, walk.at[0], walk.step[0]);
-        to += (size_t)walk.length * element;
-    }
-}
-
 void tensor_check_writable(lua_State *L, const struct tensor *tensor, const char *where)
 {
     if (storage_may_write(tensor->storage))
@@ -250,9 +254,10 @@ static int bytes(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg *const function_files[] = {
-    tensor_create_functions,
-    tensor_compare_functions,
+const luaL_Reg tensor_functions[] = {
+    {"is", is_tensor},
+    {"bytes", bytes},
+    {NULL, NULL},
 };
 
 int luaopen_lkrun_core_tensor(lua_State *L);
@@ -260,11 +265,7 @@ int luaopen_lkrun_core_tensor(lua_State *L)
 {
     push_class(L);
     lua_newtable(L);
-    for (size_t file = 0; file < sizeof function_files / sizeof *function_files; file++)
-        luaL_setfuncs(L, function_files[file], 0);
-    lua_pushcfunction(L, is_tensor);
-    lua_setfield(L, -2, "is");
-    lua_pushcfunction(L, bytes);
-    lua_setfield(L, -2, "bytes");
+    for (const luaL_Reg *const *functions = embedded_tensor_functions; *functions; functions++)
+        luaL_setfuncs(L, *functions, 0);
     return 1;
 }

@@ -2,60 +2,33 @@
 #ifndef LKRUN_TENSOR_H
 #define LKRUN_TENSOR_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <lua.h>
 
+#include "memory/storage.h"
+
 enum dtype { DTYPE_F64, DTYPE_F32, DTYPE_I64, DTYPE_I32, DTYPE_U8, DTYPE_BOOL, DTYPE_COUNT };
 
-extern const char
-    *const dtype_names[DTYPE_COUNT + 1];      /* "f64" …, NULL at the end: for luaL_checkoption */
-extern const size_t dtype_sizes[DTYPE_COUNT]; /* bytes an element */
+extern const char *const dtype_names[DTYPE_COUNT + 1]; /* "f64" …; NULL ends the list */
+extern const size_t dtype_sizes[DTYPE_COUNT];          /* bytes of an element */
+
+/* X(name, C type) for every dtype that has arithmetic; bool has none and is kept as uint8_t. */
+#define FOR_FLOATS(X)   X(f64, double) X(f32, float)
+#define FOR_INTEGERS(X) X(i64, int64_t) X(i32, int32_t) X(u8, uint8_t)
+#define FOR_NUMBERS(X)  FOR_FLOATS(X) FOR_INTEGERS(X)
+
+static inline bool dtype_is_float(enum dtype dtype)
+{
+    return dtype == DTYPE_F64 || dtype == DTYPE_F32;
+}
 
 #define TENSOR_MAX_DIM 16
 #define TENSOR_CLASS   "lkrun.tensor"
 
-/* The bytes under one or more tensors. Made by the functions below, freed when the last
- * reference goes, by whichever thread that is. */
-struct storage {
-    void *data;
-    size_t bytes;
-    atomic_uint references;
-    uint32_t born;        /* write_epoch when it was made: see storage_may_write */
-    bool read_only;       /* loaded from a file, so perhaps the file itself, mapped */
-    bool is_file;         /* its memory is the file's */
-    bool shared_writable; /* named in `writable`: workers may write it too */
-    /* What frees `data`; NULL: nothing does. Called once, before the struct itself is freed. */
-    void (*release)(struct storage *storage);
-    void *owner;     /* for release: a mapping, a channel */
-    uint64_t handle; /* for release */
-};
-
-/* Who may write. A worker (or a task run in place) raises its epoch when it starts, so that all
- * it inherited is older than the epoch and thereby read-only, and all it makes is its own. */
-extern _Thread_local uint32_t write_epoch;
-bool storage_may_write(const struct storage *storage);
-
-/* New storage: a segment of the region above REGION_THRESHOLD bytes, else heap memory aligned to
- * 64. NULL with *error set when there is no room. The caller holds the one reference. */
-struct storage *storage_new(size_t bytes, bool zeroed, const char **error);
-/* Storage over memory that somebody else has; `release` gets it back. NULL: out of memory. */
-struct storage *storage_wrap(void *data, size_t bytes, void (*release)(struct storage *),
-                             void *owner, uint64_t handle);
-/* The same for the memory of a mapped file, which nobody may write. */
-struct storage *storage_wrap_file(void *data, size_t bytes, void (*release)(struct storage *),
-                                  void *owner);
-/* Before a fork: workers may write it, and both sides see the writes; what lies elsewhere moves
- * into the region. False with *error set. */
-bool storage_share(struct storage *storage, const char **error);
-/* Before threads start: they may write it. False with *error set. */
-bool storage_allow(struct storage *storage, const char **error);
-void storage_retain(struct storage *storage);
-void storage_release(struct storage *storage);
-
-/* A view. The userdata of class TENSOR_CLASS holds exactly this, with room for both arrays. */
+/* A view of a storage. The userdata of class TENSOR_CLASS holds exactly this, with room for both
+ * arrays. */
 struct tensor {
     struct storage *storage;
     enum dtype dtype;
@@ -67,7 +40,19 @@ struct tensor {
     int64_t room[];  /* size and stride point here */
 };
 
-/* At this stack index; _check raises a type error, _test gives NULL. */
+static inline void *tensor_data(const struct tensor *tensor)
+{
+    return (char *)tensor->storage->data + tensor->offset * (int64_t)dtype_sizes[tensor->dtype];
+}
+
+/* The element at this offset from the tensor's first one. */
+static inline void *element_at(const struct tensor *tensor, int64_t offset)
+{
+    return (char *)tensor_data(tensor) + offset * (int64_t)dtype_sizes[tensor->dtype];
+}
+
+/* The tensor at this stack index. For any other value tensor_check raises a type error and
+ * tensor_test returns NULL. */
 struct tensor *tensor_check(lua_State *L, int index);
 struct tensor *tensor_test(lua_State *L, int index);
 
@@ -75,21 +60,18 @@ struct tensor *tensor_test(lua_State *L, int index);
  * there is no room. `size` [dim]. */
 struct tensor *tensor_new(lua_State *L, enum dtype dtype, int dim, const int64_t *size,
                           bool zeroed);
-/* Pushes a view over storage that is already there, retaining it. `stride` NULL: contiguous. */
+/* Pushes a view of an existing storage, which it retains. `stride` NULL: contiguous. */
 struct tensor *tensor_view(lua_State *L, struct storage *storage, enum dtype dtype, int64_t offset,
                            int dim, const int64_t *size, const int64_t *stride);
-/* Storage of so many bytes was made, or came from elsewhere, for a new tensor: garbage is collected
- * in proportion. */
+/* Tells the collector of Lua that a new tensor takes up this many bytes of storage, so that garbage
+ * is collected in proportion. */
 void tensor_press_collector(lua_State *L, size_t bytes);
 
 bool tensor_is_contiguous(const struct tensor *tensor);
-/* Its elements in row-major order into `bytes` (count × element size). */
-void tensor_copy_to(const struct tensor *tensor, void *bytes);
-static inline void *tensor_data(const struct tensor *tensor)
-{
-    return (char *)tensor->storage->data + tensor->offset * (int64_t)dtype_sizes[tensor->dtype];
-}
-/* Raises unless the current task or program may write it. `where`: the public function's name. */
+/* Raises unless the current task or program may write to the tensor. `where` names the public
+ * function in the message. */
 void tensor_check_writable(lua_State *L, const struct tensor *tensor, const char *where);
+/* "[3, 4]" for messages, in static storage of this thread: the last two texts are valid. */
+const char *shape_text(int dim, const int64_t *size);
 
 #endif

@@ -1,13 +1,14 @@
-/* Arguments of tensor functions, checked, and values of elements between C and Lua. */
-#include "tensor/tensor_class.h"
+/* Arguments of tensor functions, checked. */
+#include "tensor/tensor_argument.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <lauxlib.h>
 
 #include "base/nearest.h"
-#include "base/value_text.h"
 #include "base/util.h"
+#include "base/value_text.h"
 
 struct tensor *tensor_argument(lua_State *L, int index, const char *where)
 {
@@ -95,14 +96,14 @@ static int64_t one_size(lua_State *L, int index, const char *where)
 {
     int64_t size = integer_argument(L, index, where, "a size");
     if (size < 0)
-        raise_error(L, where, "a size is %lld; sizes are 0 or more", (long long)size);
+        raise_error(L, where, "a size is %lld; expected 0 or more", (long long)size);
     return size;
 }
 
 static void check_dimensions(lua_State *L, size_t dim, const char *where)
 {
     if (dim > TENSOR_MAX_DIM)
-        raise_error(L, where, "the shape has %zu dimensions; a tensor has at most %d", dim,
+        raise_error(L, where, "the shape has %zu dimensions; expected at most %d", dim,
                     TENSOR_MAX_DIM);
 }
 
@@ -135,7 +136,7 @@ int dim_argument(lua_State *L, int index, const char *where, const struct tensor
     if (tensor->dim == 0)
         raise_error(L, where, "the tensor is a scalar; it has no dimension %lld", (long long)dim);
     if (dim < 1 || dim > tensor->dim)
-        raise_error(L, where, "there is no dimension %lld; it is from 1 to %d", (long long)dim,
+        raise_error(L, where, "there is no dimension %lld; expected from 1 to %d", (long long)dim,
                     tensor->dim);
     return (int)dim - 1;
 }
@@ -148,138 +149,9 @@ int64_t position_argument(lua_State *L, int index, const char *where, int dim, i
     if (size == 0)
         raise_error(L, where, "index %lld in dimension %d; it is empty", (long long)position,
                     dim + 1);
-    raise_error(L, where, "index %lld in dimension %d; it is from 1 to %lld", (long long)position,
-                dim + 1, (long long)size);
+    raise_error(L, where, "index %lld in dimension %d; expected from 1 to %lld",
+                (long long)position, dim + 1, (long long)size);
     return 0;
-}
-
-static bool integer_in(lua_State *L, int index, int64_t least, int64_t most, int64_t *value)
-{
-    int exact;
-    *value = lua_tointegerx(L, index, &exact);
-    return exact && *value >= least && *value <= most;
-}
-
-static const int64_t integer_least[DTYPE_COUNT] = {
-    [DTYPE_I64] = INT64_MIN, [DTYPE_I32] = INT32_MIN, [DTYPE_U8] = 0, [DTYPE_BOOL] = 0};
-static const int64_t integer_most[DTYPE_COUNT] = {
-    [DTYPE_I64] = INT64_MAX, [DTYPE_I32] = INT32_MAX, [DTYPE_U8] = UINT8_MAX, [DTYPE_BOOL] = 1};
-
-bool scalar_fits(lua_State *L, int index, enum dtype dtype, union scalar *scalar)
-{
-    int type = lua_type(L, index);
-    if (dtype == DTYPE_BOOL && type == LUA_TBOOLEAN) {
-        scalar->u8 = (uint8_t)lua_toboolean(L, index);
-        return true;
-    }
-    if (type != LUA_TNUMBER)
-        return false;
-    if (dtype == DTYPE_F64) {
-        scalar->f64 = lua_tonumber(L, index);
-        return true;
-    }
-    if (dtype == DTYPE_F32) {
-        scalar->f32 = (float)lua_tonumber(L, index);
-        return true;
-    }
-    int64_t value;
-    if (!integer_in(L, index, integer_least[dtype], integer_most[dtype], &value))
-        return false;
-    if (dtype == DTYPE_I64)
-        scalar->i64 = value;
-    else if (dtype == DTYPE_I32)
-        scalar->i32 = (int32_t)value;
-    else
-        scalar->u8 = (uint8_t)value;
-    return true;
-}
-
-union scalar scalar_argument(lua_State *L, int index, const char *where, enum dtype dtype)
-{
-    union scalar scalar;
-    if (scalar_fits(L, index, dtype, &scalar))
-        return scalar;
-    if (lua_type(L, index) != LUA_TNUMBER)
-        raise_error(L, where, "the value is %s; expected %s for %s", type_text(L, index),
-                    dtype == DTYPE_BOOL ? "a boolean" : "a number", dtype_names[dtype]);
-    if (dtype == DTYPE_BOOL)
-        raise_error(L, where, "the value is %s; expected a boolean for bool",
-                    luaL_tolstring(L, index, NULL));
-    raise_error(L, where,
-                "the value is %s, which is no value for %s; expected an integer from %lld to "
-                "%lld",
-                luaL_tolstring(L, index, NULL), dtype_names[dtype], (long long)integer_least[dtype],
-                (long long)integer_most[dtype]);
-    return scalar;
-}
-
-union scalar scalar_of(enum dtype dtype, int value)
-{
-    switch (dtype) {
-    case DTYPE_F64:
-        return (union scalar){.f64 = value};
-    case DTYPE_F32:
-        return (union scalar){.f32 = (float)value};
-    case DTYPE_I64:
-        return (union scalar){.i64 = value};
-    case DTYPE_I32:
-        return (union scalar){.i32 = value};
-    default:
-        return (union scalar){.u8 = (uint8_t)value};
-    }
-}
-
-double scalar_to_double(enum dtype dtype, const void *element)
-{
-    switch (dtype) {
-    case DTYPE_F64:
-        return *(const double *)element;
-    case DTYPE_F32:
-        return (double)*(const float *)element;
-    case DTYPE_I64:
-        return (double)*(const int64_t *)element;
-    case DTYPE_I32:
-        return *(const int32_t *)element;
-    default:
-        return *(const uint8_t *)element;
-    }
-}
-
-void scalar_push(lua_State *L, enum dtype dtype, const void *element)
-{
-    switch (dtype) {
-    case DTYPE_F64:
-        lua_pushnumber(L, *(const double *)element);
-        break;
-    case DTYPE_F32:
-        lua_pushnumber(L, (double)*(const float *)element);
-        break;
-    case DTYPE_I64:
-        lua_pushinteger(L, *(const int64_t *)element);
-        break;
-    case DTYPE_I32:
-        lua_pushinteger(L, *(const int32_t *)element);
-        break;
-    case DTYPE_U8:
-        lua_pushinteger(L, *(const uint8_t *)element);
-        break;
-    default:
-        lua_pushboolean(L, *(const uint8_t *)element);
-    }
-}
-
-const char *shape_text(int dim, const int64_t *size)
-{
-    static _Thread_local char texts[2][TENSOR_MAX_DIM * 21 + 3];
-    static _Thread_local int used;
-    char *text = texts[used ^= 1];
-    size_t room = sizeof texts[0];
-    int length = snprintf(text, room, "[");
-    for (int d = 0; d < dim; d++)
-        length += snprintf(text + length, room - (size_t)length, "%s%lld", d ? ", " : "",
-                           (long long)size[d]);
-    snprintf(text + length, room - (size_t)length, "]");
-    return text;
 }
 
 bool same_shape(const struct tensor *a, const struct tensor *b)
@@ -304,6 +176,16 @@ void check_same_dtype(lua_State *L, const struct tensor *a, const struct tensor 
                     dtype_names[a->dtype], dtype_names[b->dtype]);
 }
 
+void check_target(lua_State *L, const struct tensor *tensor, const char *where)
+{
+    tensor_check_writable(L, tensor, where);
+    for (int d = 0; d < tensor->dim; d++)
+        if (tensor->stride[d] == 0 && tensor->size[d] > 1)
+            raise_error(L, where,
+                        "the tensor was expanded, so elements of it share their memory; "
+                        "write to tensor:clone()");
+}
+
 struct tensor *check_out(lua_State *L, int index, enum dtype dtype, int dim, const int64_t *size,
                          const char *where)
 {
@@ -318,5 +200,15 @@ struct tensor *check_out(lua_State *L, int index, enum dtype dtype, int dim, con
         raise_error(L, where, "the tensor for the result is %s; expected %s",
                     dtype_names[out->dtype], dtype_names[dtype]);
     check_target(L, out, where);
+    return out;
+}
+
+struct tensor *out_argument(lua_State *L, int index, enum dtype dtype, int dim, const int64_t *size,
+                            const char *where)
+{
+    if (!lua_isnil(L, index))
+        return check_out(L, index, dtype, dim, size, where);
+    struct tensor *out = tensor_new(L, dtype, dim, size, false);
+    lua_replace(L, index);
     return out;
 }

@@ -1,15 +1,17 @@
 /* Arithmetic element by element: in place (add, sub, mul, div, pow) and as operators, which make
  * new tensors. Integers wrap modulo their dtype; dividing an integer by 0 raises. */
-#include "tensor/tensor_class.h"
-
 #include <math.h>
 #include <string.h>
+#include <lauxlib.h>
 
-#include "tensor/tensor_walk.h"
-#include "base/value_text.h"
 #include "base/util.h"
+#include "base/value_text.h"
+#include "tensor/tensor_argument.h"
+#include "tensor/tensor_copy.h"
+#include "tensor/tensor_scalar.h"
+#include "tensor/tensor_walk.h"
 
-/* target = a op b for a row; a step of 0 repeats one value. */
+/* Computes target = a op b for one row: at[0], at[1], at[2]. A step of 0 repeats one value. */
 typedef void (*binary_kernel)(int64_t length, char *const at[], const int64_t step[]);
 
 #define EACH(type, to_step, a_step, b_step, EXPRESSION)                                            \
@@ -18,7 +20,7 @@ typedef void (*binary_kernel)(int64_t length, char *const at[], const int64_t st
         *(type *)(at[0] + i * (to_step)) = (type)(EXPRESSION);                                     \
     }
 
-/* The steps that are worth vector instructions are constants in loops of their own. */
+/* The common steps are constants in loops of their own, which the compiler can vectorize. */
 #define KERNEL(op, name, type, EXPRESSION)                                                         \
     static void op##_##name(int64_t length, char *const at[], const int64_t step[])                \
     {                                                                                              \
@@ -64,6 +66,26 @@ struct operand {
     union scalar scalar;
 };
 
+static bool has_zero(const struct tensor *tensor)
+{
+    size_t element = dtype_sizes[tensor->dtype];
+    bool is_f64 = tensor->dtype == DTYPE_F64, is_f32 = tensor->dtype == DTYPE_F32;
+    struct walk walk;
+    const struct tensor *operands[] = {tensor};
+    for (walk_begin(&walk, 1, operands, WALK_ANY_ORDER); walk.rows; walk_next(&walk))
+        for (int64_t i = 0; i < walk.length; i++) {
+            const char *at = walk.at[0] + i * walk.step[0];
+            bool zero = is_f64         ? *(const double *)at == 0
+                        : is_f32       ? *(const float *)at == 0
+                        : element == 8 ? *(const int64_t *)at == 0
+                        : element == 4 ? *(const int32_t *)at == 0
+                                       : *(const uint8_t *)at == 0;
+            if (zero)
+                return true;
+        }
+    return false;
+}
+
 static void check_divisor(lua_State *L, const struct operand *divisor, enum dtype dtype,
                           const char *where)
 {
@@ -71,10 +93,10 @@ static void check_divisor(lua_State *L, const struct operand *divisor, enum dtyp
         return;
     bool zero = false;
     if (!divisor->tensor) {
-        static const union scalar nothing;
-        zero = memcmp(&divisor->scalar, &nothing, dtype_sizes[dtype]) == 0;
+        static const union scalar no_bits;
+        zero = memcmp(&divisor->scalar, &no_bits, dtype_sizes[dtype]) == 0;
     } else {
-        zero = tensor_has_zero(divisor->tensor);
+        zero = has_zero(divisor->tensor);
     }
     if (zero)
         raise_error(L, where, "an integer is divided by 0; convert to f64 for infinities");
@@ -159,7 +181,7 @@ static int power(lua_State *L)
     return in_place(L, pow_kernels, false, "tensor:pow");
 }
 
-/* "i64 tensor * 0.5" */
+/* Pushes the operation as messages name it: "i64 tensor * 0.5". */
 static const char *push_operation(lua_State *L, const char *symbol)
 {
     const char *text[2];
@@ -171,7 +193,7 @@ static const char *push_operation(lua_State *L, const char *symbol)
     return lua_pushfstring(L, "%s %s %s", text[0], symbol, text[1]);
 }
 
-/* Raises, telling what was found: this operand is none for tensors like `other`. */
+/* Raises: the operand at `index` cannot be combined with a tensor like `other`. */
 static void refuse_operand(lua_State *L, int index, const struct tensor *other, const char *symbol)
 {
     const struct tensor *tensor = tensor_test(L, index);
@@ -179,9 +201,8 @@ static void refuse_operand(lua_State *L, int index, const struct tensor *other, 
     if (tensor)
         check_same_dtype(L, other, tensor, operation);
     if (lua_type(L, index) == LUA_TNUMBER)
-        raise_error(L, operation,
-                    "%s is no value for %s; convert the tensor first, as with to('f64')",
-                    push_brief(L, index), dtype_names[other->dtype]);
+        raise_error(L, operation, "%s cannot hold %s; convert the tensor first, as with to('f64')",
+                    dtype_names[other->dtype], push_brief(L, index));
     scalar_argument(L, index, operation, other->dtype);
 }
 
@@ -197,7 +218,7 @@ static struct operand operator_operand(lua_State *L, int index, const struct ten
     return operand;
 }
 
-/* Either of the two operands is a tensor; the other may be a number. */
+/* At least one of the two operands is a tensor; the other may be a number. */
 static int operate(lua_State *L, const binary_kernel kernels[], const char *symbol,
                    const char *where)
 {

@@ -1,10 +1,11 @@
 /* Whole tensors compared: equal, allclose. */
-#include "tensor/tensor_class.h"
-
 #include <math.h>
+#include <lauxlib.h>
 
-#include "tensor/tensor_walk.h"
 #include "base/util.h"
+#include "tensor/tensor_argument.h"
+#include "tensor/tensor_scalar.h"
+#include "tensor/tensor_walk.h"
 
 #define EQUAL(name, type)                                                                          \
     static bool equal_##name(int64_t length, const char *a, int64_t a_step, const char *b,         \
@@ -32,26 +33,6 @@ static bool tensor_equal(const struct tensor *a, const struct tensor *b)
         if (!kernels[a->dtype](walk.length, walk.at[0], walk.step[0], walk.at[1], walk.step[1]))
             return false;
     return true;
-}
-
-bool tensor_has_zero(const struct tensor *tensor)
-{
-    size_t element = dtype_sizes[tensor->dtype];
-    bool is_f64 = tensor->dtype == DTYPE_F64, is_f32 = tensor->dtype == DTYPE_F32;
-    struct walk walk;
-    const struct tensor *operands[] = {tensor};
-    for (walk_begin(&walk, 1, operands, WALK_ANY_ORDER); walk.rows; walk_next(&walk))
-        for (int64_t i = 0; i < walk.length; i++) {
-            const char *at = walk.at[0] + i * walk.step[0];
-            bool zero = is_f64         ? *(const double *)at == 0
-                        : is_f32       ? *(const float *)at == 0
-                        : element == 8 ? *(const int64_t *)at == 0
-                        : element == 4 ? *(const int32_t *)at == 0
-                                       : *(const uint8_t *)at == 0;
-            if (zero)
-                return true;
-        }
-    return false;
 }
 
 static int equal(lua_State *L)

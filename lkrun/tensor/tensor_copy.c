@@ -1,13 +1,16 @@
 /* Copies, conversions between dtypes, and filling. */
-#include "tensor/tensor_class.h"
+#include "tensor/tensor_copy.h"
 
 #include <math.h>
 #include <string.h>
+#include <lauxlib.h>
 
-#include "tensor/tensor_walk.h"
 #include "base/util.h"
+#include "tensor/tensor_argument.h"
+#include "tensor/tensor_scalar.h"
+#include "tensor/tensor_walk.h"
 
-/* The first and one past the last byte that the tensor's elements lie in. */
+/* Sets the first byte of the tensor's elements and the byte after their last one. */
 static void extent(const struct tensor *tensor, const char **first, const char **end)
 {
     int64_t element = (int64_t)dtype_sizes[tensor->dtype];
@@ -44,7 +47,8 @@ bool shares_memory(const struct tensor *a, const struct tensor *b)
     return a_first < b_end && b_first < a_end;
 }
 
-bool overlaps(const struct tensor *target, const struct tensor *source)
+/* Whether writing `target` element by element could change `source` before it is read. */
+static bool overlaps(const struct tensor *target, const struct tensor *source)
 {
     return shares_memory(target, source) && !same_layout(target, source);
 }
@@ -55,19 +59,21 @@ const struct tensor *without_overlap(lua_State *L, const struct tensor *target,
     return overlaps(target, source) ? tensor_clone(L, source) : source;
 }
 
-void check_target(lua_State *L, const struct tensor *tensor, const char *where)
-{
-    tensor_check_writable(L, tensor, where);
-    for (int d = 0; d < tensor->dim; d++)
-        if (tensor->stride[d] == 0 && tensor->size[d] > 1)
-            raise_error(L, where,
-                        "the tensor was expanded, so elements of it share their memory; "
-                        "write to tensor:clone()");
-}
-
 struct tensor *tensor_like(lua_State *L, const struct tensor *tensor, enum dtype dtype)
 {
     return tensor_new(L, dtype, tensor->dim, tensor->size, false);
+}
+
+void tensor_copy_to(const struct tensor *tensor, void *bytes)
+{
+    size_t element = dtype_sizes[tensor->dtype];
+    char *to = bytes;
+    struct walk walk;
+    const struct tensor *operands[] = {tensor};
+    for (walk_begin(&walk, 1, operands, WALK_ROW_MAJOR); walk.rows; walk_next(&walk)) {
+        copy_row(element, walk.length, to, (int64_t)element, walk.at[0], walk.step[0]);
+        to += (size_t)walk.length * element;
+    }
 }
 
 struct tensor *tensor_clone(lua_State *L, const struct tensor *tensor)
@@ -86,11 +92,12 @@ void tensor_fill(const struct tensor *tensor, union scalar scalar)
         copy_row(element, walk.length, walk.at[0], walk.step[0], (const char *)&scalar, 0);
 }
 
-/* A kernel converts a row and gives the position of the first element that has no counterpart in
- * the target's dtype, or -1. */
+/* Converts a row. Returns the position of the first element that the target's dtype cannot hold, or
+ * -1. */
 typedef int64_t (*convert_kernel)(int64_t length, char *to, int64_t to_step, const char *from,
                                   int64_t from_step);
 
+/* A function call, so that no compiler warns of a condition that is constant. */
 static inline bool always(void)
 {
     return true;
@@ -161,7 +168,7 @@ void tensor_assign(lua_State *L, const struct tensor *target, const struct tenso
         if (bad < 0)
             continue;
         scalar_push(L, source->dtype, walk.at[1] + bad * walk.step[1]);
-        raise_error(L, where, "an element is %s, which is no value for %s%s",
+        raise_error(L, where, "an element is %s, which %s cannot hold%s",
                     luaL_tolstring(L, -1, NULL), dtype_names[target->dtype],
                     dtype_is_float(source->dtype) ? "; round it first: floor(), round()" : "");
     }

@@ -1,17 +1,21 @@
 /* The functions of lk.tensor that make tensors. */
-#include "tensor/tensor_class.h"
-
 #include <math.h>
+#include <lauxlib.h>
 
 #include "base/random.h"
-#include "base/value_text.h"
 #include "base/util.h"
+#include "base/value_text.h"
+#include "tensor/tensor_argument.h"
+#include "tensor/tensor_copy.h"
+#include "tensor/tensor_element.h"
+#include "tensor/tensor_scalar.h"
 
 static struct tensor *new_of_shape(lua_State *L, const char *where, int dtype_index, bool zeroed)
 {
     int64_t size[TENSOR_MAX_DIM];
     int dim = shape_argument(L, 1, where, false, size);
-    if (lua_isinteger(L, 1) && lua_type(L, dtype_index) == LUA_TNUMBER) /* a habit from elsewhere */
+    /* In other libraries sizes are separate arguments: zeros(2, 3). */
+    if (lua_isinteger(L, 1) && lua_type(L, dtype_index) == LUA_TNUMBER)
         raise_error(L, where, "the dtype is a number; expected sizes in a table, as in {2, 3}");
     enum dtype dtype = dtype_argument(L, dtype_index, where, DTYPE_F64);
     return tensor_new(L, dtype, dim, size, zeroed);
@@ -71,7 +75,7 @@ static int randn(lua_State *L)
     return random_tensor(L, "lk.tensor.randn", random_normal);
 }
 
-/* Rounding to f32 would give 1 now and then. */
+/* From 24 bits, because rounding a f64 below 1 to f32 would sometimes give 1. */
 static double draw_uniform_f32(struct random_stream *stream)
 {
     return (double)(random_bits(stream) >> 40) * 0x1p-24;
@@ -84,9 +88,10 @@ static int rand_uniform(lua_State *L)
     return random_tensor(L, where, is_f32 ? draw_uniform_f32 : random_uniform);
 }
 
-/* arange(last), arange(first, last), arange(first, last, step), each with a dtype behind. */
+/* The arguments of arange(last), arange(first, last) or arange(first, last, step), each of which a
+ * dtype may follow. */
 struct range {
-    bool integers; /* all three numbers are */
+    bool integers; /* all three numbers are integers */
     int64_t first, step;
     double float_first, float_step;
     int64_t count;
@@ -129,7 +134,7 @@ static struct range range_arguments(lua_State *L, int given, const char *where)
     } else {
         double steps = floor((number[1] - number[0]) / number[2]);
         if (!(steps < 0x1p53))
-            raise_error(L, where, "%g steps are too many", steps);
+            raise_error(L, where, "%g steps; expected fewer than 2^53", steps);
         range.count = steps < 0 ? 0 : (int64_t)steps + 1;
     }
     return range;

@@ -1,12 +1,16 @@
 /* Single elements, sizes, and Lua tables: t:get, t:set, t[i], t:size, t:totable. */
-#include "tensor/tensor_class.h"
+#include "tensor/tensor_element.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <lauxlib.h>
 
 #include "base/nearest.h"
-#include "base/value_text.h"
 #include "base/util.h"
+#include "base/value_text.h"
+#include "tensor/tensor_argument.h"
+#include "tensor/tensor_copy.h"
+#include "tensor/tensor_scalar.h"
 
 static int64_t element_offset(lua_State *L, const struct tensor *tensor, const char *where)
 {
@@ -72,7 +76,7 @@ static int item(lua_State *L)
 static void check_has_dimension(lua_State *L, const struct tensor *tensor, const char *where)
 {
     if (tensor->dim == 0)
-        raise_error(L, where, "the tensor is a scalar, which has no index; use item()");
+        raise_error(L, where, "the tensor is a scalar, which has no index; read it by item()");
 }
 
 static void push_row(lua_State *L, const struct tensor *tensor, int64_t position)
@@ -81,7 +85,7 @@ static void push_row(lua_State *L, const struct tensor *tensor, int64_t position
                 tensor->dim - 1, tensor->size + 1, tensor->stride + 1);
 }
 
-/* t[i], t.dtype, and the methods, which are the upvalue. */
+/* t[i], t.dtype and t.method: the methods are the upvalue. */
 static int index_value(lua_State *L)
 {
     if (lua_type(L, 2) != LUA_TNUMBER) {
@@ -109,7 +113,7 @@ static int index_value(lua_State *L)
     return 1;
 }
 
-/* t[i] = v: one element, or a row from a tensor of its shape, or a row filled with a number. */
+/* t[i] = v: sets an element of a vector, else a row, from a tensor of its shape or to one number. */
 static int assign_value(lua_State *L)
 {
     const char *where = "tensor[i] = v";
@@ -194,14 +198,17 @@ static int totable(lua_State *L)
     return 1;
 }
 
-/* tensor.from: the shape is that of the first element at each depth; all the others must agree. */
+/* A nested table that becomes a tensor. Its first elements at each depth give the shape, and all
+ * others must agree with them. */
 struct nest {
     const char *where;
     struct tensor *tensor;
     int dim;
     int64_t size[TENSOR_MAX_DIM];
-    int64_t index[TENSOR_MAX_DIM]; /* the place that is looked at, from 0 */
+    int64_t index[TENSOR_MAX_DIM]; /* of the element being read, from 0 */
 };
+
+/* "[2][3]", the element being read, for messages. */
 
 static const char *place(const struct nest *nest, int depth)
 {
@@ -214,8 +221,8 @@ static const char *place(const struct nest *nest, int depth)
     return depth ? text : "the table";
 }
 
-/* Elements of the table on top: `n` where it is set, as by table.pack and collect, whose tables may
- * have holes. */
+/* The length of the table on top of the stack: its field `n` if it has one, as the tables of
+ * table.pack and collect do, which may have holes. */
 static int64_t table_length(lua_State *L)
 {
     int64_t length = (int64_t)lua_rawlen(L, -1);
@@ -231,7 +238,9 @@ static void find_shape(lua_State *L, struct nest *nest)
     int top = lua_gettop(L);
     while (lua_istable(L, -1)) {
         if (nest->dim == TENSOR_MAX_DIM)
-            raise_error(L, nest->where, "tables nested deeper than %d", TENSOR_MAX_DIM);
+            raise_error(L, nest->where,
+                        "the table has more than %d levels; expected at most as many",
+                        TENSOR_MAX_DIM);
         nest->index[nest->dim] = 0;
         luaL_checkstack(L, 4, nest->where);
         nest->size[nest->dim++] = table_length(L);
@@ -249,7 +258,7 @@ static void fill_from(lua_State *L, struct nest *nest, int depth, char *at)
         enum dtype dtype = nest->tensor->dtype;
         union scalar scalar;
         if (!scalar_fits(L, -1, dtype, &scalar)) {
-            raise_error(L, nest->where, "%s is %.60s, which is no value for %s", place(nest, depth),
+            raise_error(L, nest->where, "%s is %.60s, which %s cannot hold", place(nest, depth),
                         push_brief(L, -1), dtype_names[dtype]);
         }
         store(dtype, at, scalar);
@@ -261,8 +270,7 @@ static void fill_from(lua_State *L, struct nest *nest, int depth, char *at)
     int64_t found = table_length(L);
     if (found != nest->size[depth])
         raise_error(L, nest->where,
-                    "%s has %lld elements; the first at its depth has %lld, "
-                    "and all must have the same number",
+                    "%s has %lld elements; expected %lld, as the first at its depth",
                     place(nest, depth), (long long)found, (long long)nest->size[depth]);
     int64_t step = nest->tensor->stride[depth] * (int64_t)dtype_sizes[nest->tensor->dtype];
     for (int64_t i = 0; i < found; i++) {

@@ -1,19 +1,23 @@
 /* Rows picked by a list of indices: index, index_add, index_copy, index_fill. A row is what
  * select(1, i) gives: an element of a vector, a row of a matrix. */
-#include "tensor/tensor_class.h"
+#include "tensor/tensor_index.h"
 
 #include <string.h>
+#include <lauxlib.h>
 
-#include "tensor/product.h"
-#include "tensor/tensor_walk.h"
-#include "base/value_text.h"
 #include "base/util.h"
+#include "base/value_text.h"
+#include "tensor/product.h"
+#include "tensor/tensor_argument.h"
+#include "tensor/tensor_copy.h"
+#include "tensor/tensor_scalar.h"
+#include "tensor/tensor_walk.h"
 
 static void check_picks(lua_State *L, const struct picks *picks, int64_t rows, const char *where)
 {
     for (int64_t i = 0; i < picks->count; i++)
         if (picks->row[i] < 1 || picks->row[i] > rows)
-            raise_error(L, where, "index %lld at place %lld of the list; it is from 1 to %lld",
+            raise_error(L, where, "index %lld at place %lld of the list; expected from 1 to %lld",
                         (long long)picks->row[i], (long long)i + 1, (long long)rows);
 }
 
@@ -61,7 +65,8 @@ static struct picks rows_of_tensor(lua_State *L, int index, const struct tensor 
     return picks_argument(L, index, tensor->size[0], where);
 }
 
-/* Makes `view` the row at this index, from 1; it holds no reference and is good for this call. */
+/* Makes `view` the row at this index, from 1. The view holds no reference to the storage: it is valid
+ * while the tensor is. */
 static void view_row(struct tensor *view, const struct tensor *tensor, int64_t row)
 {
     *view = (struct tensor){.storage = tensor->storage,
@@ -78,7 +83,7 @@ static int64_t elements_of_row(const struct tensor *tensor)
     return tensor->size[0] ? tensor->count / tensor->size[0] : 0;
 }
 
-/* Whether each row is one run of bytes. */
+/* Whether the elements of each row are contiguous; false for a tensor without elements. */
 static bool has_flat_rows(const struct tensor *tensor)
 {
     if (tensor->count == 0)
@@ -129,11 +134,7 @@ static int index_rows(lua_State *L)
     int64_t size[TENSOR_MAX_DIM];
     memcpy(size, tensor->size, (size_t)tensor->dim * sizeof *size);
     size[0] = picks.count;
-    if (lua_isnil(L, 3)) {
-        tensor_new(L, tensor->dtype, tensor->dim, size, false);
-        lua_replace(L, 3);
-    }
-    const struct tensor *out = check_out(L, 3, tensor->dtype, tensor->dim, size, where);
+    const struct tensor *out = out_argument(L, 3, tensor->dtype, tensor->dim, size, where);
     if (shares_memory(out, tensor))
         tensor = tensor_clone(L, tensor);
     copy_rows(out, NULL, tensor, picks.row, picks.count);
@@ -141,7 +142,8 @@ static int index_rows(lua_State *L)
     return 1;
 }
 
-/* The rows for the picked places: as many as there are picks, shaped like the target's. */
+/* The argument with the rows to write: as many as there are picks, shaped like the target's rows, and
+ * copied if they share memory with the target. */
 static const struct tensor *rows_argument(lua_State *L, int index, const struct tensor *target,
                                           const struct picks *picks, const char *where)
 {

@@ -1,10 +1,10 @@
 /* Functions of one element, in place: sqrt, exp, log, abs, floor, ceil, round. */
-#include "tensor/tensor_class.h"
-
 #include <math.h>
+#include <lauxlib.h>
 
-#include "tensor/tensor_walk.h"
 #include "base/util.h"
+#include "tensor/tensor_argument.h"
+#include "tensor/tensor_walk.h"
 
 typedef void (*unary_kernel)(int64_t length, char *at, int64_t step);
 

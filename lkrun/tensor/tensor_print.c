@@ -1,7 +1,10 @@
-/* A tensor as text, for print and tostring: what lk.show says of it. */
-#include "tensor/tensor_class.h"
+/* A tensor as text, for print and tostring: the text that lk.show makes of it. */
+#include <lauxlib.h>
 
-/* The modules inside the executable are found whatever the program did to its globals. */
+#include "tensor/tensor_argument.h"
+
+/* Looks for lkrun.show among the loaded modules first, and for `require` in the registry, because the
+ * program may have changed its globals. */
 static int to_string(lua_State *L)
 {
     tensor_argument(L, 1, "tostring");

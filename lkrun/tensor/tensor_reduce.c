@@ -1,20 +1,22 @@
 /* Reductions: sum, mean, var, std, min, max, argmax, argmin, norm, of a whole tensor or along a
  * dimension. Sums of floats are pairwise in f64, of integers modulo 2^64 in i64. Not-a-number wins
  * every minimum and maximum, the first one where there are several. */
-#include "tensor/tensor_class.h"
-
 #include <math.h>
+#include <lauxlib.h>
 
-#include "tensor/tensor_walk.h"
-#include "base/value_text.h"
 #include "base/util.h"
+#include "base/value_text.h"
+#include "tensor/tensor_argument.h"
+#include "tensor/tensor_copy.h"
+#include "tensor/tensor_scalar.h"
+#include "tensor/tensor_walk.h"
 
 /* ---- Kernels of one row ---- */
 
 #define PAIRWISE_BLOCK 128
 
-/* In f64, halves added to halves, so that the error grows with the logarithm of the length. Squares
- * are those of distances from `center`. */
+/* Adds in f64, one half of the row to the other and so on down, so that the error grows with the
+ * logarithm of the length only. Squares are those of distances from `center`. */
 #define PAIRWISE(op, name, type, TERM)                                                             \
     static double op##_##name(int64_t length, const char *at, int64_t step, double center)         \
     {                                                                                              \
@@ -58,7 +60,7 @@ static const pairwise_kernel sums_of_squares[DTYPE_COUNT] = {squares_f64, square
     }
 FOR_INTEGERS(INTEGER_SUM)
 
-/* In f64 for floats, in i64 and modulo 2^64 otherwise. */
+/* The sum is in f64 for floats, else in i64 and modulo 2^64. */
 static union scalar sum_row(enum dtype dtype, int64_t length, const char *at, int64_t step)
 {
     switch (dtype) {
@@ -75,7 +77,8 @@ static union scalar sum_row(enum dtype dtype, int64_t length, const char *at, in
     }
 }
 
-/* Positions of the least and the greatest; x != x is true of not-a-number alone. */
+/* Kernels that return the position of the least or the greatest element; x != x is true of
+ * not-a-number alone. */
 #define EXTREME(op, name, type, BETTER)                                                            \
     static int64_t op##_##name(int64_t length, const char *at, int64_t step)                       \
     {                                                                                              \
@@ -103,7 +106,7 @@ static const extreme_kernel least[DTYPE_COUNT] = {least_f64, least_f32, least_i6
 static const extreme_kernel greatest[DTYPE_COUNT] = {greatest_f64, greatest_f32, greatest_i64,
                                                      greatest_i32, greatest_u8,  greatest_u8};
 
-/* ---- Rows along a dimension ---- */
+/* ---- Shapes of results along a dimension ---- */
 
 struct shape {
     int dim;
@@ -164,7 +167,7 @@ static int sum(lua_State *L)
     struct shape shape = without_dim(tensor, d);
     enum dtype dtype = is_float ? tensor->dtype : DTYPE_I64;
     char *to = tensor_data(tensor_new(L, dtype, shape.dim, shape.size, false));
-    for (struct rows rows = rows_along(tensor, d); rows.left; next_row(&rows)) {
+    for (struct rows rows = rows_along(tensor, d); rows.remaining; next_row(&rows)) {
         union scalar total = sum_row(tensor->dtype, tensor->size[d], rows.at, rows.step);
         if (dtype == DTYPE_F32)
             *(float *)to = (float)total.f64;
@@ -179,8 +182,8 @@ static int sum(lua_State *L)
 
 enum moment { MEAN, VARIANCE, DEVIATION };
 
-/* Of `count` elements by their sum of squares: what NumPy gives, infinity or not-a-number included
- * where count - ddof is not above 0. */
+/* The variance or deviation of `count` elements, from their sum of squares. As in NumPy, it is
+ * infinity or not-a-number where count - ddof is not above 0. */
 static double spread(enum moment moment, double squares, int64_t count, int64_t ddof)
 {
     double freedom = count > ddof ? (double)(count - ddof) : 0;
@@ -217,7 +220,7 @@ static int moments(lua_State *L, enum moment moment, int64_t ddof, const char *w
     struct shape shape = without_dim(tensor, d);
     enum dtype dtype = tensor->dtype == DTYPE_F32 ? DTYPE_F32 : DTYPE_F64;
     char *to = tensor_data(tensor_new(L, dtype, shape.dim, shape.size, false));
-    for (struct rows rows = rows_along(tensor, d); rows.left; next_row(&rows)) {
+    for (struct rows rows = rows_along(tensor, d); rows.remaining; next_row(&rows)) {
         double value = moment_of_row(tensor->dtype, tensor->size[d], &rows, moment, ddof);
         if (dtype == DTYPE_F32)
             *(float *)to = (float)value;
@@ -308,7 +311,7 @@ static int extreme(lua_State *L, const extreme_kernel kernels[], bool wants_inde
     enum dtype dtype = wants_index ? DTYPE_I64 : tensor->dtype;
     size_t element = dtype_sizes[dtype];
     char *to = tensor_data(tensor_new(L, dtype, shape.dim, shape.size, false));
-    for (struct rows rows = rows_along(tensor, d); rows.left; next_row(&rows)) {
+    for (struct rows rows = rows_along(tensor, d); rows.remaining; next_row(&rows)) {
         int64_t position = kernel(tensor->size[d], rows.at, rows.step);
         if (wants_index)
             *(int64_t *)to = position + 1;
@@ -352,7 +355,8 @@ static double greatest_distance(const struct tensor *tensor)
     return most;
 }
 
-/* In units of the largest element, where the squares themselves leave the range of f64. */
+/* The norm computed in units of the largest element, for squares that would leave the range of
+ * f64. */
 static double scaled_norm(const struct tensor *tensor)
 {
     double unit = greatest_distance(tensor), total = 0;

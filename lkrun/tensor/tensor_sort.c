@@ -1,13 +1,14 @@
 /* Order: sort, argsort, topk. Every dtype is compared by the integer keys of best.c, so there is
  * one sort and one heap. Zeros of either sign are equal; not-a-number comes last in both
  * directions; equal elements keep their order. */
-#include "tensor/tensor_class.h"
-
 #include <string.h>
+#include <lauxlib.h>
 
-#include "tensor/best.h"
-#include "tensor/tensor_walk.h"
 #include "base/util.h"
+#include "tensor/best.h"
+#include "tensor/tensor_argument.h"
+#include "tensor/tensor_copy.h"
+#include "tensor/tensor_walk.h"
 
 /* ---- Sorting ---- */
 
@@ -25,7 +26,7 @@ static void merge(const struct best_entry *from, int64_t middle, int64_t end, st
     }
 }
 
-/* Stable; the result is in one of the two arrays, which is returned. */
+/* A stable merge sort. Returns the one of the two arrays that holds the result. */
 static struct best_entry *sort_entries(struct best_entry *entries, struct best_entry *room,
                                        int64_t count, bool descending)
 {
@@ -41,7 +42,7 @@ static struct best_entry *sort_entries(struct best_entry *entries, struct best_e
     return entries;
 }
 
-/* The positions of a vector's elements in order: entries in a userdata that is pushed. */
+/* The elements of a vector in order, as entries in a userdata that is pushed. */
 static const struct best_entry *ordered(lua_State *L, const struct tensor *tensor, bool descending,
                                         const char *where)
 {
@@ -49,7 +50,8 @@ static const struct best_entry *ordered(lua_State *L, const struct tensor *tenso
         raise_error(L, where, "a tensor of %s; expected a vector",
                     shape_text(tensor->dim, tensor->size));
     if (tensor->count > PTRDIFF_MAX / 64)
-        raise_error(L, where, "%lld elements are too many to sort", (long long)tensor->count);
+        raise_error(L, where, "%lld elements, which are too many to sort",
+                    (long long)tensor->count);
     struct best_entry *entries =
         lua_newuserdatauv(L, 2 * (size_t)tensor->count * sizeof(struct best_entry) + 1, 0);
     bool is_float = dtype_is_float(tensor->dtype);
@@ -95,7 +97,7 @@ static int topk(lua_State *L)
     int last = tensor->dim - 1;
     int64_t length = tensor->size[last];
     if (k < 0 || k > length)
-        raise_error(L, where, "k is %lld; it is from 0 to the size of the last dimension, %lld",
+        raise_error(L, where, "k is %lld; expected from 0 to the size of the last dimension, %lld",
                     (long long)k, (long long)length);
     int64_t size[TENSOR_MAX_DIM];
     memcpy(size, tensor->size, (size_t)tensor->dim * sizeof *size);
@@ -107,7 +109,7 @@ static int topk(lua_State *L)
     size_t element = dtype_sizes[tensor->dtype];
     char *value = tensor_data(values);
     int64_t *position = tensor_data(indices);
-    for (struct rows rows = rows_along(tensor, last); rows.left && k; next_row(&rows)) {
+    for (struct rows rows = rows_along(tensor, last); rows.remaining && k; next_row(&rows)) {
         best_begin(&best);
         best_offer(&best, tensor->dtype, rows.at, length, rows.step, 0);
         best_end(&best);

@@ -1,9 +1,10 @@
 /* Views: tensors of another shape over the same storage. */
-#include "tensor/tensor_class.h"
-
 #include <string.h>
+#include <lauxlib.h>
 
 #include "base/util.h"
+#include "tensor/tensor_argument.h"
+#include "tensor/tensor_copy.h"
 
 static int push_view(lua_State *L, const struct tensor *tensor, int64_t offset, int dim,
                      const int64_t *size, const int64_t *stride)
@@ -37,7 +38,8 @@ static int narrow(lua_State *L)
     int64_t first = integer_argument(L, 3, where, "the first index");
     int64_t count = integer_argument(L, 4, where, "the number of indices");
     if (count < 0 || first < 1 || first - 1 > tensor->size[d] - count)
-        raise_error(L, where, "%lld from index %lld in dimension %d; its indices are 1 to %lld",
+        raise_error(L, where,
+                    "%lld from index %lld in dimension %d; expected indices from 1 to %lld",
                     (long long)count, (long long)first, d + 1, (long long)tensor->size[d]);
     int64_t size[TENSOR_MAX_DIM];
     memcpy(size, tensor->size, (size_t)tensor->dim * sizeof *size);
@@ -71,8 +73,7 @@ static int t(lua_State *L)
     const struct tensor *tensor = tensor_argument(L, 1, "tensor:t");
     if (tensor->dim != 2)
         raise_error(L, "tensor:t",
-                    "a tensor of %s; expected one of 2 dimensions: "
-                    "use transpose(a, b)",
+                    "a tensor of %s; expected one of 2 dimensions, or use transpose(a, b)",
                     shape_text(tensor->dim, tensor->size));
     return push_swapped(L, tensor, 0, 1);
 }
@@ -89,9 +90,9 @@ static int reshaped(lua_State *L, const char *where, bool may_copy)
         overflow |= __builtin_mul_overflow(count, size[d], &count);
     }
     if (empty ? tensor->count != 0 : overflow || count != tensor->count)
-        raise_error(L, where, "a tensor of %s has %lld elements; the shape %s has another number",
-                    shape_text(tensor->dim, tensor->size), (long long)tensor->count,
-                    shape_text(dim, size));
+        raise_error(L, where, "the shape %s for a tensor of %s; expected one of %lld elements",
+                    shape_text(dim, size), shape_text(tensor->dim, tensor->size),
+                    (long long)tensor->count);
     if (!tensor_is_contiguous(tensor)) {
         if (!may_copy)
             raise_error(L, where,
@@ -129,7 +130,7 @@ static int expand(lua_State *L)
     }
     if (!possible)
         raise_error(L, where,
-                    "a tensor of %s; it cannot be expanded to %s: only sizes of 1 grow, and "
+                    "a tensor of %s cannot be expanded to %s; only sizes of 1 grow, and "
                     "dimensions are added in front",
                     shape_text(tensor->dim, tensor->size), shape_text(dim, size));
     return push_view(L, tensor, tensor->offset, dim, size, stride);

@@ -1,5 +1,5 @@
-/* Invariant of a walk: `at` holds the addresses of the row at `index`; rows = 1 + the rows after
- * it. Dimensions that every operand can step through as one have been merged. */
+/* Invariant of a walk: `at` holds the addresses of the row at `index`; `rows` counts this row and
+ * those after it. Dimensions that every operand can step through as one have been merged. */
 #include "tensor/tensor_walk.h"
 
 #include <string.h>
@@ -31,7 +31,7 @@ static int64_t distance(int64_t stride)
     return stride < 0 ? -stride : stride;
 }
 
-/* The largest strides of operand 0 outermost, so that its memory is passed through in order. */
+/* Puts the largest strides of operand 0 outermost, so that its memory is visited in order. */
 static void sort_dimensions(struct walk *walk)
 {
     for (int last = 1; last < walk->dim; last++) {
@@ -114,11 +114,11 @@ void walk_next(struct walk *walk)
 struct rows rows_along(const struct tensor *tensor, int d)
 {
     int64_t element = (int64_t)dtype_sizes[tensor->dtype];
-    struct rows rows = {.tensor = tensor, .d = d, .left = 1, .at = tensor_data(tensor)};
+    struct rows rows = {.tensor = tensor, .d = d, .remaining = 1, .at = tensor_data(tensor)};
     rows.step = tensor->stride[d] * element;
     for (int i = 0; i < tensor->dim; i++)
         if (i != d)
-            rows.left *= tensor->size[i];
+            rows.remaining *= tensor->size[i];
     return rows;
 }
 
@@ -126,7 +126,7 @@ void next_row(struct rows *rows)
 {
     const struct tensor *tensor = rows->tensor;
     int64_t element = (int64_t)dtype_sizes[tensor->dtype];
-    rows->left--;
+    rows->remaining--;
     for (int i = tensor->dim - 1; i >= 0; i--) {
         if (i == rows->d)
             continue;

@@ -1,4 +1,4 @@
-/* Walking over the elements of up to three tensors of one shape at a time, row by row. */
+/* Walks over the elements of up to three tensors of one shape together, row by row. */
 #ifndef LKRUN_TENSOR_WALK_H
 #define LKRUN_TENSOR_WALK_H
 
@@ -15,10 +15,10 @@ enum walk_order {
     WALK_ANY_ORDER, /* whichever suits the memory of operand 0 */
 };
 
-/* for (walk_begin(&walk, …); walk.rows; walk_next(&walk)) kernel(walk.length, walk.at, walk.step)
- */
+/* for (walk_begin(&walk, …); walk.rows; walk_next(&walk))
+ *     kernel(walk.length, walk.at, walk.step); */
 struct walk {
-    int64_t rows;                /* still to go, this one included; 0: the walk is over */
+    int64_t rows;                /* rows still to visit, this one included; 0: the walk is over */
     int64_t length;              /* elements of a row */
     char *at[WALK_OPERANDS];     /* the row's first element */
     int64_t step[WALK_OPERANDS]; /* bytes from one element of a row to the next */
@@ -34,14 +34,14 @@ void walk_begin(struct walk *walk, int operands, const struct tensor *const tens
                 enum walk_order order);
 void walk_next(struct walk *walk);
 
-/* Through the rows along dimension d, in row-major order of the other dimensions:
- * for (struct rows rows = rows_along(tensor, d); rows.left; next_row(&rows)) */
+/* Visits the rows along dimension d, in row-major order of the other dimensions:
+ * for (struct rows rows = rows_along(tensor, d); rows.remaining; next_row(&rows)) */
 struct rows {
     const struct tensor *tensor;
     int d;
-    int64_t left;   /* rows to go, this one included */
-    const char *at; /* the row's first element */
-    int64_t step;   /* bytes from one element of the row to the next */
+    int64_t remaining; /* rows still to visit, this one included */
+    const char *at;    /* the row's first element */
+    int64_t step;      /* bytes from one element of the row to the next */
     int64_t index[TENSOR_MAX_DIM];
 };
 

@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <lua.h>
 
-#include "tensor/tensor.h"
+#include "memory/storage.h"
 #include "base/util.h"
 
 /* How storage travels beside the bytes. */

@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 
 #include "value/codec.h"
+#include "memory/storage.h"
 #include "sparse/sparse.h"
 
 struct decoder {

@@ -8,7 +8,7 @@
 #include <lua.h>
 #include "value/codec_scalar.h" /* codec_put, codec_get: the same bytes, inline, for single scalars */
 #include "base/util.h"
-#include "tensor/tensor.h"
+#include "memory/storage.h"
 
 /* Of the encoding; where it is stored its owner writes this first. Messages carry none. */
 #define CODEC_VERSION 1

@@ -10,6 +10,7 @@
 
 #include <limits.h>
 
+#include "memory/storage.h"
 #include "sparse/sparse.h"
 
 struct decoder {

@@ -13,6 +13,7 @@
 #include "base/identity.h"
 #include "value/path.h"
 #include "memory/region.h"
+#include "tensor/tensor_copy.h"
 #include "sparse/sparse.h"
 
 #define INLINE_FRAMES 32

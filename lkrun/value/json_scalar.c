@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "value/path.h"
-#include "tensor/tensor_class.h"
+#include "tensor/tensor_scalar.h"
 
 int json_raise_at(struct json_writer *w, int keys, const char *rest, const char *problem)
 {

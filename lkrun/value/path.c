@@ -7,7 +7,6 @@
 #include <lauxlib.h>
 
 #include "sparse/sparse.h"
-#include "tensor/tensor.h"
 
 #define ROOT_MAX   200 /* bytes */
 #define STRING_MAX 48  /* bytes of a key that are shown */

@@ -25,7 +25,7 @@
 #include "screen/log.h"
 #include "screen/terminal_stdio.h"
 #include "screen/trace.h"
-#include "tensor/tensor.h"
+#include "memory/storage.h"
 #include "value/codec_scalar.h"
 #include "worker/task.h"
 #include "worker/worker_limits.h"

@@ -19,7 +19,7 @@
 #include "memory/region.h"
 #include "memory/segment.h"
 #include "screen/progress.h"
-#include "tensor/tensor.h"
+#include "memory/storage.h"
 #include "worker/worker.h"
 #include "worker/worker_limits.h"
 #include "worker/worker_reports.h"

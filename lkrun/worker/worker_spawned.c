@@ -20,7 +20,7 @@
 #include "memory/mapping.h"
 #include "memory/region.h"
 #include "state/host.h"
-#include "tensor/tensor.h"
+#include "memory/storage.h"
 #include "value/carry.h"
 #include "worker/spawn_job.h"
 #include "worker/worker_process.h"

@@ -23,7 +23,7 @@
 #include "screen/progress.h"
 #include "screen/terminal_stdio.h"
 #include "state/host.h"
-#include "tensor/tensor.h"
+#include "memory/storage.h"
 #include "value/carry.h"
 #include "worker/worker.h"
 #include "worker/worker_reports.h"

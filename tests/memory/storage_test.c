@@ -8,6 +8,7 @@
 
 #include "state/host.h"
 #include "../support/tap.h"
+#include "memory/storage.h"
 #include "tensor/tensor.h"
 
 static const char *message(lua_State *L)
