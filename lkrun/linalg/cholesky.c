@@ -35,8 +35,8 @@ static double diagonal(const struct blas_matrix *matrix, enum dtype dtype, int64
                               : (double)((const float *)matrix->data)[at];
 }
 
-/* The tensor that the solution is written to: b itself with `overwrite`, when it must not share memory
- * with the factor, else a clone that takes the place of b at stack index 2. */
+/* The tensor that the solution is written to: b itself with `overwrite`, when it must not share
+ * memory with the factor, else a clone that takes the place of b at stack index 2. */
 static const struct tensor *solution_argument(lua_State *L, const struct tensor *lower,
                                               const struct tensor *b, bool overwrite,
                                               const char *where)
@@ -120,7 +120,8 @@ static bool lapack_columns(const struct tensor *b, struct columns *columns)
     *columns = (struct columns){matrix.data, matrix.columns, matrix.ld};
     if (!matrix.row_major)
         return true;
-    /* A row-major matrix of one row is also column-major, and so is one of one column without gaps. */
+    /* A row-major matrix of one row is also column-major, and so is one of one column without
+     * gaps. */
     columns->ld = matrix.rows;
     return matrix.rows == 1 || (matrix.columns == 1 && matrix.ld == 1);
 }
@@ -168,8 +169,8 @@ static void solve_factored(lua_State *L, const struct blas_matrix *lower, const 
     tensor_assign(L, b, work, where);
 }
 
-/* cholesky_solve(a, b, overwrite): x with a x = b. With `overwrite`, both a and b are overwritten, and
- * x is b. */
+/* cholesky_solve(a, b, overwrite): x with a x = b. With `overwrite`, both a and b are
+ * overwritten, and x is b. */
 static int cholesky_solve(lua_State *L)
 {
     const char *where = "lk.linalg.cholesky_solve";
@@ -199,8 +200,8 @@ static int cholesky_solve(lua_State *L)
     return 1;
 }
 
-/* potrs(l, b, overwrite): x with l l^T x = b, where l is a factor from cholesky. With `overwrite`, x
- * is written to b. */
+/* potrs(l, b, overwrite): x with l l^T x = b, where l is a factor from cholesky. With
+ * `overwrite`, x is written to b. */
 static int potrs(lua_State *L)
 {
     const char *where = "lk.linalg.potrs";
@@ -217,8 +218,8 @@ static int potrs(lua_State *L)
     return 1;
 }
 
-/* Solves in place of b. Where BLAS reads the factor in the other order than b, it sees its transpose,
- * an upper triangle. */
+/* Solves in place of b. Where BLAS reads the factor in the other order than b, it sees its
+ * transpose, an upper triangle. */
 static void solve_triangle(lua_State *L, const struct blas_matrix *lower, bool transposed,
                            const struct blas_matrix *b, enum dtype dtype)
 {

@@ -9,8 +9,8 @@
 #include "tensor/tensor_copy.h"
 #include "tensor/tensor_scalar.h"
 
-/* Sets out = alpha a b + beta out, where b and `out` are vectors or matrices. `out` may share memory
- * with a and b. */
+/* Sets out = alpha a b + beta out, where b and `out` are vectors or matrices. `out` may share
+ * memory with a and b. */
 static void multiply(lua_State *L, union scalar alpha, const struct tensor *a,
                      const struct tensor *b, union scalar beta, const struct tensor *out,
                      const char *where)
@@ -116,8 +116,8 @@ static int axpy(lua_State *L)
     return 1;
 }
 
-/* gemv(alpha, a, b, beta, out) and gemm(alpha, a, b, beta, out): out = alpha a b + beta out; without
- * beta and out, a new tensor alpha a b. */
+/* gemv(alpha, a, b, beta, out) and gemm(alpha, a, b, beta, out): out = alpha a b + beta out;
+ * without beta and out, a new tensor alpha a b. */
 static int general_product(lua_State *L, int b_dim, const char *where)
 {
     const struct tensor *a = tensor_argument(L, 2, where);

@@ -1,10 +1,11 @@
 /* The k greatest inner products of each query with many vectors (maximum inner product search),
- * found exactly. The scores of a block of queries and a tile of vectors are one product by BLAS; the
- * best scores of each query are picked while the tile is in the cache, and the next tile overwrites
- * it. So each score is written once and read once, and never more of them exist than one tile holds.
+ * found exactly. The scores of a block of queries and a tile of vectors are one product by BLAS;
+ * the best scores of each query are picked while the tile is in the cache, and the next tile
+ * overwrites it. So each score is written once and read once, and never more of them exist than one
+ * tile holds.
  *
- * Invariant: when the tiles before vector j are done, each query has its best of the vectors before
- * j, and its list of exclusions begins with the first excluded vector from j on. */
+ * Invariant: when the tiles before vector j are done, each query has its best of the vectors
+ * before j, and its list of exclusions begins with the first excluded vector from j on. */
 #include <math.h>
 #include <string.h>
 #include <lauxlib.h>
@@ -28,7 +29,8 @@
 /* The entries of the best scores of a block are at most this many, unless one query needs more. */
 #define BEST_ENTRIES (1 << 19)
 
-/* The excluded vectors of a query that no tile has reached yet: entries next … end - 1 of `exclude`. */
+/* The excluded vectors of a query that no tile has reached yet: entries next … end - 1 of
+ * `exclude`. */
 struct exclusions {
     int64_t next, end;
 };
@@ -87,7 +89,8 @@ static void begin_block(const struct search *search, int64_t first, int64_t coun
     }
 }
 
-/* The vectors of a tile as a matrix for BLAS: part of all vectors, or gathered copies with `among`. */
+/* The vectors of a tile as a matrix for BLAS: part of all vectors, or gathered copies with
+ * `among`. */
 static struct blas_matrix tile_vectors(const struct search *search, int64_t first, int count)
 {
     struct blas_matrix tile = search->vectors;

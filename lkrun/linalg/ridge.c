@@ -49,123 +49,123 @@ struct problem {
 };
 
 /* The functions that solve a row of f64 or f32; p is the letter of BLAS for the type. */
-#define SOLVE_ROW(name, type, p, root)                                                                \
-    /* Writes B, and Σ t_i y_i to `sum`. False if a weight is 0, which the right form divides by. */ \
-    static bool name##_gather(const struct ridge *ridge, int64_t first, int n, type *sum,             \
-                              struct problem *problem)                                                \
-    {                                                                                                 \
-        const int32_t *column = (const int32_t *)tensor_data(ridge->targets->column_of) + first;      \
-        const type *target = (const type *)tensor_data(ridge->targets->values) + first;               \
-        const type *weight = ridge->weights ? (const type *)ridge->weights + first : NULL;            \
-        const int width = ridge->width;                                                               \
-        const int64_t down = ridge->y->stride[0], across = ridge->y->stride[1];                       \
-        type *b = (type *)ridge->regressors;                                                          \
-        bool all_weigh = true;                                                                        \
-        memset(sum, 0, (size_t)width * sizeof *sum);                                                  \
-        for (int i = 0; i < n; i++, b += width) {                                                     \
-            type w = weight ? weight[i] : 1;                                                          \
-            bool inside = column[i] >= 1 && column[i] <= ridge->y->size[0];                           \
-            if (!inside || !(w >= 0)) {                                                               \
-                problem->what = inside ? BAD_WEIGHT : BAD_COLUMN;                                     \
-                problem->entry = first + i;                                                           \
-                return false;                                                                         \
-            }                                                                                         \
-            all_weigh = all_weigh && w > 0;                                                           \
-            type scale = root(w);                                                                     \
-            const type *y = (const type *)tensor_data(ridge->y) + (column[i] - 1) * down;             \
-            for (int d = 0; d < width; d++) {                                                         \
-                b[d] = scale * y[d * across];                                                         \
-                sum[d] += target[i] * y[d * across];                                                  \
-            }                                                                                         \
-        }                                                                                             \
-        return all_weigh;                                                                             \
-    }                                                                                                 \
-    static int name##_solve(const struct backend *blas, const struct ridge *ridge, int64_t row,       \
-                            struct problem *problem)                                                  \
-    {                                                                                                 \
-        const int64_t *pointers = tensor_data(ridge->targets->pointers);                              \
-        const int64_t first = pointers[row];                                                          \
-        const int n = (int)(pointers[row + 1] - first), width = ridge->width, one = 1;                \
-        type *x = (type *)tensor_data(ridge->x) + (row - ridge->first) * ridge->x->stride[0];         \
-        type *b = (type *)ridge->regressors, *square = (type *)ridge->square;                         \
-        const type lambda = (type)lambda_of(ridge, row);                                              \
-        bool by_entries = name##_gather(ridge, first, n, x, problem) && n < width;                    \
-        if (problem->what || n == 0)                                                                  \
-            return 0;                                                                                 \
-        /* BLAS reads columns, so it sees B as B^T. */                                                \
-        const int size = by_entries ? n : width, depth = by_entries ? width : n;                      \
-        blas->p##syrk(CBLAS_COL_MAJOR, CBLAS_LOWER, by_entries ? CBLAS_TRANS : CBLAS_NO_TRANS,        \
-                      size, depth, 1, b, width, 0, square, size);                                     \
-        for (int i = 0; i < size; i++)                                                                \
-            square[i * size + i] += lambda;                                                           \
-        int info = 0;                                                                                 \
-        if (!by_entries) {                                                                            \
-            blas->p##posv("L", &size, &one, square, &size, x, &size, &info, 1);                       \
-            return info;                                                                              \
-        }                                                                                             \
-        const type *target = (const type *)tensor_data(ridge->targets->values) + first;               \
-        const type *weight = ridge->weights ? (const type *)ridge->weights + first : NULL;            \
-        type *z = (type *)ridge->right;                                                               \
-        for (int i = 0; i < n; i++)                                                                   \
-            z[i] = weight ? target[i] / root(weight[i]) : target[i];                                  \
-        blas->p##posv("L", &size, &one, square, &size, z, &size, &info, 1);                           \
-        memset(x, 0, (size_t)width * sizeof *x);                                                      \
-        for (int i = 0; i < n; i++, b += width)                                                       \
-            for (int d = 0; d < width; d++)                                                           \
-                x[d] += z[i] * b[d];                                                                  \
-        return info;                                                                                  \
-    }                                                                                                 \
-    /* Computes to = (l I + B^T B) from. */                                                           \
-    static void name##_apply(const struct backend *blas, const struct ridge *ridge, int n,            \
-                             type lambda, const type *from, type *to)                                 \
-    {                                                                                                 \
-        const int width = ridge->width;                                                               \
-        const type *b = (const type *)ridge->regressors;                                              \
-        type *products = (type *)ridge->products;                                                     \
-        memcpy(to, from, (size_t)width * sizeof *to);                                                 \
-        blas->p##gemv(CBLAS_COL_MAJOR, CBLAS_TRANS, width, n, 1, b, width, from, 1, 0, products,      \
-                      1);                                                                             \
-        blas->p##gemv(CBLAS_COL_MAJOR, CBLAS_NO_TRANS, width, n, 1, b, width, products, 1, lambda,    \
-                      to, 1);                                                                         \
-    }                                                                                                 \
-    /* M. Hestenes, E. Stiefel: Methods of conjugate gradients for solving linear systems. Journal \
-     * of Research of the National Bureau of Standards 49(6), 1952, section 3. */  \
-    static void name##_improve(const struct backend *blas, const struct ridge *ridge, int64_t row,    \
-                               struct problem *problem)                                               \
-    {                                                                                                 \
-        const int64_t *pointers = tensor_data(ridge->targets->pointers);                              \
-        const int n = (int)(pointers[row + 1] - pointers[row]), width = ridge->width;                 \
-        const type lambda = (type)lambda_of(ridge, row);                                              \
-        type *x = (type *)tensor_data(ridge->x) + (row - ridge->first) * ridge->x->stride[0];         \
-        type *residual = (type *)ridge->right, *direction = (type *)ridge->direction;                 \
-        type *image = (type *)ridge->image;                                                           \
-        name##_gather(ridge, pointers[row], n, residual, problem);                                    \
-        if (n == 0)                                                                                   \
-            memset(x, 0, (size_t)width * sizeof *x);                                                  \
-        if (problem->what || n == 0)                                                                  \
-            return;                                                                                   \
-        name##_apply(blas, ridge, n, lambda, x, image);                                               \
-        blas->p##axpy(width, -1, image, 1, residual, 1);                                              \
-        memcpy(direction, residual, (size_t)width * sizeof *direction);                               \
-        type square = blas->p##dot(width, residual, 1, residual, 1);                                  \
-        for (int64_t step = 0; step < ridge->steps && square > (type)1e-20; step++) {                 \
-            name##_apply(blas, ridge, n, lambda, direction, image);                                   \
-            type length = square / blas->p##dot(width, direction, 1, image, 1);                       \
-            blas->p##axpy(width, length, direction, 1, x, 1);                                         \
-            blas->p##axpy(width, -length, image, 1, residual, 1);                                     \
-            type before = square;                                                                     \
-            square = blas->p##dot(width, residual, 1, residual, 1);                                   \
-            for (int d = 0; d < width; d++)                                                           \
-                direction[d] = residual[d] + square / before * direction[d];                          \
-        }                                                                                             \
-    }                                                                                                 \
-    static int name##_row(const struct backend *blas, const struct ridge *ridge, int64_t row,         \
-                          struct problem *problem)                                                    \
-    {                                                                                                 \
-        if (!ridge->steps)                                                                            \
-            return name##_solve(blas, ridge, row, problem);                                           \
-        name##_improve(blas, ridge, row, problem);                                                    \
-        return 0;                                                                                     \
+#define SOLVE_ROW(name, type, p, root)                                                             \
+    /* Writes B, and Σ t_i y_i to `sum`. False unless all weights are above 0. */                 \
+    static bool name##_gather(const struct ridge *ridge, int64_t first, int n, type *sum,          \
+                              struct problem *problem)                                             \
+    {                                                                                              \
+        const int32_t *column = (const int32_t *)tensor_data(ridge->targets->column_of) + first;   \
+        const type *target = (const type *)tensor_data(ridge->targets->values) + first;            \
+        const type *weight = ridge->weights ? (const type *)ridge->weights + first : NULL;         \
+        const int width = ridge->width;                                                            \
+        const int64_t down = ridge->y->stride[0], across = ridge->y->stride[1];                    \
+        type *b = (type *)ridge->regressors;                                                       \
+        bool all_weigh = true;                                                                     \
+        memset(sum, 0, (size_t)width * sizeof *sum);                                               \
+        for (int i = 0; i < n; i++, b += width) {                                                  \
+            type w = weight ? weight[i] : 1;                                                       \
+            bool inside = column[i] >= 1 && column[i] <= ridge->y->size[0];                        \
+            if (!inside || !(w >= 0)) {                                                            \
+                problem->what = inside ? BAD_WEIGHT : BAD_COLUMN;                                  \
+                problem->entry = first + i;                                                        \
+                return false;                                                                      \
+            }                                                                                      \
+            all_weigh = all_weigh && w > 0;                                                        \
+            type scale = root(w);                                                                  \
+            const type *y = (const type *)tensor_data(ridge->y) + (column[i] - 1) * down;          \
+            for (int d = 0; d < width; d++) {                                                      \
+                b[d] = scale * y[d * across];                                                      \
+                sum[d] += target[i] * y[d * across];                                               \
+            }                                                                                      \
+        }                                                                                          \
+        return all_weigh;                                                                          \
+    }                                                                                              \
+    static int name##_solve(const struct backend *blas, const struct ridge *ridge, int64_t row,    \
+                            struct problem *problem)                                               \
+    {                                                                                              \
+        const int64_t *pointers = tensor_data(ridge->targets->pointers);                           \
+        const int64_t first = pointers[row];                                                       \
+        const int n = (int)(pointers[row + 1] - first), width = ridge->width, one = 1;             \
+        type *x = (type *)tensor_data(ridge->x) + (row - ridge->first) * ridge->x->stride[0];      \
+        type *b = (type *)ridge->regressors, *square = (type *)ridge->square;                      \
+        const type lambda = (type)lambda_of(ridge, row);                                           \
+        bool by_entries = name##_gather(ridge, first, n, x, problem) && n < width;                 \
+        if (problem->what || n == 0)                                                               \
+            return 0;                                                                              \
+        /* BLAS reads columns, so it sees B as B^T. */                                             \
+        const int size = by_entries ? n : width, depth = by_entries ? width : n;                   \
+        blas->p##syrk(CBLAS_COL_MAJOR, CBLAS_LOWER, by_entries ? CBLAS_TRANS : CBLAS_NO_TRANS,     \
+                      size, depth, 1, b, width, 0, square, size);                                  \
+        for (int i = 0; i < size; i++)                                                             \
+            square[i * size + i] += lambda;                                                        \
+        int info = 0;                                                                              \
+        if (!by_entries) {                                                                         \
+            blas->p##posv("L", &size, &one, square, &size, x, &size, &info, 1);                    \
+            return info;                                                                           \
+        }                                                                                          \
+        const type *target = (const type *)tensor_data(ridge->targets->values) + first;            \
+        const type *weight = ridge->weights ? (const type *)ridge->weights + first : NULL;         \
+        type *z = (type *)ridge->right;                                                            \
+        for (int i = 0; i < n; i++)                                                                \
+            z[i] = weight ? target[i] / root(weight[i]) : target[i];                               \
+        blas->p##posv("L", &size, &one, square, &size, z, &size, &info, 1);                        \
+        memset(x, 0, (size_t)width * sizeof *x);                                                   \
+        for (int i = 0; i < n; i++, b += width)                                                    \
+            for (int d = 0; d < width; d++)                                                        \
+                x[d] += z[i] * b[d];                                                               \
+        return info;                                                                               \
+    }                                                                                              \
+    /* Computes to = (l I + B^T B) from. */                                                        \
+    static void name##_apply(const struct backend *blas, const struct ridge *ridge, int n,         \
+                             type lambda, const type *from, type *to)                              \
+    {                                                                                              \
+        const int width = ridge->width;                                                            \
+        const type *b = (const type *)ridge->regressors;                                           \
+        type *products = (type *)ridge->products;                                                  \
+        memcpy(to, from, (size_t)width * sizeof *to);                                              \
+        blas->p##gemv(CBLAS_COL_MAJOR, CBLAS_TRANS, width, n, 1, b, width, from, 1, 0, products,   \
+                      1);                                                                          \
+        blas->p##gemv(CBLAS_COL_MAJOR, CBLAS_NO_TRANS, width, n, 1, b, width, products, 1, lambda, \
+                      to, 1);                                                                      \
+    }                                                                                              \
+    /* M. Hestenes, E. Stiefel: Methods of conjugate gradients for solving linear systems. \
+     * Journal of Research of the National Bureau of Standards 49(6), 1952, section 3. */       \
+    static void name##_improve(const struct backend *blas, const struct ridge *ridge, int64_t row, \
+                               struct problem *problem)                                            \
+    {                                                                                              \
+        const int64_t *pointers = tensor_data(ridge->targets->pointers);                           \
+        const int n = (int)(pointers[row + 1] - pointers[row]), width = ridge->width;              \
+        const type lambda = (type)lambda_of(ridge, row);                                           \
+        type *x = (type *)tensor_data(ridge->x) + (row - ridge->first) * ridge->x->stride[0];      \
+        type *residual = (type *)ridge->right, *direction = (type *)ridge->direction;              \
+        type *image = (type *)ridge->image;                                                        \
+        name##_gather(ridge, pointers[row], n, residual, problem);                                 \
+        if (n == 0)                                                                                \
+            memset(x, 0, (size_t)width * sizeof *x);                                               \
+        if (problem->what || n == 0)                                                               \
+            return;                                                                                \
+        name##_apply(blas, ridge, n, lambda, x, image);                                            \
+        blas->p##axpy(width, -1, image, 1, residual, 1);                                           \
+        memcpy(direction, residual, (size_t)width * sizeof *direction);                            \
+        type square = blas->p##dot(width, residual, 1, residual, 1);                               \
+        for (int64_t step = 0; step < ridge->steps && square > (type)1e-20; step++) {              \
+            name##_apply(blas, ridge, n, lambda, direction, image);                                \
+            type length = square / blas->p##dot(width, direction, 1, image, 1);                    \
+            blas->p##axpy(width, length, direction, 1, x, 1);                                      \
+            blas->p##axpy(width, -length, image, 1, residual, 1);                                  \
+            type before = square;                                                                  \
+            square = blas->p##dot(width, residual, 1, residual, 1);                                \
+            for (int d = 0; d < width; d++)                                                        \
+                direction[d] = residual[d] + square / before * direction[d];                       \
+        }                                                                                          \
+    }                                                                                              \
+    static int name##_row(const struct backend *blas, const struct ridge *ridge, int64_t row,      \
+                          struct problem *problem)                                                 \
+    {                                                                                              \
+        if (!ridge->steps)                                                                         \
+            return name##_solve(blas, ridge, row, problem);                                        \
+        name##_improve(blas, ridge, row, problem);                                                 \
+        return 0;                                                                                  \
     }
 
 static double lambda_of(const struct ridge *ridge, int64_t row)

@@ -55,7 +55,7 @@ static struct storage *new_in_region(size_t bytes, bool zeroed, const char **err
     return storage;
 }
 
-/* The struct and its data are one block: small tensors are made by the million. */
+/* The struct and its data are one block, because small tensors are made by the million. */
 static struct storage *new_in_heap(size_t bytes, bool zeroed, const char **error)
 {
     size_t head = (sizeof(struct storage) + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
@@ -137,7 +137,8 @@ void storage_retain(struct storage *storage)
 
 void storage_release(struct storage *storage)
 {
-    /* Release what this thread wrote, acquire what the others did, before the memory goes. */
+    /* Release publishes what this thread wrote; acquire makes the writes of all others visible
+     * before the memory is freed. */
     if (atomic_fetch_sub_explicit(&storage->references, 1, memory_order_acq_rel) != 1)
         return;
     if (!storage->is_file)

@@ -1,7 +1,7 @@
 /* Invariants of a sparse matrix: its three parts are contiguous tensors in the user values; the
  * entries of row r (from 0) are pointers[r] … pointers[r + 1] - 1; within a row columns ascend
- * without repeating and lie in 1 … columns. A program can break the last invariant by writing to the
- * columns that row() shows, so a column is checked again wherever it is used as an address. */
+ * without repeating and lie in 1 … columns. A program can break the last invariant by writing to
+ * the columns that row() shows, so a column is checked again wherever it is used as an address. */
 #include "sparse/sparse.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Sparse matrices from triplets, and transposed ones. Both ways count the entries of each row, sum the
- * counts to pointers, and put every entry in its row. */
+/* Sparse matrices from triplets, and transposed ones. Both ways count the entries of each row,
+ * sum the counts to pointers, and put every entry in its row. */
 #include "sparse/sparse_build.h"
 
 #include <stdlib.h>
@@ -88,7 +88,8 @@ static void order_entries(int64_t entries, const int64_t *row, const int64_t *co
     for (int64_t i = 0; i < entries; i++)
         pointers[row[i]]++;
     sum_counts(pointers, rows);
-    /* Each pointer moves down from the end of its row to the start, where the next row's belongs. */
+    /* Each pointer moves down from the end of its row to the start, where the next row's
+     * belongs. */
     for (int64_t i = entries - 1; i >= 0; i--)
         places[--pointers[row[i]]] = (struct placed){column[i], i};
     memmove(pointers, pointers + 1, (size_t)rows * sizeof *pointers);
@@ -152,8 +153,9 @@ int sparse_csr(lua_State *L)
     const char *where = "lk.sparse.csr";
     lua_settop(L, 4);
     int64_t size[TENSOR_MAX_DIM];
-    if (shape_argument(L, 4, where, false, size) != 2)
-        raise_error(L, where, "the shape has not two sizes; expected {rows, columns}");
+    int dim = shape_argument(L, 4, where, false, size);
+    if (dim != 2)
+        raise_error(L, where, "the shape is %s; expected [rows, columns]", shape_text(dim, size));
     if (size[1] > INT32_MAX)
         raise_error(L, where, "%lld columns; expected at most %d", (long long)size[1], INT32_MAX);
     const struct tensor *row = coordinates(L, 1, "row", size[0], where);

@@ -232,8 +232,8 @@ static int topk(lua_State *L)
     return 2;
 }
 
-/* The place of the column's entry among the entries from `first` up to but not including `end`; -1 if
- * it has none. */
+/* The place of the column's entry among the entries from `first` up to but not including `end`;
+ * -1 if it has none. */
 static int64_t find_column(const int32_t *column_of, int64_t first, int64_t end, int64_t column)
 {
     int64_t beyond = end;

@@ -25,9 +25,9 @@ void sparse_check_factors(lua_State *L, const struct sparse *a, const struct spa
 
 /* ---- Which columns a row of the result has ---- */
 
-/* A set of columns, which come out in ascending order. `bits` has a bit for each column, and `words`
- * a bit for each word of `bits` that is not 0, so that few columns among many are found in few
- * steps. */
+/* A set of columns, which come out in ascending order. `bits` has a bit for each column, and
+ * `words` a bit for each word of `bits` that is not 0, so that few columns among many are found
+ * in few steps. */
 struct touched {
     uint64_t *bits, *words;
     int64_t word_count; /* of `words` */
@@ -50,8 +50,8 @@ static inline void touch(struct touched *set, int64_t column)
     set->words[column >> 12] |= UINT64_C(1) << (column >> 6 & 63);
 }
 
-/* Empties the set and returns how many columns it had. `columns`, unless NULL, receives them, counted
- * from 1. */
+/* Empties the set and returns how many columns it had. `columns`, unless NULL, receives them,
+ * counted from 1. */
 static int64_t take_touched(struct touched *set, int32_t *columns)
 {
     int64_t count = 0;

@@ -1,13 +1,13 @@
 /* Products of two sparse matrices in which only the greatest terms of each element count. This is
- * how a recommender scores by a neighbourhood of at most k: one factor holds similarities, the other
- * ratings.
+ * how a recommender scores by a neighbourhood of at most k: one factor holds similarities, the
+ * other ratings.
  *
- * The terms of element (r, c) of a b are a[r][j] b[j][c], for every j where both have an entry.
- * The weight of a term is its factor from b ("right") or from a ("left"). The k terms of greatest
+ * The terms of element (r, c) of a b are a[r][j] b[j][c], for every j where both have an entry. The
+ * weight of a term is its factor from b ("right") or from a ("left"). The k terms of greatest
  * weight count; of equal ones, those with the lower j.
  *
- * Invariant between rows of the result: each distinct column that is asked for has a struct element,
- * and all of these are empty. */
+ * Invariant between rows of the result: each distinct column that is asked for has a struct
+ * element, and all of these are empty. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,8 +50,7 @@ struct top_products {
     const char *where;
     const struct sparse *a, *b;
     int64_t k, least;
-    int32_t
-        *element_of; /* [columns of b]: index in `elements`; -1 if the column is not asked for */
+    int32_t *element_of; /* [columns of b]: index in `elements`; -1: nobody asked for it */
     struct element *elements;
     int64_t element_count;
     struct picks asked;          /* columns, in the order of the result */
@@ -169,8 +168,9 @@ static int greatest_first(const void *left, const void *right)
     return a->inner < b->inner ? -1 : 1;
 }
 
-/* By the weights in b, every element keeps its best terms. By the weights in a, the row's entries are
- * taken from the greatest to the least, so the first k terms of an element are its best. */
+/* By the weights in b, every element keeps its best terms. By the weights in a, the row's
+ * entries are taken from the greatest to the least, so the first k terms of an element are its
+ * best. */
 #define SUM_ROW(name, type)                                                                        \
     static void by_right_##name(struct top_products *top, int64_t count)                           \
     {                                                                                              \
@@ -255,7 +255,8 @@ static void write_row(struct top_products *top, int64_t row)
 
 /* ---- The call ---- */
 
-/* Takes the columns asked for from this stack index, or all of them, and makes an element for each. */
+/* Takes the columns asked for from this stack index, or all of them, and makes an element for
+ * each. */
 static void make_elements(struct top_products *top, int index)
 {
     lua_State *L = top->L;

@@ -1,8 +1,8 @@
-/* Invariant of a struct best: its entries include the `most` best of all numbers offered so far, or
- * all numbers if fewer were offered. Once there is a limit, `most` of the entries are at least as
- * good as the limit and were offered before all numbers to come, so only numbers above the limit are
- * added. When the entries are full, the worst are dropped and the limit rises. Numbers of every dtype
- * are compared by integer keys that have the same order. */
+/* Invariant of a struct best: its entries include the `most` best of all numbers offered so far,
+ * or all numbers if fewer were offered. Once there is a limit, `most` of the entries are at
+ * least as good as the limit and were offered before all numbers to come, so only numbers above
+ * the limit are added. When the entries are full, the worst are dropped and the limit rises.
+ * Numbers of every dtype are compared by integer keys that have the same order. */
 #include "tensor/best.h"
 
 #include <math.h>
@@ -12,14 +12,14 @@
 #include <immintrin.h>
 #endif
 
-/* Functions that the kernels with wider vectors call are inlined, so that they are compiled for these
- * vectors too. */
+/* Functions that the kernels with wider vectors call are inlined, so that they are compiled for
+ * these vectors too. */
 #define INLINE static inline __attribute__((always_inline))
 
 /* ---- Keys ---- */
 
-/* As integers, the bits of positive floats ascend with the float and those of negative ones descend.
- * Both zeros give 0. */
+/* As integers, the bits of positive floats ascend with the float and those of negative ones
+ * descend. Both zeros give 0. */
 INLINE int64_t float_key(double x)
 {
     if (x != x)
@@ -67,7 +67,7 @@ int64_t best_key(enum dtype dtype, const void *at)
 
 /* ---- Order ---- */
 
-#define SHORT 16 /* up to as many entries are sorted by insertion */
+#define SHORT 16 /* so many entries, or fewer, are sorted by insertion */
 
 /* Has no branch, because it could not be predicted. */
 INLINE bool better(struct best_entry a, struct best_entry b)
@@ -93,8 +93,8 @@ INLINE void sort_by_insertion(struct best_entry *entries, int64_t count)
     }
 }
 
-/* Moves the median of three entries to its place in the order and returns that place: better entries
- * are before it, the others after it. */
+/* Moves the median of three entries to its place in the order and returns that place: better
+ * entries are before it, the others after it. */
 INLINE int64_t partition(struct best_entry *entries, int64_t count)
 {
     struct best_entry *first = entries, *middle = entries + count / 2, *last = entries + count - 1;
@@ -203,10 +203,10 @@ static void offer_singly(struct best *best, enum dtype dtype, const char *x, int
     }
 }
 
-/* Most numbers of a long row are below the limit. Groups without a number above it are skipped by
- * explicit vector code, because compilers do not vectorize such loops over comparisons of floats. In
- * the other groups a bit is set for each number above the limit: lane l of vector v contributes bit
- * v * lanes + l. */
+/* Most numbers of a long row are below the limit. Groups without a number above it are skipped
+ * by explicit vector code, because compilers do not vectorize such loops over comparisons of
+ * floats. In the other groups a bit is set for each number above the limit: lane l of vector v
+ * contributes bit v * lanes + l. */
 #define GROUP  64
 #define VECTOR 32 /* bytes */
 #define OFFER_GROUPS(name, type, mask_type, id, number, ...)                                       \
@@ -303,8 +303,8 @@ AVX512 static inline uint64_t f32_which_avx512(const float *x, float limit)
 KERNELS(avx512, AVX512, f64_which_avx512, f32_which_avx512)
 #endif
 
-/* The kernel for rows of floats; NULL for other dtypes, which are compared by their keys. That would
- * take longer for floats. */
+/* The kernel for rows of floats, which is faster than comparing their keys; NULL for other
+ * dtypes. */
 static group_kernel kernel_of(enum dtype dtype)
 {
     if (!dtype_is_float(dtype))

@@ -1,5 +1,5 @@
-/* Keeps the k best of the numbers that are offered in the order of their positions: the greatest, and
- * of equal ones those offered first. */
+/* Keeps the k best of the numbers that are offered in the order of their positions: the
+ * greatest, and of equal ones those offered first. */
 #ifndef LKRUN_BEST_H
 #define LKRUN_BEST_H
 
@@ -24,8 +24,8 @@ struct best {
 #define BEST_NAN  INT64_MIN             /* the key of not-a-number, below every number's */
 #define BEST_NONE (-0x7ff0000000000000) /* the key of -inf */
 
-/* The key of the number at this address: keys are ordered as the numbers of their dtype are. Zeros of
- * either sign have the same key. */
+/* The key of the number at this address: keys are ordered as the numbers of their dtype are.
+ * Zeros of either sign have the same key. */
 int64_t best_key(enum dtype dtype, const void *at);
 /* The float with this key; +0 for the key of both zeros. */
 double best_float(int64_t key);

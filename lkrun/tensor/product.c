@@ -1,6 +1,6 @@
-/* BLAS is given matrices with one stride of 1 and the other at least as long as a row, and vectors
- * with a positive stride; any other view is copied first. It is never given a size of 0, about which
- * OpenBLAS complains on standard error. */
+/* BLAS is given matrices with one stride of 1 and the other at least as long as a row, and
+ * vectors with a positive stride; any other view is copied first. It is never given a size of 0,
+ * about which OpenBLAS complains on standard error. */
 #include "tensor/product.h"
 
 #include <limits.h>
@@ -98,8 +98,9 @@ static bool is_zero(enum dtype dtype, union scalar scalar)
     }
 }
 
-/* ---- Integers: computed as uint64_t, and what the dtype keeps of it is right modulo its range ---- */
+/* ---- Integers ---- */
 
+/* Integers are computed as uint64_t: the part that the dtype keeps is right modulo its range. */
 static uint64_t bits_of(enum dtype dtype, union scalar scalar)
 {
     switch (dtype) {

@@ -8,8 +8,8 @@
 #include "tensor/tensor.h"
 #include "tensor/tensor_scalar.h"
 
-/* A matrix as BLAS reads it: ld elements lie between the starts of two rows if it is row-major, else
- * between those of two columns. */
+/* A matrix as BLAS reads it: ld elements lie between the starts of two rows if it is row-major,
+ * else between those of two columns. */
 struct blas_matrix {
     void *data;
     int rows, columns, ld;
@@ -19,7 +19,8 @@ struct blas_matrix {
 /* False if BLAS cannot read the tensor in place: because of its strides, or a size that is 0 or too
  * large. */
 bool blas_matrix(const struct tensor *tensor, struct blas_matrix *matrix);
-/* The same for a tensor whose sizes are 1 or more; a contiguous copy is pushed if BLAS needs one. */
+/* The same for a tensor whose sizes are 1 or more; a contiguous copy is pushed if BLAS needs
+ * one. */
 struct blas_matrix to_blas_matrix(lua_State *L, const struct tensor *tensor, const char *where);
 
 /* Raises unless the matrix a can be multiplied with the vector (b_dim 1) or matrix (b_dim 2) b. */
@@ -34,8 +35,8 @@ void product_mv(lua_State *L, union scalar alpha, const struct tensor *a, const 
 void product_mm(lua_State *L, union scalar alpha, const struct tensor *a, const struct tensor *b,
                 union scalar beta, const struct tensor *c, const char *where);
 
-/* The inner product of two vectors of one dtype and size: in i64, modulo 2^64, for integers, else in
- * f64. */
+/* The inner product of two vectors of one dtype and size: in i64, modulo 2^64, for integers,
+ * else in f64. */
 union scalar product_dot(lua_State *L, const struct tensor *x, const struct tensor *y);
 /* Computes y += alpha x for tensors of one shape, modulo the range of the dtype for integers. x may
  * share memory with y. */

@@ -4,6 +4,7 @@
 #include "tensor/tensor.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include <lauxlib.h>
@@ -35,8 +36,8 @@ static bool is_metamethod(const char *name)
     return name[0] == '_' && name[1] == '_';
 }
 
-/* Pushes the metatable. Metamethods are in the metatable itself, methods in a second table, which is
- * the upvalue of all of them: __index looks methods up there. */
+/* Pushes the metatable. Metamethods are in the metatable itself, methods in a second table,
+ * which is the upvalue of all of them: __index looks methods up there. */
 static void push_class(lua_State *L)
 {
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &class_key) == LUA_TTABLE)
@@ -92,11 +93,12 @@ static double own_bytes(void)
     return live > inherited ? (double)(live - inherited) : 0;
 }
 
-/* While workers share the heap, the collector is generational and collects young objects only: an
- * object that two collections have seen is old. The loop holds one result while the next one
- * arrives, so a collection is due only for every two results; otherwise all of them would grow old.
- * Old garbage is found only by a whole collection, which writes into every object, so that all pages
- * shared with workers are copied: one is due when tensors have grown by at least that much. */
+/* While workers share the heap, the collector is generational and collects young objects only:
+ * an object that two collections have seen is old. The loop holds one result while the next one
+ * arrives, so a collection is due only for every two results; otherwise all of them would grow
+ * old. Old garbage is found only by a whole collection, which writes into every object, so that
+ * all pages shared with workers are copied: one is due when tensors have grown by at least that
+ * much. */
 static void press_young(lua_State *L, size_t bytes)
 {
     static _Thread_local double bytes_since_collection;
@@ -115,12 +117,12 @@ static void press_young(lua_State *L, size_t bytes)
     }
 }
 
-/* Lua's collector sees a tensor as a hundred bytes. So that garbage is found before memory runs out,
- * the collector is told to go through its heap once for every so many bytes of new tensors: half of
- * what tensors hold already, a quarter of Lua's own heap, or 32 MiB, whichever is most. If a whole
- * round freed nothing, a collection of the young objects is forced, because Lua 5.4.4 may otherwise
- * wait until its heap has grown to twice the size it had long before. (It is not forced more often:
- * what two such collections have seen is old, and old garbage is found late.) */
+/* Lua's collector sees a tensor as a hundred bytes. So that garbage is found before memory runs
+ * out, the collector is told to go through its heap once for every so many bytes of new tensors:
+ * half of what tensors hold already, a quarter of Lua's own heap, or 32 MiB, whichever is most.
+ * If a whole round freed nothing, a collection of the young objects is forced, because Lua 5.4.4
+ * may otherwise wait until its heap has grown to twice the size it had long before. (It is not
+ * forced more often: what two such collections have seen is old, and old garbage is found late.) */
 void tensor_press_collector(lua_State *L, size_t bytes)
 {
     /* KiB of work for the collector: not yet asked for, and asked for since something was freed. */

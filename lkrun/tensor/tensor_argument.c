@@ -1,8 +1,6 @@
 /* Arguments of tensor functions, checked. */
 #include "tensor/tensor_argument.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 #include <lauxlib.h>
 

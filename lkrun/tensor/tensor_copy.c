@@ -2,7 +2,6 @@
 #include "tensor/tensor_copy.h"
 
 #include <math.h>
-#include <string.h>
 #include <lauxlib.h>
 
 #include "base/util.h"

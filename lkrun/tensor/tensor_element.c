@@ -113,7 +113,8 @@ static int index_value(lua_State *L)
     return 1;
 }
 
-/* t[i] = v: sets an element of a vector, else a row, from a tensor of its shape or to one number. */
+/* t[i] = v: sets an element of a vector, else a row, from a tensor of its shape or to one
+ * number. */
 static int assign_value(lua_State *L)
 {
     const char *where = "tensor[i] = v";

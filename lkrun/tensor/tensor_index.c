@@ -65,8 +65,8 @@ static struct picks rows_of_tensor(lua_State *L, int index, const struct tensor 
     return picks_argument(L, index, tensor->size[0], where);
 }
 
-/* Makes `view` the row at this index, from 1. The view holds no reference to the storage: it is valid
- * while the tensor is. */
+/* Makes `view` the row at this index, from 1. The view holds no reference to the storage: it is
+ * valid while the tensor is. */
 static void view_row(struct tensor *view, const struct tensor *tensor, int64_t row)
 {
     *view = (struct tensor){.storage = tensor->storage,
@@ -142,8 +142,8 @@ static int index_rows(lua_State *L)
     return 1;
 }
 
-/* The argument with the rows to write: as many as there are picks, shaped like the target's rows, and
- * copied if they share memory with the target. */
+/* The argument with the rows to write: as many as there are picks, shaped like the target's
+ * rows, and copied if they share memory with the target. */
 static const struct tensor *rows_argument(lua_State *L, int index, const struct tensor *target,
                                           const struct picks *picks, const char *where)
 {

@@ -3,8 +3,8 @@
 
 #include "tensor/tensor_argument.h"
 
-/* Looks for lkrun.show among the loaded modules first, and for `require` in the registry, because the
- * program may have changed its globals. */
+/* Looks for lkrun.show among the loaded modules first, and for `require` in the registry,
+ * because the program may have changed its globals. */
 static int to_string(lua_State *L)
 {
     tensor_argument(L, 1, "tostring");

@@ -1,5 +1,5 @@
-/* Order: sort, argsort, topk. Every dtype is compared by the integer keys of best.c, so there is
- * one sort and one heap. Zeros of either sign are equal; not-a-number comes last in both
+/* Order: sort, argsort, topk. Every dtype is compared by the integer keys of best.c, so one
+ * sort and one selection serve all. Zeros of either sign are equal; not-a-number comes last in both
  * directions; equal elements keep their order. */
 #include <string.h>
 #include <lauxlib.h>
