@@ -124,7 +124,7 @@ tensor.ones = core.ones
 tensor.full = core.full
 
 --- Makes a tensor of nested tables, all of one shape; raises naming the place that differs, or that
---- the dtype has no value for. Of a tensor: a copy.
+--- the dtype cannot hold. Of a tensor: a copy.
 ---@type fun(values: lkrun.Nested|lkrun.Tensor, dtype?: lkrun.dtype): lkrun.Tensor
 tensor.from = core.from
 

@@ -142,7 +142,7 @@ describe("lk.linalg.ridge", function()
     fails("a weight of row 2 is %-1.0%d*; expected 0 or more",
       ridge, y, targets, 1, { weights = tensor.from { 1, 1, -1 } })
     fails("a weight of row 1 is %-?nan", ridge, y, targets, 1, { weights = tensor.from { 1, 0 / 0, 1 } })
-    fails("`rows` is {0, 2}; there are rows from 1 to 3", ridge, y, targets, 1, { rows = { 0, 2 } })
+    fails("`rows` is {0, 2}; expected from 1 to 3", ridge, y, targets, 1, { rows = { 0, 2 } })
     fails("`rows` is {1, 4}", ridge, y, targets, 1, { rows = { 1, 4 } })
     fails("`rows` is a number; expected {first, last}", ridge, y, targets, 1, { rows = 1 })
     fails("the shape %[2, 1%]; expected %[3, 1%]", ridge, y, targets, 1, { out = tensor.ones { 2, 1 } })
@@ -153,7 +153,7 @@ describe("lk.linalg.ridge", function()
     fails("the matrix of row 1 is not positive definite; a greater lambda", ridge, y, targets,
       tensor.from { -9, 1, 1 })
     targets:row(2)[1] = 2 ^ 30 // 1 | 0
-    fails("row 2 has the column 1073741824; the targets were written to", ridge, y, targets, 1)
+    fails("a column of row 2 was overwritten with 1073741824; expected from 1 to", ridge, y, targets, 1)
   end)
 end)
 
@@ -193,6 +193,6 @@ describe("lk.linalg.trsm", function()
     fails("right sides of %[3%]", trsm, tensor.ones { 2, 2 }, tensor.ones { 3 })
     fails("the same dtype", trsm, tensor.ones { 2, 2 }, tensor.ones({ 2 }, "f32"))
     local a = tensor.ones { 2, 2 }
-    fails("share their memory", trsm, a, a, false, true)
+    fails("share memory", trsm, a, a, false, true)
   end)
 end)

@@ -263,7 +263,7 @@ describe("lkrec.metrics.evaluate", function()
     refused("unknown option 'n'; there are k, n_jobs, patience, progress", none, test, { n = 1 })
     assert.error_matches(function()
       metrics.evaluate({ users = { 1 }, items = lk.tensor.full({ 1, 1 }, 10, "i64") }, test, { n_jobs = 1 })
-    end, "column 10 in row 1; it is from 1 to 9")
+    end, "column 10 in row 1; expected from 1 to 9")
   end)
 end)
 

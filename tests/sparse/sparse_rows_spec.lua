@@ -43,7 +43,7 @@ describe("sparse:index", function()
   it("names what is wrong", function()
     local a = sparse.csr({ 1 }, { 1 }, { 1 }, { 2, 3 })
     assert.error_matches(function() a:index { 1, 3 } end,
-      "sparse:index: index 3 at place 2 of the list; it is from 1 to 2")
+      "sparse:index: index 3 at place 2 of the list; expected from 1 to 2")
     assert.error_matches(function() a:index(1) end, "the indices are a number")
     assert.error_matches(function() a:index(tensor.ones { 1 }) end, "i64 or i32 of one dimension")
   end)
@@ -164,9 +164,9 @@ describe("sparse:topk and gather", function()
 
   it("name what is wrong", function()
     local a = sparse.csr({ 1 }, { 1 }, { 1 }, { 2, 3 })
-    assert.error_matches(function() a:topk(4) end, "sparse:topk: k is 4; it is from 0 to the number of columns, 3")
+    assert.error_matches(function() a:topk(4) end, "sparse:topk: k is 4; expected from 0 to the number of columns, 3")
     assert.error_matches(function() a:gather(tensor.full({ 2, 1 }, 4, "i64")) end,
-      "sparse:gather: column 4 in row 1; it is from 1 to 3, or 0 for none")
+      "sparse:gather: column 4 in row 1; expected from 1 to 3, or 0 for none")
     assert.error_matches(function() a:gather(tensor.ones { 2, 1 }) end,
       "the columns are f64 of %[2, 1%]; expected i64 or i32")
     assert.error_matches(function() a:gather(tensor.ones({ 3, 1 }, "i64")) end, "i64 or i32 of %[2, n%]")

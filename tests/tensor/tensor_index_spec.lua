@@ -74,7 +74,7 @@ describe("lists of rows", function()
 
   it("names what does not fit, before it writes", function()
     local t = tensor.zeros { 3, 2 }
-    fails("tensor:index: index 4 at place 2 of the list; it is from 1 to 3", t.index, t, { 1, 4 })
+    fails("tensor:index: index 4 at place 2 of the list; expected from 1 to 3", t.index, t, { 1, 4 })
     fails("index 0 at place 1", t.index, t, { 0 })
     fails("an index of the list is 1.5", t.index, t, { 1.5 })
     fails("an index of the list is a string", t.index, t, { "1" })

@@ -114,7 +114,7 @@ describe("order", function()
   it("names what does not fit", function()
     local t = tensor.zeros { 2, 3 }
     fails("tensor:sort: a tensor of %[2, 3%]; expected a vector", t.sort, t)
-    fails("tensor:topk: k is 4; it is from 0 to the size of the last dimension, 3", t.topk, t, 4)
+    fails("tensor:topk: k is 4; expected from 0 to the size of the last dimension, 3", t.topk, t, 4)
     fails("k is %-1", t.topk, t, -1)
     fails("k is nil", t.topk, t)
     fails("the tensor is a scalar", function() tensor.from(1):topk(1) end)
