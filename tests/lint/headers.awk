@@ -1,6 +1,7 @@
 # What a file exports is declared in the header beside it, and a header declares nothing else. The first
 # file is what `nm -A -P -g` says of the objects; the others are the core's headers. luaopen_* and main are
-# found by their names; what lkrun/embed generates, embedded.o, may be declared where it fits.
+# found by their names, and what lkrun/embed gathers, such as tensor_math_methods, is named by embedded.o alone.
+# What embed generates, embedded.o, may be declared where it fits.
 function fail(message) { print message; bad = 1 }
 
 FNR == 1 {
@@ -17,6 +18,7 @@ file == 1 {
     sub(/\.o$/, "", path)
     sub(/^.*\/obj\//, "lkrun/", path)
     is_object[path] = 1
+    if (path == "lkrun/embedded" && $3 == "U") is_gathered[$2] = 1
     if ($3 ~ /^[A-TV-Z]$/ && $2 != "main" && $2 !~ /^luaopen_/) {
         exporters[++exports] = path
         exported[exports] = $2
@@ -97,7 +99,7 @@ END {
     for (i = 1; i <= exports; i++) {
         path = exporters[i]
         name = exported[i]
-        if (path == "lkrun/embedded" || (path, name) in is_declared) continue
+        if (path == "lkrun/embedded" || name in is_gathered || (path, name) in is_declared) continue
         fail(path ".c: exports " name ", which " path ".h does not declare; " \
              (name in declared_in ? declared_in[name] ".h does" : "expected static, where nobody else uses it"))
     }
