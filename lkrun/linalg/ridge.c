@@ -48,7 +48,9 @@ struct problem {
     enum { FINE, BAD_COLUMN, BAD_WEIGHT, BAD_PIVOT } what;
 };
 
-/* The functions that solve a row of f64 or f32; p is the letter of BLAS for the type. */
+/* The functions that solve a row of f64 or f32; p is the letter of BLAS for the type. Conjugate
+ * gradients: M. Hestenes, E. Stiefel: Methods of conjugate gradients for solving linear systems.
+ * Journal of Research of the National Bureau of Standards 49(6), 1952, section 3. */
 #define SOLVE_ROW(name, type, p, root)                                                             \
     /* Writes B, and Σ t_i y_i to `sum`. False unless all weights are above 0. */                 \
     static bool name##_gather(const struct ridge *ridge, int64_t first, int n, type *sum,          \
@@ -128,8 +130,7 @@ struct problem {
         blas->p##gemv(CBLAS_COL_MAJOR, CBLAS_NO_TRANS, width, n, 1, b, width, products, 1, lambda, \
                       to, 1);                                                                      \
     }                                                                                              \
-    /* M. Hestenes, E. Stiefel: Methods of conjugate gradients for solving linear systems. \
-     * Journal of Research of the National Bureau of Standards 49(6), 1952, section 3. */       \
+    /* Improves x by steps of conjugate gradients. */                                              \
     static void name##_improve(const struct backend *blas, const struct ridge *ridge, int64_t row, \
                                struct problem *problem)                                            \
     {                                                                                              \
