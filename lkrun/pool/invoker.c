@@ -13,6 +13,7 @@
 #include "machine/config.h"
 #include "machine/signals.h"
 #include "memory/region.h"
+#include "memory/storage.h"
 #include "pool/future.h"
 #include "pool/map.h"
 #include "pool/map_end.h"
@@ -22,7 +23,6 @@
 #include "pool/pool_timeline.h"
 #include "screen/log.h"
 #include "screen/progress.h"
-#include "memory/storage.h"
 #include "tensor/tensor.h"
 #include "worker/workplace.h"
 

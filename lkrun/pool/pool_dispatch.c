@@ -23,11 +23,11 @@
 #include "base/util.h"
 #include "memory/region.h"
 #include "memory/segment.h"
+#include "memory/storage.h"
 #include "pool/flight.h"
 #include "pool/map_state.h"
 #include "pool/pool_state.h"
 #include "pool/pool_tokens.h"
-#include "memory/storage.h"
 #include "value/codec.h"
 #include "worker/worker_shared.h"
 

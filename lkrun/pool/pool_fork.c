@@ -16,6 +16,7 @@
 #include "machine/config.h"
 #include "memory/collector.h"
 #include "memory/region.h"
+#include "memory/storage.h"
 #include "pool/flight.h"
 #include "pool/pool_collect.h"
 #include "pool/pool_fault.h"
@@ -23,7 +24,6 @@
 #include "pool/pool_shared.h"
 #include "pool/pool_state.h"
 #include "pool/pool_template.h"
-#include "memory/storage.h"
 #include "worker/worker_shared.h"
 
 static struct pool *with_template; /* all pools of this process whose workers are forked */

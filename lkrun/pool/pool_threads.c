@@ -14,12 +14,12 @@
 #include "base/channel.h"
 #include "machine/config.h"
 #include "machine/signals.h"
+#include "memory/storage.h"
 #include "pool/pool_collect.h"
 #include "pool/pool_grant.h"
 #include "pool/pool_output.h"
 #include "pool/pool_shared.h"
 #include "pool/pool_state.h"
-#include "memory/storage.h"
 #include "value/carry.h"
 #include "worker/worker_thread.h"
 
