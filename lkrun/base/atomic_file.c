@@ -128,18 +128,11 @@ bool atomic_file_open(struct atomic_file *file, const char *path)
 
 bool atomic_file_write(struct atomic_file *file, const void *bytes, size_t length)
 {
-    const char *at = bytes;
-    while (length > 0) {
-        ssize_t done = file_write(file->fd, at, length, FILE_WRITE_ON);
-        if (done < 0 && errno == EFAULT)
-            return fail(file,
-                        "what is saved lies in a mapped file that has lost it; load it again");
-        if (done < 0)
-            return fail(file, "writing failed: %s", strerror(errno));
-        at += done;
-        length -= (size_t)done;
-    }
-    return true;
+    if (file_write_all(file->fd, bytes, length, FILE_WRITE_ON))
+        return true;
+    if (errno == EFAULT)
+        return fail(file, "what is saved lies in a mapped file that has lost it; load it again");
+    return fail(file, "writing failed: %s", strerror(errno));
 }
 
 /* So that the new name is on the disk as well; a file system that can't is left to itself. */

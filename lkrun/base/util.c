@@ -1,6 +1,7 @@
 #include "base/util.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -103,6 +104,25 @@ ssize_t file_write(int descriptor, const void *bytes, size_t length, off_t offse
     while (done < 0 && errno == EINTR);
     release_limit(&before, done < 0 ? errno : 0);
     return done;
+}
+
+bool file_write_all(int descriptor, const void *bytes, size_t length, off_t offset)
+{
+    const char *at = bytes;
+    while (length > 0) {
+        ssize_t done = file_write(descriptor, at, length, offset);
+        if (done < 0 && errno == EAGAIN) {
+            poll(&(struct pollfd){.fd = descriptor, .events = POLLOUT}, 1, -1);
+            continue;
+        }
+        if (done < 0)
+            return false;
+        at += done;
+        length -= (size_t)done;
+        if (offset != FILE_WRITE_ON)
+            offset += done;
+    }
+    return true;
 }
 
 uint64_t clock_nanoseconds(void)

@@ -19,8 +19,7 @@ struct buffer {
 };
 
 bool buffer_reserve(struct buffer *buffer, size_t more); /* false: out of memory */
-bool buffer_append(struct buffer *buffer, const void *bytes,
-                   size_t length); /* false: out of memory */
+bool buffer_append(struct buffer *buffer, const void *bytes, size_t length); /* the same */
 bool buffer_printf(struct buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void buffer_free(struct buffer *buffer);
@@ -33,10 +32,14 @@ bool file_resize(int descriptor, size_t size);
  * limit on the size of files is EFBIG there, too. */
 ssize_t file_write(int descriptor, const void *bytes, size_t length, off_t offset);
 #define FILE_WRITE_ON ((off_t)-1) /* where the last write ended */
+/* Writes all of it, by file_write; waits where a pipe or a terminal is full and does not block.
+ * False with errno set. */
+bool file_write_all(int descriptor, const void *bytes, size_t length, off_t offset);
 
 uint64_t clock_nanoseconds(void); /* CLOCK_MONOTONIC */
-uint64_t clock_coarse(void); /* nanoseconds, a few milliseconds behind, at a quarter of the cost */
-double clock_seconds(void);  /* the same in seconds */
+/* The same clock a few milliseconds behind, at a quarter of the cost. */
+uint64_t clock_coarse(void);
+double clock_seconds(void); /* CLOCK_MONOTONIC, in seconds */
 
 /* Raises the Lua error "lkrun: WHERE: MESSAGE", without a position: `where` is the public name
  * of what was called ("lk.invoker", "LK_NUM_PROCS"). Never returns; int so callers can return it.

@@ -218,7 +218,9 @@ static void on_interrupt(int signal_number)
     errno = saved_errno;
 }
 
-void signal_interrupt_program(int signal_number)
+/* In the handler of this signal, which says that a mapped file has lost data: the program's own Lua
+ * code, if this is the executable, raises that before its next instruction. */
+static void interrupt_program(int signal_number)
 {
     if (getpid() != owner || is_thread_worker)
         return;
@@ -444,5 +446,5 @@ void signals_install(lua_State *L)
     if (!is_ignored(SIGTSTP))
         handle(SIGTSTP, on_stop, SA_RESTART);
     handle(SIGPIPE, on_broken_pipe, SA_RESTART);
-    mapping_catch_losses();
+    mapping_catch_losses(interrupt_program);
 }

@@ -39,10 +39,8 @@ void signals_enter_thread(lua_State *L);
 void signals_leave_thread(lua_State *L);
 void signal_end_thread(pthread_t thread);
 
-/* In the handler of this signal, which says that a mapped file has lost data: the program's own Lua
- * code, if it is the executable's, raises that before its next instruction. */
-void signal_interrupt_program(int signal_number);
-void signal_forget_loss(void); /* it was raised otherwise */
+/* The last loss of a mapped file (mapping.h) has been raised already: the hook will not raise it. */
+void signal_forget_loss(void);
 
 /* For the executable. */
 void signals_install(lua_State *L); /* once, from the main thread, with the main Lua thread */

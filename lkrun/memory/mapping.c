@@ -4,9 +4,9 @@
  *
  * A page that the file has lost is, from the fault until mapping_describe_loss, an anonymous page
  * of zeros, so that the code that read it goes on; and then a page of an empty file, so that the
- * next reader faults again. No reader is told of zeros as if they were data: whoever starts a
- * computation compares mapping_losses() before and after it, and the main thread's Lua code is
- * interrupted. */
+ * next reader faults again. Zeros never pass for data: whoever starts a computation compares
+ * mapping_losses() before and after it, and the handler calls the function that was given to
+ * mapping_catch_losses, with which the program's Lua code is interrupted. */
 #include "memory/mapping.h"
 
 #include <errno.h>
@@ -22,15 +22,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "machine/signals.h"
-
 #define NOTHING SIZE_MAX
 
 struct mapping {
     atomic_uint references;
     _Atomic(char *) base;
     atomic_size_t bytes; /* 0: not in use */
-    atomic_size_t lost;  /* from this offset on the pages are zeros; NOTHING: none */
+    atomic_size_t lost;  /* from this offset on the pages are zeros; NOTHING: none are */
     char *path;
     dev_t device; /* with `inode`, which file it is, whatever its name */
     ino_t inode;
@@ -40,8 +38,10 @@ struct mapping {
 static _Atomic(struct mapping *) all;
 static _Atomic(struct mapping *) last_lost;
 static atomic_uint losses;
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of makers and of messages */
+/* Held while a mapping is made, released or described; not by the handler. */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static int empty_file = -1;
+static void (*tell_loss)(int signal_number); /* given to mapping_catch_losses; NULL: nobody */
 
 /* Under the mutex. */
 static struct mapping *find_free(void)
@@ -99,7 +99,7 @@ struct mapping *mapping_open(int descriptor, size_t bytes, const char *path)
 
 void mapping_release(struct mapping *mapping)
 {
-    pthread_mutex_lock(&mutex); /* a free one may be taken the moment it has no reference */
+    pthread_mutex_lock(&mutex); /* mapping_open may reuse this one once it has no reference */
     if (atomic_load(&mapping->references) == 1) {
         size_t bytes = atomic_exchange(&mapping->bytes, 0);
         munmap(atomic_load(&mapping->base), bytes);
@@ -126,7 +126,7 @@ const char *mapping_path(const struct mapping *mapping)
 int mapping_reopen(const struct mapping *mapping)
 {
     struct stat status;
-    /* What has the name now may be a pipe, which must not be waited for. */
+    /* Without waiting: the name may by now be a pipe's. */
     int descriptor = open(mapping->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (descriptor >= 0 && fstat(descriptor, &status) == 0 && status.st_dev == mapping->device &&
         status.st_ino == mapping->inode)
@@ -167,7 +167,7 @@ static struct mapping *find(const char *address)
     return NULL;
 }
 
-/* Puts these pages in place of the mapping's, from an offset to its end. */
+/* Maps the descriptor (or, with -1, zeros) in place of the mapping's pages from an offset on. */
 static bool replace_pages(struct mapping *mapping, size_t from, int flags, int descriptor)
 {
     return mmap(atomic_load(&mapping->base) + from, atomic_load(&mapping->bytes) - from, PROT_READ,
@@ -178,9 +178,9 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context)
 {
     (void)context;
     int saved_errno = errno;
-    bool is_told = info->si_code == SI_TKILL && info->si_pid == getpid(); /* by another thread */
     struct mapping *mapping = info->si_code > 0 ? find(info->si_addr) : NULL;
-    bool caught = is_told;
+    /* Another thread of this process, which took the fault, may have passed the signal on. */
+    bool caught = info->si_code == SI_TKILL && info->si_pid == getpid();
     if (mapping) {
         size_t page = (size_t)sysconf(_SC_PAGESIZE);
         size_t from = (size_t)((char *)info->si_addr - atomic_load(&mapping->base)) / page * page;
@@ -190,17 +190,18 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context)
         atomic_store(&last_lost, mapping);
         atomic_fetch_add(&losses, 1);
     }
-    if (caught)
-        signal_interrupt_program(signal_number);
-    else
-        signal(signal_number, SIG_DFL); /* it comes again at once, where it is a fault of ours */
+    if (caught && tell_loss)
+        tell_loss(signal_number);
+    if (!caught)
+        signal(signal_number, SIG_DFL); /* a fault is repeated at once, and then ends the process */
     if (!caught && info->si_code <= 0)
-        raise(signal_number);
+        raise(signal_number); /* sent by somebody: it would not be repeated */
     errno = saved_errno;
 }
 
-void mapping_catch_losses(void)
+void mapping_catch_losses(void (*tell)(int signal_number))
 {
+    tell_loss = tell;
     struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_RESTART};
     sigaction(SIGBUS, &action, NULL);
 }
@@ -208,7 +209,7 @@ void mapping_catch_losses(void)
 void mapping_enter_worker(void)
 {
     pthread_mutex_init(&mutex, NULL);
-    mapping_catch_losses();
+    mapping_catch_losses(NULL);
 }
 
 unsigned mapping_losses(void)

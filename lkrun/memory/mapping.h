@@ -18,23 +18,25 @@ void mapping_release(struct mapping *mapping);
 const char *mapping_bytes(const struct mapping *mapping);
 size_t mapping_size(const struct mapping *mapping);
 const char *mapping_path(const struct mapping *mapping); /* as it was given */
-/* Opens the file once more, for another process to map: -1 where its name leads elsewhere by now.
- */
+/* Opens the file once more, for another process to map. -1 where its name no longer leads to it. */
 int mapping_reopen(const struct mapping *mapping);
 /* Read-only storage of a part of the mapping, which stays as long as the storage; one reference for
  * the caller. NULL: out of memory. */
 struct storage *mapping_storage(struct mapping *mapping, const void *data, size_t bytes);
-/* Whose part this storage is; NULL: no mapping's. */
+/* The mapping that this storage is a part of; NULL: it is a part of none. */
 struct mapping *mapping_of(const struct storage *storage);
 
-/* What a file does not have any more, cut off by somebody or on a disk that fails, raises SIGBUS
- * where it is read. Once this was called it reads as zeros, and is a loss. The executable calls it,
- * and every worker; in another host the signal ends the process. */
-void mapping_catch_losses(void);
-void mapping_enter_worker(void); /* in a new worker process; catches losses too */
-#define MAPPING_PROBLEM_SIZE 512
+/* Reading a part of a mapped file that the file no longer has (somebody cut it off, or its disk
+ * fails) raises SIGBUS. Once this was called, such a part reads as zeros instead, and reading it
+ * counts as a loss. The handler of the signal then calls `tell`, if that is not NULL, which must be
+ * async-signal-safe, and calls it again where `tell` passes the signal on to another thread. The
+ * executable calls this; in another host the signal ends the process. */
+void mapping_catch_losses(void (*tell)(int signal_number));
+/* In a new worker process: catches losses, and tells nobody. */
+void mapping_enter_worker(void);
 unsigned mapping_losses(void); /* so far, in this process */
-/* Says what was lost last, in a message; from here on, reading it is a loss again. */
+#define MAPPING_PROBLEM_SIZE 512
+/* Writes a message on the last loss; from here on, reading that part is a loss again. */
 void mapping_describe_loss(char problem[MAPPING_PROBLEM_SIZE]);
 
 #endif

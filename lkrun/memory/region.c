@@ -11,7 +11,7 @@
  *   allocates later for it.
  * - The memfd has no name and is mapped nowhere else, so the kernel frees it with the last process.
  */
-#include "memory/region_layout.h"
+#include "memory/region.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,15 +22,16 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "memory/region_make.h"
+#include "memory/region_warm.h"
+
 /* Freed pages are kept, because touching fresh ones costs a fault each; beyond this much they go.
  */
 #define KEEP_BYTES ((size_t)256 << 20)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct region own;
-static struct region inherited;  /* of the process that forked this one */
-static struct region *ancestors; /* regions inherited before that, for region_contains */
-static int ancestor_count;
+static struct region inherited; /* of the process that forked this one */
 static uint32_t generation_count;
 static uint32_t *live_generations; /* [live_capacity], ascending */
 static int live_count, live_capacity;
@@ -105,7 +106,7 @@ static void empty_pages(uint32_t first, uint32_t pages)
                   (off_t)pages * PAGE) == 0) {
         own.spans[first].dirty = false;
         own.kept_pages -= pages;
-        region_cool(own.base + (size_t)first * PAGE, (size_t)pages * PAGE);
+        region_cool((uint64_t)first * PAGE, (size_t)pages * PAGE);
     }
 }
 
@@ -286,16 +287,6 @@ bool region_owns(const void *address)
     return within(&own, address);
 }
 
-bool region_contains(const void *address)
-{
-    if (within(&own, address) || within(&inherited, address))
-        return true;
-    for (int i = 0; i < ancestor_count; i++)
-        if (within(&ancestors[i], address))
-            return true;
-    return false;
-}
-
 uint64_t region_handle(const void *segment)
 {
     const struct region *region = within(&own, segment) ? &own : &inherited;
@@ -389,13 +380,6 @@ static void protect_inherited(void)
 void region_enter_worker(void)
 {
     pthread_mutex_init(&lock, NULL);
-    if (inherited.base) {
-        struct region *more = realloc(ancestors, sizeof *more * (size_t)(ancestor_count + 1));
-        if (more) {
-            ancestors = more;
-            ancestors[ancestor_count++] = inherited;
-        }
-    }
     inherited = own;
     own = (struct region){0};
     live_count = 0;
@@ -406,9 +390,10 @@ void region_enter_worker(void)
 bool region_set_private(void *segment, size_t bytes, bool is_private)
 {
     int flags = (is_private ? MAP_PRIVATE : MAP_SHARED) | MAP_FIXED | MAP_NORESERVE;
-    region_cool(segment, bytes);
+    off_t offset = (off_t)((char *)segment - inherited.base);
+    region_cool((uint64_t)offset, bytes);
     return mmap(segment, (bytes + PAGE - 1) / PAGE * PAGE, PROT_READ | PROT_WRITE, flags,
-                inherited.fd, (off_t)((char *)segment - inherited.base)) != MAP_FAILED;
+                inherited.fd, offset) != MAP_FAILED;
 }
 
 struct region_use region_use(void)

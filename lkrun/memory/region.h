@@ -20,29 +20,28 @@ size_t region_segment_bytes(const void *segment);
  * waits until that worker's generation has ended. */
 void region_free(void *segment);
 
-/* Whether this address lies in a region of this process or an inherited one. */
-bool region_contains(const void *address);
-
-bool region_owns(const void *address); /* … of this process alone */
+/* Whether this address lies in this process's own region, and not in an inherited one. */
+bool region_owns(const void *address);
 
 /* Makes this process's region now, so that workers forked from here on see what is put there
  * later. False with *error set. */
 bool region_open(const char **error);
-/* For a process that is no fork: the descriptor behind this process's region, which stays ours, and
- * its size; and over there a mapping of it, which region_enter_worker then makes the inherited one.
- */
+/* For a worker that is not a fork of this process: the descriptor and the size of this process's
+ * region. The descriptor stays the region's. */
 int region_descriptor(size_t *size);
+/* In that worker: maps the region behind the descriptor; region_enter_worker then makes it the
+ * inherited one. */
 bool region_attach(int descriptor, size_t size);
 /* A handle names a segment to a process that inherited the region it lies in. */
 uint64_t region_handle(const void *segment);
 /* The segment under this handle, in this process's own region or in the one inherited last; NULL
- * when it lies outside. */
+ * when the handle, or a part of `bytes` bytes from it, lies outside. */
 void *region_resolve_own(uint64_t handle, size_t bytes);
 void *region_resolve_inherited(uint64_t handle, size_t bytes);
 
-/* Around a fork of workers. Everything alive now stays unrecycled until the generation, whose
- * number is returned, has ended. The lock keeps other threads out of the allocator meanwhile.
- * 0: out of memory, and not locked. */
+/* Around a fork of workers, which begins a generation of them and returns its number: segments that
+ * live now are not reused before that generation has ended. Until region_fork_unlock no other
+ * thread allocates or frees. 0: out of memory, and not locked. */
 uint32_t region_fork_lock(void);
 void region_fork_unlock(void);
 void region_end_generation(uint32_t generation);
@@ -53,19 +52,14 @@ void region_enter_worker(void);
 /* Before the fork: workers may write this segment. */
 void region_mark_writable(void *segment, bool writable);
 /* In a worker: makes its view of an inherited segment private, so that its writes stay its own, or
- * shared again, which it must be before others may use its pages for something else. */
+ * shared again, as it must be before the segment's pages are used for anything else. */
 bool region_set_private(void *segment, size_t bytes, bool is_private);
 
-/* --- region_warm.c --- */
-/* Before a segment is written whole: maps its pages, which costs less than a fault for each. */
-void region_warm(void *segment, size_t bytes);
-/* They may have gone. */
-void region_cool(void *segment, size_t bytes);
-
+/* All in bytes. */
 struct region_use {
-    size_t size; /* bytes of address range */
-    size_t used; /* bytes in segments */
-    size_t idle; /* bytes of freed segments kept for reuse or for a generation to end */
+    size_t size; /* of the range of addresses */
+    size_t used; /* in segments */
+    size_t idle; /* of freed segments, kept for reuse or until a generation ends */
 };
 struct region_use region_use(void);
 

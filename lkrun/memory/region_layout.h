@@ -1,8 +1,10 @@
-/* What a region is made of: region_make.c makes it, region.c keeps it. */
+/* What a region consists of: region_make.c makes it, region.c keeps it. */
 #ifndef LKRUN_REGION_LAYOUT_H
 #define LKRUN_REGION_LAYOUT_H
 
-#include "memory/region.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #define PAGE 4096u
 #define NONE UINT32_MAX
@@ -11,28 +13,27 @@
 enum span_state { SPAN_FREE = 1, SPAN_USED, SPAN_WAITING };
 
 struct span {
-    uint32_t pages;      /* length; on the last page of a span too */
+    uint32_t pages;      /* its length; noted for the span's last page too */
     uint32_t next, prev; /* in its bin, or in the list of waiting spans */
-    uint32_t born;       /* generations begun before it was allocated */
-    uint32_t freed;      /* the same when it was freed, while waiting */
-    uint8_t state;       /* on the last page too */
-    bool dirty;          /* free: may hold other bytes than 0 */
-    bool writable;       /* used: workers may write it */
+    uint32_t born;       /* number of generations of workers begun before it was allocated */
+    uint32_t freed;      /* of a waiting span: the same number when it was freed */
+    uint8_t state;       /* enum span_state; noted for the span's last page too */
+    bool dirty;          /* of a free span: may hold other bytes than 0 */
+    bool writable;       /* of a used span: workers may write it */
 };
 
 struct region {
     char *base;
     size_t size;
     int fd;
-    uint32_t pages, top;
-    struct span *spans; /* [pages], of address space; touched where used */
-    uint32_t bin[BINS];
-    uint32_t waiting;
-    size_t used_pages, idle_pages, kept_pages;
+    uint32_t pages;
+    uint32_t top;       /* pages from here on were never used */
+    struct span *spans; /* [pages]; takes memory only for the spans that were ever noted */
+    uint32_t bin[BINS]; /* [i]: first free span of 2^i to 2^(i+1) - 1 pages; NONE: none */
+    uint32_t waiting;   /* first waiting span; NONE: there is none */
+    size_t used_pages;
+    size_t idle_pages; /* of waiting spans */
+    size_t kept_pages; /* of free dirty spans */
 };
-
-/* A region without spans, of the size that LK_REGION_SIZE or the machine says. False with *error
- * set, and nothing made. */
-bool region_make(struct region *region, const char **error);
 
 #endif

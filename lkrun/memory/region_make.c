@@ -1,6 +1,5 @@
-/* Making a region: its size, its memfd, its range of addresses. What is made has no name anywhere,
- * and takes no memory before it is touched. */
-#include "memory/region_layout.h"
+/* A new region has no name in any file system, and takes no memory before its pages are touched. */
+#include "memory/region_make.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -47,8 +46,8 @@ static bool map_region(struct region *region, size_t size)
     return true;
 }
 
-/* All of the memory there is; under a limit on address space (ulimit -v), half of that: the rest of
- * the program needs some too. */
+/* The machine's memory; but at most half of a limit on address space (ulimit -v), because the rest
+ * of the program needs some too. */
 static size_t usual_size(void)
 {
     size_t size = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
@@ -77,7 +76,8 @@ bool region_make(struct region *made, const char **error)
         return false;
     }
     size &= ~(size_t)(PAGE - 1);
-    /* Where that is refused less will do; what the user asked for will not shrink. */
+    /* Where the usual size is refused, a smaller region is made; one that the user asked for has the
+     * size asked for, or is an error. */
     while (!map_region(&region, size)) {
         if (asked || size < (64 << 20)) {
             snprintf(message, sizeof message, "no shared memory: mapping %zu bytes: %s%s", size,

@@ -1,14 +1,16 @@
 /* Pages mapped before they are written.
  *
- * A page of the region costs each process that touches it a fault, dearer than copying the page;
- * the kernel maps many at once for a fraction of that. Which parts this process has had mapped is
- * kept, since asking again is not free either. A note that is out of date costs time and nothing
- * else.
+ * Every page of the region costs each process that touches it a page fault, which takes longer than
+ * copying the page; the kernel maps many pages at once for a fraction of that. Asking the kernel
+ * again is not free either, so this file notes which granules this process has had mapped. A note
+ * that is out of date costs time and nothing else; that is why the notes can be kept by offset
+ * alone, whichever region the offset is in.
  *
  * What always holds: a granule is noted only if all of its pages were mapped at once. */
-#include "memory/region.h"
+#include "memory/region_warm.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -22,11 +24,12 @@
 
 static struct {
     pthread_mutex_t lock;
-    pid_t process; /* whose mappings they are */
-    uint8_t *is_warm;
+    pid_t process;    /* that the notes are about: a forked child starts with none */
+    uint8_t *is_warm; /* [count], by offset / GRANULE */
     size_t count;
 } granules = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+/* Under the lock; false: out of memory. */
 static bool have_room_for(size_t count)
 {
     pid_t now = getpid();
@@ -46,17 +49,17 @@ static bool have_room_for(size_t count)
     return true;
 }
 
-void region_warm(void *segment, size_t bytes)
+void region_warm(void *segment, uint64_t offset, size_t bytes)
 {
-    uint64_t start = region_handle(segment), end = start + bytes;
+    uint64_t end = offset + bytes;
     pthread_mutex_lock(&granules.lock);
     if (have_room_for((size_t)(end / GRANULE + 1)))
-        for (uint64_t at = start; at < end;) {
+        for (uint64_t at = offset; at < end;) {
             uint64_t granule = at / GRANULE, next = (granule + 1) * GRANULE;
             uint64_t stop = next < end ? next : end;
             if (!granules.is_warm[granule]) {
-                /* Where the kernel can't, pages come one by one as they are touched. */
-                madvise((char *)segment + (at - start), (size_t)(stop - at), MADV_POPULATE_WRITE);
+                /* A kernel that can't do this maps the pages one by one as they are touched. */
+                madvise((char *)segment + (at - offset), (size_t)(stop - at), MADV_POPULATE_WRITE);
                 granules.is_warm[granule] = at % GRANULE == 0 && stop == next;
             }
             at = stop;
@@ -64,11 +67,11 @@ void region_warm(void *segment, size_t bytes)
     pthread_mutex_unlock(&granules.lock);
 }
 
-void region_cool(void *segment, size_t bytes)
+void region_cool(uint64_t offset, size_t bytes)
 {
-    uint64_t start = region_handle(segment), end = start + bytes;
+    uint64_t end = offset + bytes;
     pthread_mutex_lock(&granules.lock);
-    for (uint64_t granule = start / GRANULE; granule * GRANULE < end && granule < granules.count;
+    for (uint64_t granule = offset / GRANULE; granule * GRANULE < end && granule < granules.count;
          granule++)
         granules.is_warm[granule] = 0;
     pthread_mutex_unlock(&granules.lock);

@@ -23,6 +23,8 @@
 #include "pool/pool_timeline.h"
 #include "screen/log.h"
 #include "screen/progress.h"
+#include "screen/progress_lua.h"
+#include "screen/progress_show.h"
 #include "tensor/tensor.h"
 #include "worker/workplace.h"
 

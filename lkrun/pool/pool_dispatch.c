@@ -22,6 +22,7 @@
 #include "base/channel.h"
 #include "base/util.h"
 #include "memory/region.h"
+#include "memory/region_warm.h"
 #include "memory/segment.h"
 #include "memory/storage.h"
 #include "pool/flight.h"
@@ -122,7 +123,7 @@ static void *place_tensor(void *context, size_t bytes, uint64_t *handle, const c
     if (!pool_add_segment(pool, &pool->task_segments, OUTBOUND, bytes, error))
         return NULL;
     *handle = region_handle(pool->task_segments->address);
-    region_warm(pool->task_segments->address, bytes);
+    region_warm(pool->task_segments->address, *handle, bytes);
     return pool->task_segments->address;
 }
 

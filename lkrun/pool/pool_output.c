@@ -8,7 +8,7 @@
 
 #include "base/util.h"
 #include "pool/pool_state.h"
-#include "screen/log.h"
+#include "screen/terminal.h"
 
 #define LONGEST ((size_t)1 << 20)
 /* The bytes that a pipe can hold, unless somebody has changed its size. */
@@ -20,14 +20,14 @@ static void pass_lines(struct buffer *line, int descriptor, const char *bytes, s
     size_t whole = end ? (size_t)(end - bytes) + 1 : 0;
     if (whole && line->length) {
         buffer_append(line, bytes, whole);
-        output_write(descriptor, line->data, line->length);
+        terminal_write(descriptor, line->data, line->length);
         line->length = 0;
     } else if (whole) {
-        output_write(descriptor, bytes, whole);
+        terminal_write(descriptor, bytes, whole);
     }
     buffer_append(line, bytes + whole, length - whole);
     if (line->length > LONGEST) {
-        output_write(descriptor, line->data, line->length);
+        terminal_write(descriptor, line->data, line->length);
         line->length = 0;
     }
 }
@@ -60,7 +60,7 @@ void pool_flush_output(struct worker *worker)
         if (!worker->unfinished_line[i].length)
             continue;
         buffer_append(&worker->unfinished_line[i], "\n", 1);
-        output_write(i + 1, worker->unfinished_line[i].data, worker->unfinished_line[i].length);
+        terminal_write(i + 1, worker->unfinished_line[i].data, worker->unfinished_line[i].length);
         worker->unfinished_line[i].length = 0;
     }
 }

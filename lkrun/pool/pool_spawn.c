@@ -146,19 +146,6 @@ static bool find_executable(struct pool *pool)
     return false;
 }
 
-static bool write_all(int descriptor, const void *bytes, size_t length)
-{
-    const char *at = bytes;
-    while (length) {
-        ssize_t done = write(descriptor, at, length);
-        if (done < 0 && errno != EINTR)
-            return false;
-        at += done > 0 ? done : 0;
-        length -= done > 0 ? (size_t)done : 0;
-    }
-    return true;
-}
-
 static bool write_job(struct pool *pool, lua_State *L)
 {
     struct spawn_job job = {.size = sizeof job,
@@ -191,10 +178,10 @@ static bool write_job(struct pool *pool, lua_State *L)
     job.path = path_length;
     job.cpath = cpath_length;
     int descriptor = pool->spawn->job;
-    bool done = write_all(descriptor, &job, sizeof job) &&
-                write_all(descriptor, path, path_length) &&
-                write_all(descriptor, cpath, cpath_length) &&
-                write_all(descriptor, pool->carried.data, pool->carried.length);
+    bool done = file_write_all(descriptor, &job, sizeof job, FILE_WRITE_ON) &&
+                file_write_all(descriptor, path, path_length, FILE_WRITE_ON) &&
+                file_write_all(descriptor, cpath, cpath_length, FILE_WRITE_ON) &&
+                file_write_all(descriptor, pool->carried.data, pool->carried.length, FILE_WRITE_ON);
     lua_pop(L, 4);
     return done || pool_fail(pool, "writing what workers need");
 }

@@ -1,114 +1,37 @@
-/* libedit edits; this file gives it what it lacks: characters that a signal can interrupt, pastes
- * in one piece, a line that is drawn again after a stop, a resize or output in between.
+/* libedit edits the line. These files give it what it lacks: a wait for keys that a signal can
+ * interrupt (editor_input.c), pastes in one piece and a completion that knows Lua (editor_keys.c), a
+ * line that is drawn again after a stop, a resize or output in between (editor_draw.c).
  *
  * Main invariant: a line is being edited exactly while `editor.state` is set, and only then is the
- * terminal in libedit's mode. SIGWINCH and SIGCONT are blocked meanwhile, except in the one ppoll
- * that waits for a key, so that none is slept through. */
+ * terminal in libedit's mode. */
 #include "program/editor.h"
 
-#include <errno.h>
 #include <locale.h>
-#include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <wchar.h>
 
+#include "program/editor_draw.h"
+#include "program/editor_input.h"
+#include "program/editor_keys.h"
 #include "program/editor_state.h"
 #include "program/history.h"
 #include "program/libedit.h"
 #include "program/report.h"
-#include "machine/signals.h"
 #include "screen/terminal.h"
 #include "screen/terminal_editing.h"
-#include "base/util.h"
 
-/* Entries of the history that are at hand. */
+/* Entries of the history that libedit keeps in memory. */
 #define ENTRIES_MAX 10000
 
-struct editor editor;
 static History *entries;
-static pthread_t main_thread;
-static volatile sig_atomic_t resized, continued;
 
 static char *prompt_of(EditLine *unused)
 {
     (void)unused;
     return (char *)editor.prompt;
 }
-
-/* --- characters --- */
-
-static void on_change(int signal_number)
-{
-    int saved = errno;
-    if (!pthread_equal(pthread_self(), main_thread))
-        pthread_kill(main_thread, signal_number); /* it is the one that waits */
-    else if (signal_number == SIGWINCH)
-        resized = 1;
-    else
-        continued = 1;
-    errno = saved;
-}
-
-/* Until there is something to read, and draws what must be drawn again. False: a signal ends it. */
-static bool wait_for_key(void)
-{
-    struct pollfd sources[] = {{.fd = STDIN_FILENO, .events = POLLIN},
-                               {.fd = signal_descriptor(), .events = POLLIN}};
-    sigset_t waiting;
-    pthread_sigmask(SIG_SETMASK, NULL, &waiting);
-    sigdelset(&waiting, SIGWINCH);
-    sigdelset(&waiting, SIGCONT);
-    for (;;) {
-        if (signal_pending())
-            return false;
-        if (continued) {
-            resized = continued = 0;
-            editing_resume(); /* a stop may have come unannounced: kill -STOP */
-            editor.library->resize(editor.line);
-            fputc('\r', editor.output);
-            draw_here();
-        } else if (resized) {
-            resized = 0;
-            draw_resized();
-        }
-        int ready = ppoll(sources, 2, NULL, &waiting);
-        if (ready > 0 && sources[0].revents && !signal_pending())
-            return true;
-        if (ready < 0 && errno != EINTR)
-            return true; /* the read tells what is wrong */
-    }
-}
-
-int editor_read_character(EditLine *unused, wchar_t *character)
-{
-    mbstate_t state = {0};
-    char byte;
-    (void)unused;
-    for (;;) {
-        if (editor.interrupted || !wait_for_key()) {
-            editor.interrupted = true;
-            *character = L'\n';
-            return 1;
-        }
-        ssize_t count = read(STDIN_FILENO, &byte, 1);
-        if (count < 0 && (errno == EINTR || errno == EAGAIN))
-            continue;
-        if (count <= 0)
-            return 0;
-        size_t length = mbrtowc(character, &byte, 1, &state);
-        if (length <= 1)
-            return 1;
-        if (length == (size_t)-1)
-            memset(&state, 0, sizeof state); /* no character of this locale: passed over */
-    }
-}
-
-/* --- lines --- */
 
 static void add_to_history(const char *entry)
 {
@@ -128,7 +51,7 @@ bool editor_open(void)
         return false;
     }
     if (MB_CUR_MAX == 1)
-        setlocale(LC_CTYPE, "C.UTF-8"); /* a terminal without a locale sends UTF-8 all the same */
+        setlocale(LC_CTYPE, "C.UTF-8"); /* terminals send UTF-8 even where no locale is set */
     int descriptor = dup(STDOUT_FILENO);
     editor.output = descriptor >= 0 ? fdopen(descriptor, "w") : NULL;
     editor.line =
@@ -138,7 +61,6 @@ bool editor_open(void)
         editor_close();
         return false;
     }
-    main_thread = pthread_self();
     editor.library->set(editor.line, EL_PROMPT, prompt_of);
     editor.library->set(editor.line, EL_GETCFN, editor_read_character);
     editor.library->set(editor.line, EL_HIST, editor.library->history, entries);
@@ -167,16 +89,16 @@ void editor_close(void)
 void editor_remember(const char *entry, size_t length)
 {
     HistEvent last;
-    bool again =
+    bool is_repeated =
         editor.library->history(entries, &last, H_FIRST) == 0 && strcmp(last.str, entry) == 0;
-    if (!again) {
+    if (!is_repeated) {
         add_to_history(entry);
         history_append(entry, length);
     }
 }
 
-/* To the first column: of the next row where the program left its last one unfinished. As many
- * spaces as the row is wide go past its end only there. */
+/* Moves the cursor to the first column; to that of the next row where the program's last output did
+ * not end with a newline: nearly a row of spaces goes past the end of the row only there. */
 static void go_to_first_column(void)
 {
     int columns, rows;
@@ -186,50 +108,24 @@ static void go_to_first_column(void)
     terminal_line_is_new();
 }
 
-/* The signals' handlers and mask while a line is edited; gives what was there. */
-struct watch {
-    struct sigaction resize, resume;
-    sigset_t mask;
-};
-
-static void watch_changes(struct watch *before)
-{
-    struct sigaction action = {.sa_handler = on_change, .sa_flags = SA_RESTART};
-    sigset_t changes;
-    sigemptyset(&changes);
-    sigaddset(&changes, SIGWINCH);
-    sigaddset(&changes, SIGCONT);
-    pthread_sigmask(SIG_BLOCK, &changes, &before->mask);
-    sigaction(SIGWINCH, &action, &before->resize);
-    sigaction(SIGCONT, &action, &before->resume);
-    resized = continued = 0;
-}
-
-static void unwatch_changes(const struct watch *before)
-{
-    pthread_sigmask(SIG_SETMASK, &before->mask, NULL);
-    sigaction(SIGWINCH, &before->resize, NULL);
-    sigaction(SIGCONT, &before->resume, NULL);
-}
-
 enum reading editor_read(lua_State *L, const char *prompt, int complete_function)
 {
     int count = 0;
-    struct watch before;
+    struct editor_watch before;
     editor.state = L;
     editor.complete = complete_function;
     editor.prompt = prompt;
     editor.interrupted = false;
-    watch_changes(&before);
+    editor_watch_changes(&before);
     draw_note_columns();
-    editor.library->resize(editor.line); /* it may have changed its size meanwhile */
+    editor.library->resize(editor.line); /* the terminal may have changed its size since */
     editing_begin();
-    editor.library->set(editor.line, EL_PREP_TERM, 1); /* before the prompt asks for keys */
+    editor.library->set(editor.line, EL_PREP_TERM, 1); /* for editing_take_keys to change */
     editing_take_keys();
     go_to_first_column();
     const char *text = editor.library->gets(editor.line, &count);
     editing_end();
-    unwatch_changes(&before);
+    editor_unwatch_changes(&before);
     editor.state = NULL;
     if (editor.interrupted || !text) {
         if (!text)

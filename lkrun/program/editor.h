@@ -1,6 +1,4 @@
-/* Editing the lines of the prompt on a terminal, with a history, completion and pastes in one
- * piece.
- */
+/* Editing the lines of the prompt on a terminal: history, completion, pastes in one piece. */
 #ifndef LKRUN_EDITOR_H
 #define LKRUN_EDITOR_H
 
@@ -10,12 +8,13 @@
 
 enum reading { READ_LINE, READ_END, READ_INTERRUPTED };
 
-/* Whether lines can be edited here. False where standard input or output is no such terminal
- * (TERM=dumb), and, told on standard error, where the library is missing. */
+/* Whether lines can be edited here. False where standard input or output is no terminal that can
+ * move its cursor (TERM=dumb cannot), and where libedit is missing, which a line on standard error
+ * then tells. */
 bool editor_open(void);
-/* Pushes the next line, without its end; it has several where several were pasted. The function at
- * `complete` is called with the text before the cursor and the width of the terminal; it gives the
- * text to insert, or nil, and a list to show, or nil. */
+/* Pushes the next line, without the newline at its end; it has newlines inside where several lines
+ * were pasted. The function at the stack index `complete` is called with the text before the cursor
+ * and the width of the terminal; it gives the text to insert, or nil, and a list to show, or nil. */
 enum reading editor_read(lua_State *L, const char *prompt, int complete);
 /* Adds a whole statement to the history, unless it is the same as the one before. */
 void editor_remember(const char *entry, size_t length);

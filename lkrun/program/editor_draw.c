@@ -1,5 +1,8 @@
-/* Drawing the line anew after what libedit does not see: another width, a stop, output in between.
- * Where its rows are then is computed from its text by the rules that libedit draws by. */
+/* libedit does not notice that the terminal has another width, that the process was stopped, or that
+ * something was printed meanwhile. Where the rows of the line are then is computed from its text, by
+ * the rules that libedit draws by (editor_layout.c). */
+#include "program/editor_draw.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,8 +26,8 @@ static struct layout layout_now(void)
     terminal_size(STDOUT_FILENO, &columns, &rows);
     struct layout layout = layout_of(info->buffer, (size_t)(info->cursor - info->buffer),
                                      (size_t)(info->lastchar - info->buffer),
-                                     (int)strlen(editor.prompt), columns, editor.columns);
-    /* Of what is longer than the screen, libedit shows a screenful. */
+                                     (int)strlen(editor.prompt), columns, editor.drawn_columns);
+    /* libedit shows only a screenful of a line that is longer than the screen. */
     layout.cursor = layout.cursor < rows ? layout.cursor : rows - 1;
     layout.last = layout.last < rows ? layout.last : rows - 1;
     return layout;
@@ -33,7 +36,7 @@ static struct layout layout_now(void)
 void draw_note_columns(void)
 {
     int rows;
-    terminal_size(STDOUT_FILENO, &editor.columns, &rows);
+    terminal_size(STDOUT_FILENO, &editor.drawn_columns, &rows);
 }
 
 void draw_here(void)

@@ -1,4 +1,5 @@
-/* The commands that keys call, and which keys those are. */
+#include "program/editor_keys.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,12 +7,14 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "program/editor_draw.h"
+#include "program/editor_input.h"
 #include "program/editor_layout.h"
 #include "program/editor_state.h"
 #include "screen/terminal.h"
 #include "base/util.h"
 
-/* After "ESC [ 200 ~": everything to "ESC [ 201 ~" is text. */
+/* The terminal sends "ESC [ 200 ~" before a paste and "ESC [ 201 ~" after it: all between is text. */
 static unsigned char paste(EditLine *unused, int key)
 {
     static const wchar_t end[] = L"\033[201~";
@@ -40,7 +43,7 @@ static unsigned char paste(EditLine *unused, int key)
     return inserted ? CC_REFRESH : CC_REFRESH_BEEP;
 }
 
-/* Ctrl-Z; the handler of the signal gives the terminal back and takes it again. */
+/* Ctrl-Z. The handler of SIGTSTP gives the terminal back and takes it again. */
 static unsigned char suspend(EditLine *unused, int key)
 {
     sigset_t continuing;
@@ -50,7 +53,8 @@ static unsigned char suspend(EditLine *unused, int key)
     sigaddset(&continuing, SIGCONT);
     draw_leave();
     raise(SIGTSTP);
-    sigtimedwait(&continuing, NULL, &(struct timespec){0}); /* it is seen to here */
+    /* The SIGCONT that ended the stop is still blocked: it is taken here, where the line is drawn. */
+    sigtimedwait(&continuing, NULL, &(struct timespec){0});
     editor.library->resize(editor.line);
     draw_here();
     return CC_NORM;
@@ -63,7 +67,7 @@ static unsigned char insert_newline(EditLine *unused, int key)
     return editor.library->insert_wide(editor.line, L"\n") == 0 ? CC_REFRESH : CC_REFRESH_BEEP;
 }
 
-/* Tab. Where nothing stands before the cursor on its row, two spaces. */
+/* Tab completes the name before the cursor; at the start of a row it inserts two spaces. */
 static unsigned char complete(EditLine *unused, int key)
 {
     int columns, rows;
@@ -77,7 +81,7 @@ static unsigned char complete(EditLine *unused, int key)
     if (word == info->buffer || word[-1] == '\n')
         return editor.library->insert(editor.line, "  ") == 0 ? CC_REFRESH : CC_REFRESH_BEEP;
     terminal_size(STDOUT_FILENO, &columns, &rows);
-    /* No finalizer of the program's may write into the line. */
+    /* The collector stops meanwhile: a finalizer of the program's could print into the line. */
     int collects = lua_gc(L, LUA_GCISRUNNING);
     lua_gc(L, LUA_GCSTOP);
     lua_pushvalue(L, editor.complete);
@@ -103,8 +107,9 @@ static unsigned char complete(EditLine *unused, int key)
     return done;
 }
 
-/* Up and down: a row of the text, or at its edge an entry of the history. Those are commands of
- * libedit's, reached by keys of our own. */
+/* The arrows up and down move by a row of the text; from its first or last row they go to another
+ * entry of the history. libedit's commands for that are called by pushing keys that we bind to them,
+ * and that no keyboard sends. */
 #define PREVIOUS_ENTRY "\033\001p"
 #define NEXT_ENTRY     "\033\001n"
 

@@ -1,4 +1,4 @@
-/* The same rules as libedit draws by: tabs to every eighth column, control characters as two, a
+/* These are the rules that libedit draws by: tabs to every eighth column, control characters as two, a
  * character that does not fit goes to the next row. */
 #include "program/editor_layout.h"
 
@@ -8,15 +8,17 @@
 static int width_of(wchar_t character)
 {
     int width = wcwidth(character);
-    return width >= 0 ? width : iswcntrl((wint_t)character) ? 2 : 8; /* 8: \U+1234 */
+    /* libedit draws what cannot be printed as ^A or as \U+1234. */
+    return width >= 0 ? width : iswcntrl((wint_t)character) ? 2 : 8;
 }
 
-/* A place on a screen so wide. */
+/* A place on a screen. */
 struct place {
-    int columns, row, column;
+    int columns; /* width of the screen */
+    int row, column;
 };
 
-/* Past a character; true where it was the last of its row. */
+/* Moves the place past a character; true where the character filled its row. */
 static bool pass(struct place *place, wchar_t character)
 {
     int width = character == L'\t' ? 8 - place->column % 8 : width_of(character);

@@ -1,4 +1,4 @@
-/* Where the characters of a line that is edited stand on the screen. */
+/* Where the characters of the edited line stand on the screen. */
 #ifndef LKRUN_EDITOR_LAYOUT_H
 #define LKRUN_EDITOR_LAYOUT_H
 
@@ -7,21 +7,22 @@
 
 /* Rows, counted from the row of the prompt. */
 struct layout {
-    int cursor; /* of the cursor */
-    int last;   /* of the end of the text */
+    int cursor; /* row of the cursor */
+    int last;   /* row of the end of the text */
 };
 
-/* Of `length` characters behind a prompt so wide, on a terminal of so many columns, which were
- * drawn when it had `drawn` of them: a terminal joins the rows again that a full row made, but
- * libedit does not fill a row that ends in a space. */
+/* The rows of `length` characters behind a prompt of `prompt` columns, on a terminal that has
+ * `columns` columns now and had `drawn` of them when libedit drew the line. A terminal that changes
+ * its width joins the rows again that it had broken because they were full; where a row ends in a
+ * space, libedit breaks it before it is full. */
 struct layout layout_of(const wchar_t *text, size_t cursor, size_t length, int prompt, int columns,
                         int drawn);
-/* Characters to go back for the same place a line of the text higher, forward for a line lower; 0:
- * there is no such line. */
+/* How many characters the cursor goes back to be at the same column one line of the text higher, or
+ * forward to be one line lower; 0: there is no such line. */
 int layout_up(const wchar_t *text, size_t cursor);
 int layout_down(const wchar_t *text, size_t cursor, size_t length);
-/* Pasted text in place: newlines for what terminals send, no other control characters than tabs, no
- * newline at the end. Gives its new length. */
+/* Cleans pasted text in place: the line ends that terminals send become newlines, control characters
+ * other than tabs and the newlines at the end go. Gives the new length. */
 size_t layout_clean(wchar_t *text, size_t length);
 
 #endif

@@ -10,9 +10,9 @@
 #include <lauxlib.h>
 
 #include "state/error_text.h"
-#include "screen/log.h"
 #include "screen/progress.h"
 #include "machine/signals.h"
+#include "screen/terminal.h"
 #include "base/util.h"
 
 static void begin_message(void)
@@ -139,8 +139,8 @@ static void check_output(void)
         return;
     bool lost_before = ferror(stdout);
     errno = 0;
-    bool lost = fclose(stdout) != 0 || lost_before || output_lost();
-    int reason = errno ? errno : output_lost();
+    bool lost = fclose(stdout) != 0 || lost_before || terminal_write_error();
+    int reason = errno ? errno : terminal_write_error();
     if (!lost || signal_received())
         return;
     report_line("standard output: %s; some of the output is lost",

@@ -20,19 +20,6 @@ static struct timespec at(uint64_t nanoseconds)
                              (long)(nanoseconds % 1000000000u)};
 }
 
-static bool write_all(int fd, const char *bytes, size_t length, uint64_t offset)
-{
-    while (length > 0) {
-        ssize_t done = file_write(fd, bytes, length, (off_t)offset);
-        if (done < 0)
-            return false;
-        bytes += done;
-        length -= (size_t)done;
-        offset += (uint64_t)done;
-    }
-    return true;
-}
-
 /* Sleeps until there is something to write, and then a moment for more of it; or until `due`, when
  * what is written has to be on the disk (0: it is). The lock is held. */
 static void wait_for_work(struct journal *journal, uint64_t due)
@@ -71,7 +58,7 @@ static void *write_records(void *argument)
         journal->gathered = writing;
         writing = taken;
         pthread_mutex_unlock(&journal->lock);
-        bool done = write_all(journal->fd, writing.data, writing.length, offset) &&
+        bool done = file_write_all(journal->fd, writing.data, writing.length, (off_t)offset) &&
                     (!sync || fdatasync(journal->fd) == 0 || errno == EINVAL);
         int error = errno;
         pthread_mutex_lock(&journal->lock);

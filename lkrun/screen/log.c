@@ -1,9 +1,7 @@
-/* Log records. Main invariant: a record is formatted once, where it is emitted, and written in one
- * piece; every line of it but the first starts with a space, and control characters are escaped, so
- * that a line that starts otherwise begins a record. */
+/* Main invariant: a record's text is formatted once, where it is logged, and written in one piece.
+ * Every line of it but the first starts with a space, and control characters are escaped: so a line
+ * that does not start with a space begins a record. */
 #include "screen/log.h"
-#include "screen/terminal.h"
-#include "base/util.h"
 
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -13,6 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/util.h"
+#include "screen/terminal.h"
+
 #define LOGGER_CLASS "lkrun.logger"
 
 static const char *const level_names[] = {"debug", "info", "warn", "error", NULL};
@@ -21,12 +22,11 @@ static const char *const level_methods[] = {"logger:debug", "logger:info", "logg
                                             "logger:error"};
 static const char *const level_colours[] = {"\033[2m", "\033[32m", "\033[33m", "\033[1;31m"};
 
-/* -1: LK_LOG_LEVEL has not been read yet. */
-static atomic_int lowest = -1;
-static atomic_bool bad_environment; /* LK_LOG_LEVEL is no level, and nobody was told */
+static atomic_int lowest = -1;      /* level that is written; -1: LK_LOG_LEVEL is not read yet */
+static atomic_bool bad_environment; /* LK_LOG_LEVEL is no level, and nobody has been told so */
 
-static _Thread_local void (*sink)(void *context, const struct log_record *record);
-static _Thread_local void *sink_context;
+static _Thread_local void (*handler)(void *context, const struct log_record *record);
+static _Thread_local void *handler_context;
 
 static int level_by_name(const char *name)
 {
@@ -120,29 +120,29 @@ static void write_to_standard_error(const struct log_record *record)
     struct buffer line = {0};
     if (append_head(&line, record, terminal_has_colour(STDERR_FILENO)) &&
         append_text(&line, record->text, record->length))
-        output_write(STDERR_FILENO, line.data, line.length);
-    else /* no memory: at least the text */
-        output_write(STDERR_FILENO, record->text, record->length);
+        terminal_write(STDERR_FILENO, line.data, line.length);
+    else /* out of memory: the text alone needs none */
+        terminal_write(STDERR_FILENO, record->text, record->length);
     buffer_free(&line);
 }
 
 void log_write(const struct log_record *record)
 {
-    void (*to)(void *context, const struct log_record *record) = sink;
-    if (!to) {
+    void (*handle)(void *context, const struct log_record *record) = handler;
+    if (!handle) {
         write_to_standard_error(record);
         return;
     }
-    /* What the sink itself logs must not come back to it. */
-    sink = NULL;
-    to(sink_context, record);
-    sink = to;
+    /* What the handler itself logs must not come back to it. */
+    handler = NULL;
+    handle(handler_context, record);
+    handler = handle;
 }
 
-void log_set_sink(void (*to)(void *context, const struct log_record *record), void *context)
+void log_set_handler(void (*handle)(void *context, const struct log_record *record), void *context)
 {
-    sink = to;
-    sink_context = context;
+    handler = handle;
+    handler_context = context;
 }
 
 static void write_message(enum log_level level, const char *format, va_list arguments)
@@ -221,7 +221,8 @@ static int logger_tostring(lua_State *L)
     return 1;
 }
 
-/* One logger per name, as long as somebody holds it: the upvalue is a table with weak values. */
+/* There is one logger for a name, as long as somebody holds it: the upvalue is a table of them with
+ * weak values. */
 static int log_get(lua_State *L)
 {
     size_t length;

@@ -1,4 +1,4 @@
-/* Log records, and the one way to the user's standard error and output while a bar is drawn. */
+/* Log records: who may write them, and where they go. */
 #ifndef LKRUN_LOG_H
 #define LKRUN_LOG_H
 
@@ -11,28 +11,28 @@ enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERRO
 
 struct log_record {
     enum log_level level;
-    const char *logger; /* "train"; lkrun's own are "lkrun" */
+    const char *logger; /* its name, such as "train"; that of lkrun's own messages is "lkrun" */
     const char *text;
     size_t length;
-    int worker;    /* from 1; 0: the program itself */
-    uint64_t task; /* from 1; 0: none */
+    int worker;    /* that logged it, from 1; 0: the program itself */
+    uint64_t task; /* that it ran, from 1; 0: none */
 };
 
-bool log_enabled(enum log_level level); /* by LK_LOG_LEVEL, default info */
-/* Raises when LK_LOG_LEVEL is no level. C code that logs without asking gets info and a warning. */
+/* Whether records of this level are written: by lk.log.set_level, else LK_LOG_LEVEL, else from info
+ * up. */
+bool log_enabled(enum log_level level);
+/* Raises when LK_LOG_LEVEL is no level. C code that logs without calling this gets info, and a
+ * warning before its first message. */
 void log_check_environment(lua_State *L);
-/* To the sink of this thread if there is one, else to standard error, around the bar. */
+/* Gives the record to this thread's handler if there is one, else writes it to standard error, above
+ * the bars. */
 void log_write(const struct log_record *record);
-/* A message of lkrun's own, or of a C module. */
+/* A record of lkrun's own or of a C module, if its level is enabled. */
 void log_message(enum log_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Where this thread's records go instead (a worker's channel). NULL: back to standard error. */
-void log_set_sink(void (*sink)(void *context, const struct log_record *record), void *context);
-
-/* Bytes of whole lines to descriptor 1 or 2 of the program, between two drawings of the bar. */
-void output_write(int descriptor, const char *bytes, size_t length);
-/* 0, or the errno for which bytes to standard output were lost. */
-int output_lost(void);
+/* From now on `handle` gets this thread's records (a worker's send them to the host). NULL: they go
+ * to standard error again. */
+void log_set_handler(void (*handle)(void *context, const struct log_record *record), void *context);
 
 #endif

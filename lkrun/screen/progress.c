@@ -1,12 +1,11 @@
-/* Progress displays: which there are, and when each is shown. Main invariants: `live` holds the
- * displays that this process shows itself, its own before those of its workers, by worker and then
- * the oldest first, each once and none that has ended; `due`
- * is never later than the moment something of them may be shown, so that progress_set and
- * progress_tick need nothing but the clock before it. */
+/* Progress displays: which there are, and when each is shown.
+ *
+ * What always holds:
+ * - `live` holds the displays that this process shows itself, each once and none that has ended: its
+ *   own first, then those of its workers by the worker's number, of one worker the oldest first.
+ * - `due` is never later than the moment at which one of them may be shown next, so that
+ *   progress_set and progress_tick need nothing but the clock before that moment. */
 #include "screen/progress.h"
-#include "screen/progress_display.h"
-#include "screen/terminal.h"
-#include "screen/terminal_stdio.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,46 +13,55 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "screen/progress_bar.h"
+#include "screen/progress_display.h"
+#include "screen/progress_show.h"
+#include "screen/progress_watch.h"
+#include "screen/terminal.h"
+#include "screen/terminal_stdio.h"
+
 #define BAR_INTERVAL  (100 * MILLISECOND)
-#define SINK_INTERVAL (100 * MILLISECOND)
+#define CALL_INTERVAL (100 * MILLISECOND) /* between two calls of the handler for one display */
 #define JSON_INTERVAL (500 * MILLISECOND)
 #define FIRST_LINE    (2000 * MILLISECOND)
 #define LINE_INTERVAL (5000 * MILLISECOND)
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* over all below but the thread's sink */
+/* Over all below but what is atomic or a thread's own. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct progress *live;
-static struct progress *forwarded; /* mirrors made under a sink: those of a worker's own workers */
-/* How the live displays are shown, never MODE_AUTO while there is one … */
-static enum show_mode mode;
-static bool watched;       /* … and whether in LK_PROGRESS_DIR too */
-static pid_t owner;        /* the process that shows them: a plain fork of it must not */
-static uint64_t next_draw; /* of the bars */
+/* Mirrors that a handler gets in their turn: those of the workers of this worker. */
+static struct progress *forwarded;
+static enum show_mode mode; /* of the live displays; never MODE_AUTO while there is one */
+static bool watched;        /* the live displays are written into LK_PROGRESS_DIR, too */
+static pid_t owner; /* the process that shows the live displays; a plain fork of it must not */
+static uint64_t next_draw; /* when the bars may be drawn next */
 static _Atomic uint64_t due = UINT64_MAX;
 static atomic_uint generation;
 static _Atomic uint64_t last_id;
 
-static _Thread_local void (*sink)(void *context, const struct progress *progress);
-static _Thread_local void *sink_context;
+static _Thread_local void (*handler)(void *context, const struct progress *progress);
+static _Thread_local void *handler_context;
 
-/* One line or record of a display. Of a worker's that was never shown the end isn't either. */
+/* Writes the line and the record of a display that are due, or its last ones. Of a worker's display
+ * that was never shown, the end is not shown either. */
 static void write_due(struct display *display, uint64_t now, bool last)
 {
-    bool show = !last || !display->base.worker || display->written;
+    bool show = !last || !display->base.worker || display->was_written;
     if (show && (mode == MODE_LINES || mode == MODE_JSON) && (last || now >= display->due)) {
         bar_sample(display, now);
         (mode == MODE_LINES ? show_line : show_json)(display, now);
         display->due = now + (mode == MODE_LINES ? LINE_INTERVAL : JSON_INTERVAL);
         display->base.shown = now;
-        display->written = true;
+        display->was_written = true;
     }
     if (show && watched && (last || now >= display->watch_due)) {
         watch_write(display, now);
         display->watch_due = now + JSON_INTERVAL;
-        display->written = true;
+        display->was_written = true;
     }
 }
 
-/* Under the lock: shows what is due, and says when something will be. */
+/* Under the lock: shows what is due, and sets `due` to the next time. */
 static void show_due(uint64_t now)
 {
     if (live && getpid() != owner)
@@ -102,7 +110,7 @@ static void add_live(struct display *display, uint64_t now)
     pthread_mutex_unlock(&lock);
 }
 
-/* Shows its last state and takes it off the list. */
+/* Shows the display's last state and takes it off the list of live ones. */
 static void remove_live(struct display *display, uint64_t now)
 {
     pthread_mutex_lock(&lock);
@@ -162,12 +170,12 @@ static struct display *new_display(const char *logger, const char *label, int64_
     return display;
 }
 
-static void send(struct display *display, uint64_t now)
+static void forward(struct display *display, uint64_t now)
 {
-    display->due = now + SINK_INTERVAL;
+    display->due = now + CALL_INTERVAL;
     display->base.shown = now;
-    if (sink)
-        sink(sink_context, &display->base);
+    if (handler)
+        handler(handler_context, &display->base);
 }
 
 struct progress *progress_open(const char *logger, const char *label, int64_t total,
@@ -176,29 +184,29 @@ struct progress *progress_open(const char *logger, const char *label, int64_t to
     struct display *display = new_display(logger, label, total, unit);
     if (!display)
         return NULL;
-    display->remote = sink != NULL;
-    if (display->remote)
-        send(display, display->base.started);
+    display->is_forwarded = handler != NULL;
+    if (display->is_forwarded)
+        forward(display, display->base.started);
     else
         add_live(display, display->base.started);
     return &display->base;
 }
 
-bool display_is_foreign(const struct display *display)
+bool progress_is_foreign(const struct progress *progress)
 {
-    return display->generation != atomic_load(&generation);
+    return ((const struct display *)progress)->generation != atomic_load(&generation);
 }
 
 void progress_set(struct progress *progress, const struct progress_state *state)
 {
     struct display *display = display_of(progress);
-    if (progress->finished || display_is_foreign(display))
+    if (progress->finished || progress_is_foreign(progress))
         return;
     uint64_t now = clock_nanoseconds();
-    if (display->remote) {
+    if (display->is_forwarded) {
         progress->state = *state;
         if (now >= display->due)
-            send(display, now);
+            forward(display, now);
         return;
     }
     pthread_mutex_lock(&lock);
@@ -212,13 +220,14 @@ void progress_set_ahead(struct progress *progress, const struct progress_state *
 {
     progress_set(progress, state);
     struct display *display = display_of(progress);
-    if (progress->finished || display_is_foreign(display) || display->remote)
+    if (progress->finished || progress_is_foreign(progress) || display->is_forwarded)
         return;
     pthread_mutex_lock(&lock);
     uint64_t now = clock_nanoseconds();
     next_draw = display->watch_due = now;
     show_due(now);
-    display->watch_due = now + 2 * JSON_INTERVAL; /* two a second, this one included */
+    /* This record came early: the next one waits longer, so that there are two a second at most. */
+    display->watch_due = now + 2 * JSON_INTERVAL;
     pthread_mutex_unlock(&lock);
 }
 
@@ -245,11 +254,11 @@ void progress_finish(struct progress *progress)
     if (progress->finished)
         return;
     progress->finished = true;
-    if (display_is_foreign(display))
+    if (progress_is_foreign(progress))
         return;
     display->ended = clock_nanoseconds();
-    if (display->remote)
-        send(display, display->ended);
+    if (display->is_forwarded)
+        forward(display, display->ended);
     else
         remove_live(display, display->ended);
 }
@@ -278,20 +287,21 @@ void progress_enter_worker(void)
     watch_enter_worker();
 }
 
-void progress_set_sink(void (*to)(void *context, const struct progress *progress), void *context)
+void progress_set_handler(void (*handle)(void *context, const struct progress *progress),
+                          void *context)
 {
-    sink = to;
-    sink_context = context;
+    handler = handle;
+    handler_context = context;
 }
 
-/* A display of worker `worker`: the mirror of its one with this id, or any for 0. */
+/* The mirror of the display of this worker that has this id there; id 0: of any of them. */
 static struct display *find_mirror(int worker, uint64_t id)
 {
     struct display *found = NULL;
     pthread_mutex_lock(&lock);
     for (int list = 0; list < 2; list++)
         for (struct progress *each = list ? forwarded : live; each && !found; each = each->next)
-            if (each->worker == worker && (id == 0 || display_of(each)->mirrored == id))
+            if (each->worker == worker && (id == 0 || display_of(each)->mirrored_id == id))
                 found = display_of(each);
     pthread_mutex_unlock(&lock);
     return found;
@@ -303,11 +313,11 @@ static void open_mirror(const struct progress *theirs)
         new_display(theirs->logger, theirs->label, theirs->total, theirs->unit);
     if (!display)
         return;
-    display->mirrored = theirs->id;
+    display->mirrored_id = theirs->id;
     display->base.worker = theirs->worker;
     display->base.state = theirs->state;
-    display->remote = sink != NULL;
-    if (!display->remote) {
+    display->is_forwarded = handler != NULL;
+    if (!display->is_forwarded) {
         add_live(display, display->base.started);
         return;
     }
@@ -315,7 +325,7 @@ static void open_mirror(const struct progress *theirs)
     display->base.next = forwarded;
     forwarded = &display->base;
     pthread_mutex_unlock(&lock);
-    send(display, display->base.started);
+    forward(display, display->base.started);
 }
 
 static void free_mirror(struct display *display)

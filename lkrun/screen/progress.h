@@ -1,4 +1,4 @@
-/* Progress displays: a total, three states, and how they are shown. */
+/* Progress displays: a total, how many tasks are in which state, and when that is shown. */
 #ifndef LKRUN_PROGRESS_H
 #define LKRUN_PROGRESS_H
 
@@ -6,9 +6,7 @@
 #include <stdint.h>
 #include <lua.h>
 
-#define PROGRESS_CLASS "lkrun.progress"
-
-/* Tasks in each state now; a task is in one of them, so done + running + waiting = begun so far. */
+/* How many tasks are in each state now. A task is in one of them: their sum is the tasks so far. */
 struct progress_state {
     uint64_t dispatched;
     uint64_t in_progress;
@@ -17,11 +15,11 @@ struct progress_state {
 
 struct progress {
     uint64_t id;   /* unique in this process */
-    char *logger;  /* may be NULL */
-    char *label;   /* may be NULL */
-    char *unit;    /* may be NULL: "tasks" */
+    char *logger;  /* NULL: none */
+    char *label;   /* NULL: none */
+    char *unit;    /* NULL: "tasks" */
     int64_t total; /* -1: not known */
-    int worker;    /* from 1: made in that worker and mirrored here; 0: made here */
+    int worker; /* the worker that made the display which this one mirrors, from 1; 0: made here */
     struct progress_state state;
     bool finished;
     uint64_t started;      /* clock_nanoseconds */
@@ -29,41 +27,42 @@ struct progress {
     struct progress *next; /* the list of live displays */
 };
 
-/* Raises when LK_PROGRESS is no way to show progress. C code that doesn't ask gets auto and a
- * warning. */
-void progress_check_environment(lua_State *L);
-/* Before this state's first display: its print and files write around a bar from now on. */
+/* Before this state's first display: from now on its io.stdout and io.stderr write above the bars. */
 void progress_install(lua_State *L);
-/* What LK_PROGRESS_DIR's records say of the workflow's job: JSON text of an object with rule,
- * wildcards and outputs, each optional; NULL: nothing. False: not such a text. */
-bool progress_set_job(const char *json);
 
-/* Made from C (the pool's default bar) or by lk.invoke_progress. NULL: out of memory. */
+/* Opens a display, for C (the pool's default bar) or for lk.invoke_progress. `logger`, `label` and
+ * `unit` may be NULL, and are copied. NULL: out of memory. */
 struct progress *progress_open(const char *logger, const char *label, int64_t total,
                                const char *unit);
-/* A PROGRESS_CLASS userdata of this process, or raises: a task can't move its parent's display. */
-struct progress *progress_check(lua_State *L, int index);
-/* Says where it stands; draws when a drawing is due. Cheap when none is. */
+/* Whether the display was made by a process that this one was forked from. */
+bool progress_is_foreign(const struct progress *progress);
+/* Sets the state, and shows what is due. Cheap while nothing is. */
 void progress_set(struct progress *progress, const struct progress_state *state);
-/* The same before a while in which nothing can be shown: programs that watch are told at once. */
+/* The same before a while in which nothing can be shown: the bars, and the records for programs,
+ * show the state now, due or not. */
 void progress_set_ahead(struct progress *progress, const struct progress_state *state);
-/* Draws whatever is due: the pool calls it while it waits. Gives milliseconds until the next
- * drawing could be due, or -1 when no display is live. */
+/* Shows whatever is due; the pool calls it while it waits. Gives milliseconds until something could
+ * be due again, or -1 when no display is live. */
 int progress_tick(void);
-void progress_finish(struct progress *progress); /* the last drawing; idempotent */
-void progress_free(struct progress *progress);   /* finishes it if need be; made from C only */
-/* Takes the bar off the screen until the next tick (before anything else writes there), and when
- * the program ends or stops. Async-signal-safe. */
+/* Shows the display's last state. A second call does nothing. */
+void progress_finish(struct progress *progress);
+/* Finishes the display if need be, and frees it. */
+void progress_free(struct progress *progress);
+/* Takes the bars off the screen until they are drawn again: before anything else is written there,
+ * and when the program ends or is stopped. Async-signal-safe. */
 void progress_clear(void);
 
 /* In a new worker: the displays and the screen are the parent's; none of them is drawn here. */
 void progress_enter_worker(void);
-/* In a worker every display is a message to the parent: `sink` gets a copy of it when it was made,
- * at most ten times a second while it changes, and when it ends. NULL: draw here. */
-void progress_set_sink(void (*sink)(void *context, const struct progress *progress), void *context);
-/* In the parent: makes, updates or ends the display that mirrors a worker's. `progress` is what the
- * sink got (id, worker, strings, total, state, finished). progress_drop_worker ends all of one. */
-void progress_mirror(const struct progress *progress);
+/* In a worker, whose parent shows its displays: `handle` is called with each display of this thread
+ * when it was made, at most ten times a second while it changes, and when it has ended. NULL:
+ * displays are shown by this process. */
+void progress_set_handler(void (*handle)(void *context, const struct progress *progress),
+                          void *context);
+/* In the parent: makes, updates or ends the display that mirrors a worker's. `theirs` has what the
+ * worker's handler was given: id, worker, strings, total, state, finished. */
+void progress_mirror(const struct progress *theirs);
+/* Ends all displays that mirror one of this worker's. */
 void progress_drop_worker(int worker);
 
 #endif

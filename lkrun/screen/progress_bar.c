@@ -1,6 +1,6 @@
-/* A display as text. A line never takes more columns than the style gives: it is made of parts, and
- * on a narrow terminal the least needed go first, then the bar, then the end of the label. */
-#include "screen/progress_display.h"
+/* A bar never takes more columns than its style allows. It is made of parts; on a narrow terminal the
+ * parts that are needed least are left out first, then the bar itself, then the end of the label. */
+#include "screen/progress_bar.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -8,8 +8,9 @@
 #include <string.h>
 #include <strings.h>
 
-/* What happened counts a third in the rate after these many seconds, or, of long tasks, after the
- * time that so many of them take: else the rate would jump at each and fade between. */
+/* In the rate, what happened RATE_SECONDS ago counts about a third of what happens now. Where tasks
+ * are long it is the time that RATE_TASKS of them take instead: otherwise the rate would jump at the
+ * end of each task and fade until the next. */
 #define RATE_SECONDS 10.0
 #define RATE_TASKS   8
 #define BAR_LEAST    8
@@ -27,8 +28,8 @@ void bar_sample(struct display *display, uint64_t now)
         memory = fmax(memory, RATE_TASKS * task);
     }
     double kept = exp(-seconds / memory);
-    /* What happened meanwhile has aged too, by its mean: so the rate does not depend on how often
-     * it is looked at. */
+    /* The tasks that finished since the last sample have aged too, on average by this much: so the
+     * rate does not depend on how often it is sampled. */
     double aged = seconds > 0 ? memory * (1 - kept) / seconds : 1;
     display->recent_tasks = display->recent_tasks * kept + tasks * aged;
     display->recent_seconds = display->recent_seconds * kept + seconds * aged;
@@ -42,7 +43,7 @@ static double elapsed_seconds(const struct display *display, uint64_t now)
     return (double)(until - display->base.started) * 1e-9;
 }
 
-/* Tasks a second: lately, or over all when it has ended. 0: none has finished. */
+/* Tasks a second: of late, or over the whole time once the display has ended. 0: none finished. */
 static double rate(const struct display *display, uint64_t now)
 {
     double seconds = display->ended ? elapsed_seconds(display, now) : display->recent_seconds;
@@ -50,7 +51,7 @@ static double rate(const struct display *display, uint64_t now)
     return seconds > 0 ? tasks / seconds : 0;
 }
 
-/* Three significant digits and a prefix from 10,000 on; bytes in powers of 1024. */
+/* "450", "12.3k": from 10,000 on three significant digits and a prefix; bytes by powers of 1024. */
 static void format_count(char *text, size_t size, double count, bool bytes)
 {
     static const char *const decimal[] = {"", "k", "M", "G", "T", "P", "E"};
@@ -150,8 +151,8 @@ static int32_t next_code_point(const unsigned char **text)
     return code;
 }
 
-/* Columns of a character, near enough for a label: lines that come out too long are cut by the
- * terminal, never wrapped. */
+/* Columns of a character, nearly enough for a label: a line that turns out too long is cut by the
+ * terminal, not wrapped. */
 static int character_columns(int32_t code)
 {
     if ((code >= 0x300 && code < 0x370) || (code >= 0x200b && code < 0x2010) ||
@@ -165,8 +166,8 @@ static int character_columns(int32_t code)
     return 1;
 }
 
-/* Appends as much of the text as fits, what can't be shown as "?", and gives the columns it took;
- * -1: no memory. */
+/* Appends as much of the text as fits into so many columns, with "?" for what can't be shown. Gives
+ * the columns that it took; -1: out of memory. */
 static int append_fitting(struct buffer *out, const char *text, int columns, bool utf8)
 {
     const unsigned char *at = (const unsigned char *)text;
@@ -222,8 +223,8 @@ static int cells_until(uint64_t tasks, int64_t total, int width)
     return cells < width ? (int)cells : width;
 }
 
-/* Finished solid, in progress lighter, dispatched as dots. A state somebody is in has a cell, as
- * long as there is room. */
+/* Finished tasks are solid cells, those in progress lighter ones, dispatched ones dots. A state that
+ * any task is in has a cell at least, as long as there is room. */
 static bool append_bar(struct buffer *out, const struct progress *progress, int width,
                        const struct bar_style *style)
 {
@@ -248,24 +249,25 @@ static bool append_bar(struct buffer *out, const struct progress *progress, int 
            buffer_printf(out, "%s", style->utf8 ? "▏" : "]");
 }
 
-/* In the order they are given up. */
+/* In the order in which they are left out; LEFT is the time left. */
 enum part { ELAPSED, RATE, COUNTS, LEFT, PERCENT, PART_COUNT };
 
 struct parts {
-    char text[PART_COUNT][128]; /* empty: not there */
+    char text[PART_COUNT][128]; /* empty: left out */
     const char *label;
-    char name[256]; /* what label points to, for a worker's */
+    char label_of_worker[256]; /* what `label` points to for a worker's display */
     int label_columns;
-    int bar; /* cells; 0: no bar */
+    int cells; /* of the bar; 0: no bar */
 };
 
-/* Columns that a label may take whatever else there is to show. */
+/* Columns that a label may take, whatever else there is to show. */
 static int label_share(const struct bar_style *style)
 {
     return style->columns * 2 / 5;
 }
 
-/* A worker's says whose it is, in as many words as there is room for. */
+/* The label of a worker's display names the worker: "worker 2: users", or "2: users" where there is
+ * less room. */
 static void make_label(struct parts *parts, const struct progress *progress,
                        const struct bar_style *style)
 {
@@ -275,11 +277,12 @@ static void make_label(struct parts *parts, const struct progress *progress,
     parts->label = label;
     if (!progress->worker)
         return;
-    parts->label = parts->name;
-    snprintf(parts->name, sizeof parts->name, "worker %d%s%s", progress->worker, *label ? ": " : "",
-             label);
-    if (*label && text_columns(parts->name, style->utf8) > label_share(style))
-        snprintf(parts->name, sizeof parts->name, "%d: %s", progress->worker, label);
+    parts->label = parts->label_of_worker;
+    snprintf(parts->label_of_worker, sizeof parts->label_of_worker, "worker %d%s%s",
+             progress->worker, *label ? ": " : "", label);
+    if (*label && text_columns(parts->label_of_worker, style->utf8) > label_share(style))
+        snprintf(parts->label_of_worker, sizeof parts->label_of_worker, "%d: %s", progress->worker,
+                 label);
 }
 
 static void make_parts(struct parts *parts, const struct display *display, uint64_t now,
@@ -301,7 +304,7 @@ static void make_parts(struct parts *parts, const struct display *display, uint6
     make_label(parts, progress, style);
 }
 
-/* Columns of all but the bar; each part but the first is set off by one or two spaces. */
+/* Columns of all parts but the bar, with the one or two spaces between them. */
 static int parts_columns(const struct parts *parts, bool utf8)
 {
     int columns = parts->label_columns + (parts->label_columns > 0);
@@ -311,24 +314,25 @@ static int parts_columns(const struct parts *parts, bool utf8)
     return columns;
 }
 
-/* Gives up parts until a bar fits (or, where the total is not known, the rest does); then the bar
- * and a label that was cut share what is over, or the label what is missing. */
+/* Leaves out parts until a bar fits beside the rest (where the total is not known, until the rest
+ * fits). The bar then grows into the room that remains, and after it a label that had been cut; where
+ * room is missing, the label is cut. */
 static void fit_parts(struct parts *parts, bool has_bar, const struct bar_style *style)
 {
-    const int bar_ends = 3; /* a space and two ends */
+    const int bar_ends = 3; /* a space before the bar, and its two ends */
     int wanted = text_columns(parts->label, style->utf8);
     int share = label_share(style);
-    if (style->label)
-        wanted = style->label;
+    if (style->label_columns)
+        wanted = style->label_columns;
     parts->label_columns = wanted < share ? wanted : share;
     int needed = has_bar ? BAR_LEAST + bar_ends : 0;
     for (int i = 0; i < PERCENT && style->columns - parts_columns(parts, style->utf8) < needed; i++)
         parts->text[i][0] = '\0';
     int room = style->columns - parts_columns(parts, style->utf8);
     if (has_bar && room >= needed) {
-        int most = style->cells ? style->cells : BAR_MOST;
-        parts->bar = room - bar_ends < most ? room - bar_ends : most;
-        room -= parts->bar + bar_ends;
+        int most = style->most_cells ? style->most_cells : BAR_MOST;
+        parts->cells = room - bar_ends < most ? room - bar_ends : most;
+        room -= parts->cells + bar_ends;
     }
     parts->label_columns +=
         room < wanted - parts->label_columns ? room : wanted - parts->label_columns;
@@ -343,8 +347,8 @@ void bar_fit_label(struct bar_style *style, const struct display *display, uint6
     int wanted = text_columns(parts.label, style->utf8), share = label_share(style);
     if (wanted > share)
         wanted = share;
-    if (wanted > style->label)
-        style->label = wanted;
+    if (wanted > style->label_columns)
+        style->label_columns = wanted;
 }
 
 void bar_fit_cells(struct bar_style *style, const struct display *display, uint64_t now)
@@ -352,8 +356,8 @@ void bar_fit_cells(struct bar_style *style, const struct display *display, uint6
     struct parts parts = {0};
     make_parts(&parts, display, now, style);
     fit_parts(&parts, display->base.total >= 0, style);
-    if (parts.bar)
-        style->cells = parts.bar; /* never more than it was */
+    if (parts.cells)
+        style->most_cells = parts.cells; /* fit_parts gives no more than most_cells */
 }
 
 bool bar_draw(struct buffer *out, const struct display *display, uint64_t now,
@@ -374,8 +378,8 @@ bool bar_draw(struct buffer *out, const struct display *display, uint64_t now,
                append_fitting(out, parts.text[PERCENT], style->columns, style->utf8) >= 0;
         gap = " ";
     }
-    if (done && parts.bar)
-        done = buffer_printf(out, "%s", gap) && append_bar(out, &display->base, parts.bar, style);
+    if (done && parts.cells)
+        done = buffer_printf(out, "%s", gap) && append_bar(out, &display->base, parts.cells, style);
     gap = parts.label_columns > 0 || parts.text[PERCENT][0] ? "  " : "";
     for (size_t i = 0; done && i < sizeof tail / sizeof *tail; i++) {
         if (!parts.text[tail[i]][0])

@@ -1,13 +1,15 @@
-/* lk.invoke_progress: a display as a Lua object. The userdata holds a pointer to its display, and
- * is its owner. */
-#include "screen/progress.h"
-#include "screen/progress_display.h"
+/* The userdata holds a pointer to its display, and owns it. */
+#include "screen/progress_lua.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/value_text.h"
 #include "base/util.h"
+#include "base/value_text.h"
+#include "screen/progress_show.h"
+#include "screen/progress_watch.h"
+
+#define PROGRESS_CLASS "lkrun.progress"
 
 static const char *const state_names[] = {"dispatched", "in-progress", "finished", NULL};
 #define STATE_NAMES "expected dispatched, in-progress or finished"
@@ -23,7 +25,7 @@ static struct progress **holder_check(lua_State *L, int index)
 struct progress *progress_check(lua_State *L, int index)
 {
     struct progress *progress = *holder_check(L, index);
-    if (display_is_foreign((struct display *)progress))
+    if (progress_is_foreign(progress))
         raise_error(L, "progress",
                     "the display was made by the parent process; make one in the task with "
                     "lk.invoke_progress, or give it to the invoker");
@@ -59,7 +61,7 @@ static int64_t optional_total(lua_State *L, int index)
     return total;
 }
 
-/* open(logger, label, total, unit) */
+/* open(logger, label, total, unit) → display */
 static int object_open(lua_State *L)
 {
     const char *logger = optional_logger(L, 1);
@@ -140,7 +142,7 @@ static int push_text(lua_State *L, const char *text)
     return 1;
 }
 
-/* Methods first (the upvalue), then what it is and where it stands. */
+/* The methods, which are the upvalue, come before the fields. */
 static int object_index(lua_State *L)
 {
     const struct progress *progress = *holder_check(L, 1);

@@ -1,6 +1,6 @@
-/* Displays as whoever runs the program sees them: which way, and as bars, lines or JSON on standard
- * error. Which displays there are, and when one is shown, is progress.c's. */
-#include "screen/progress_display.h"
+/* How displays appear on standard error. Which displays there are, and when each is shown, is
+ * decided in progress.c. */
+#include "screen/progress_show.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "screen/log.h"
+#include "screen/progress_bar.h"
+#include "screen/progress_watch.h"
 #include "screen/terminal.h"
 
 static const char *const mode_names[] = {"auto", "bar", "lines", "json", "none", NULL};
@@ -29,7 +31,8 @@ void progress_check_environment(lua_State *L)
         raise_error(L, "LK_PROGRESS", BAD_MODE, value);
 }
 
-/* A bar needs a terminal, and nobody watching by LK_PROGRESS_DIR; "bar" takes a dumb one too. */
+/* With auto, a bar needs a terminal that can move its cursor; with "bar", any terminal. Whoever set
+ * LK_PROGRESS_DIR watches there, and gets no bar. */
 enum show_mode show_choose_mode(void)
 {
     const char *value = getenv("LK_PROGRESS");
@@ -62,8 +65,8 @@ static bool is_worth_a_line(const struct display *display, uint64_t now)
     return !display->base.worker || now - display->base.started >= MIRROR_DELAY;
 }
 
-/* Brings their rates up to date, and makes bars that stand below each other begin and end together.
- */
+/* Brings the rates up to date, and the style so that bars which stand below each other begin and end
+ * in the same columns. */
 static void arrange_bars(struct progress *first, struct bar_style *style, uint64_t now)
 {
     static void (*const fit[])(struct bar_style *, const struct display *,
@@ -90,7 +93,7 @@ void show_bars(struct progress *first, uint64_t now)
         struct display *display = display_of(each);
         if (!is_worth_a_line(display, now))
             continue;
-        /* The last row is for what the lines leave out, and one stays for the cursor. */
+        /* Two rows are kept: one says how many bars are hidden, one is for the cursor. */
         if (drawn + 2 >= rows && drawn > 0) {
             hidden++;
             continue;
@@ -136,7 +139,7 @@ void show_json(struct display *display, uint64_t now)
     size_t length = line ? strlen(line) : 0;
     if (line) {
         line[length] = '\n';
-        output_write(STDERR_FILENO, line, length + 1);
+        terminal_write(STDERR_FILENO, line, length + 1);
     }
     free(line);
 }

@@ -1,8 +1,6 @@
-/* Progress for programs: JSON lines, on standard error or in a file of this process's own in
- * LK_PROGRESS_DIR. Nothing here is ever an error of the program: what can't be written is left out.
- */
-#include "screen/progress_display.h"
-#include "screen/terminal.h"
+/* The records go to a file of this process's own in LK_PROGRESS_DIR. Nothing here is ever an error
+ * of the program: what can't be written is left out. */
+#include "screen/progress_watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,11 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/util.h"
+
 #define FORMAT_VERSION 1
 
 static int file = -1;
-static bool tried;  /* to open it: once per process */
-static json_t *job; /* rule, wildcards, outputs; NULL: not said */
+static bool was_tried; /* the file has been opened or could not be; once in a process */
+static json_t *job;    /* an object with rule, wildcards, outputs; NULL: nobody has set one */
 
 bool progress_set_job(const char *text)
 {
@@ -37,7 +37,7 @@ static json_t *text_value(const char *text)
     json_t *value = json_string(text);
     if (value || !text)
         return value ? value : json_null();
-    /* Not UTF-8: what isn't ASCII becomes "?". */
+    /* The text is not UTF-8: every byte that is not ASCII becomes "?". */
     char *plain = strdup(text);
     for (char *at = plain; at && *at; at++)
         if ((unsigned char)*at >= 0x80)
@@ -105,8 +105,8 @@ bool watch_is_on(void)
     return watch_folder() != NULL;
 }
 
-/* HOST-PID.jsonl; a name that is taken (left by an earlier process of that number) gets a number.
- */
+/* Opens HOST-PID.jsonl; where an earlier process of that number has left such a file, HOST-PID-2.jsonl
+ * and so on. */
 static int open_file(void)
 {
     char path[PATH_MAX], host[HOST_NAME_MAX + 1];
@@ -132,15 +132,15 @@ static int open_file(void)
 
 void watch_write(const struct display *display, uint64_t now)
 {
-    if (!tried) {
-        tried = true;
+    if (!was_tried) {
+        was_tried = true;
         file = open_file();
     }
     char *line = file >= 0 ? watch_json(display, now) : NULL;
     size_t length = line ? strlen(line) : 0;
     if (line) {
-        line[length] = '\n'; /* in place of the terminator: one write per line */
-        terminal_write_all(file, line, length + 1);
+        line[length] = '\n'; /* in place of the ending 0, so that a line is one write */
+        file_write_all(file, line, length + 1, FILE_WRITE_ON);
     }
     free(line);
 }
@@ -150,5 +150,5 @@ void watch_enter_worker(void)
     if (file >= 0)
         close(file);
     file = -1;
-    tried = false;
+    was_tried = false;
 }

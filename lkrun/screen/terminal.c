@@ -1,11 +1,9 @@
-/* The user's terminal. Main invariant: while `on_screen`, the cursor stands in the first column of
- * the first line of the drawn lines, and nothing of the program's stands below it. So "return,
- * erase to the end of the screen" removes them whatever happened to the terminal's width meanwhile,
- * from a signal handler too. `on_screen` is set before the lines are written and cleared after they
- * are erased: erasing once too often at the start of a line does no harm. */
+/* Main invariant: while `on_screen`, the cursor stands in the first column of the first of the drawn
+ * lines, and nothing of the program's stands below it. So "carriage return, erase to the end of the
+ * screen" removes the lines whatever happened to the terminal's width meanwhile, and does so from a
+ * signal handler, too. `on_screen` is set before the lines are written and cleared after they are
+ * erased: to erase once too often at the start of a line does no harm. */
 #include "screen/terminal.h"
-#include "screen/log.h"
-#include "base/util.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -18,20 +16,26 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <lauxlib.h>
 
-/* Lines put back after other output, at most this often; between, the next drawing brings them. */
+#include "base/util.h"
+
+/* After other output the lines are put back at once, but no more often than this; else the next
+ * drawing brings them back. In nanoseconds. */
 #define RESTORE_INTERVAL 10000000u
-/* What a pipe's reader writes to the same terminal (`lkrun x.lua | tee log`) needs a moment. */
+/* After output to a pipe, nothing is drawn for so long: its reader may write what it reads to the same
+ * terminal (`lkrun x.lua | tee log`). In nanoseconds. */
 #define PIPE_INTERVAL 100000000u
 
 static const char erase[] = "\r\033[J";
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* over all below but on_screen */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* over all below but what is atomic */
 static atomic_bool on_screen;
+static atomic_int lost;       /* errno of the first write to standard output that failed; 0: none */
 static struct buffer drawing; /* bytes that draw the lines and put the cursor back on the first */
-static bool mid_line;       /* the program's last output to the terminal ended without a newline */
-static uint64_t restored;   /* when the lines were last put back after other output */
-static uint64_t not_before; /* no drawing earlier than this */
+static bool mid_line;        /* the program's last output to the terminal ended without a newline */
+static uint64_t restored_at; /* when the lines were last put back after other output */
+static uint64_t draw_not_before;
 
 bool terminal_is_smart(int descriptor)
 {
@@ -64,53 +68,43 @@ void terminal_size(int descriptor, int *columns, int *rows)
     *rows = known && size.ws_row ? size.ws_row : 24;
 }
 
-/* Writes the parts as one, as far as the descriptor takes them so. */
-static bool write_parts(int descriptor, struct iovec *part, int count)
+/* Writes the parts with one call, and then what the descriptor has not taken of them. */
+static bool write_parts(int descriptor, const struct iovec *part, int count)
 {
-    while (count > 0) {
-        ssize_t written = writev(descriptor, part, count);
-        if (written < 0 && errno == EAGAIN) {
-            poll(&(struct pollfd){.fd = descriptor, .events = POLLOUT}, 1, -1);
-            continue;
-        }
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
+    ssize_t written = writev(descriptor, part, count);
+    if (written < 0 && errno != EAGAIN && errno != EINTR)
+        return false;
+    size_t taken = written > 0 ? (size_t)written : 0;
+    for (int i = 0; i < count; i++) {
+        size_t whole = part[i].iov_len, done = taken < whole ? taken : whole;
+        if (!file_write_all(descriptor, (char *)part[i].iov_base + done, whole - done,
+                            FILE_WRITE_ON))
             return false;
-        size_t left = (size_t)written;
-        while (count > 0 && left >= part->iov_len) {
-            left -= part->iov_len;
-            part++;
-            count--;
-        }
-        if (count > 0) {
-            part->iov_base = (char *)part->iov_base + left;
-            part->iov_len -= left;
-        }
+        taken -= done;
     }
     return true;
 }
 
-bool terminal_write_all(int descriptor, const char *bytes, size_t length)
+bool terminal_write_unlocked(int descriptor, const char *bytes, size_t length)
 {
     struct iovec part = {.iov_base = (char *)bytes, .iov_len = length};
     return length == 0 || write_parts(descriptor, &part, 1);
 }
 
-/* Above the drawn lines, which come back in the same write unless that was done just now. */
+/* Writes above the drawn lines, which come back with the same call unless they did just before. */
 static bool write_above(int descriptor, const char *bytes, size_t length)
 {
     struct iovec part[3];
     int count = 0;
     uint64_t now = clock_nanoseconds();
     mid_line = bytes[length - 1] != '\n';
-    bool restore = drawing.length && !mid_line && now - restored >= RESTORE_INTERVAL;
+    bool restore = drawing.length && !mid_line && now - restored_at >= RESTORE_INTERVAL;
     if (atomic_load(&on_screen))
         part[count++] = (struct iovec){(char *)erase, sizeof erase - 1};
     part[count++] = (struct iovec){(char *)bytes, length};
     if (restore) {
         part[count++] = (struct iovec){drawing.data, drawing.length};
-        restored = now;
+        restored_at = now;
         atomic_store(&on_screen, true);
     }
     bool written = write_parts(descriptor, part, count);
@@ -119,7 +113,7 @@ static bool write_above(int descriptor, const char *bytes, size_t length)
     return written;
 }
 
-bool terminal_output(int descriptor, const char *bytes, size_t length)
+bool terminal_try_write(int descriptor, const char *bytes, size_t length)
 {
     bool written;
     struct stat status;
@@ -132,40 +126,39 @@ bool terminal_output(int descriptor, const char *bytes, size_t length)
         if (atomic_load(&on_screen) && fstat(descriptor, &status) == 0 &&
             S_ISFIFO(status.st_mode)) {
             terminal_clear();
-            not_before = clock_nanoseconds() + PIPE_INTERVAL;
+            draw_not_before = clock_nanoseconds() + PIPE_INTERVAL;
         }
-        written = terminal_write_all(descriptor, bytes, length);
+        written = terminal_write_unlocked(descriptor, bytes, length);
     }
     pthread_mutex_unlock(&lock);
     return written;
 }
 
-static atomic_int lost; /* errno of the first write to standard output that failed */
-
-void output_write(int descriptor, const char *bytes, size_t length)
+void terminal_write(int descriptor, const char *bytes, size_t length)
 {
     int none = 0;
-    if (!terminal_output(descriptor, bytes, length) && descriptor == STDOUT_FILENO)
+    if (!terminal_try_write(descriptor, bytes, length) && descriptor == STDOUT_FILENO)
         atomic_compare_exchange_strong(&lost, &none, errno ? errno : EIO);
 }
 
-int output_lost(void)
+int terminal_write_error(void)
 {
     return lost;
 }
 
-/* Not in a background job, nor while the terminal is held (Ctrl-S): a bar is not worth waiting for.
- */
+/* Not in a background job, whose bar would spoil what the foreground shows, nor while the terminal is
+ * held (Ctrl-S), where the write would wait. */
 static bool may_draw(void)
 {
     pid_t foreground = tcgetpgrp(STDERR_FILENO);
     struct pollfd terminal = {.fd = STDERR_FILENO, .events = POLLOUT};
-    return !mid_line && clock_nanoseconds() >= not_before &&
+    return !mid_line && clock_nanoseconds() >= draw_not_before &&
            (foreground < 0 || foreground == getpgrp()) && poll(&terminal, 1, 0) == 1 &&
            (terminal.revents & POLLOUT);
 }
 
-/* The bytes for these lines: no line wraps, and at the end the cursor is back on the first. */
+/* Puts the bytes for these lines into `drawing`: no line wraps, and at the end the cursor is back on
+ * the first. */
 static bool compose(const char *lines, size_t length)
 {
     int below = 0;
@@ -185,7 +178,7 @@ static bool compose(const char *lines, size_t length)
     return done;
 }
 
-/* A program that ends without ending its displays leaves a clean line behind. */
+/* So that a program that ends without finishing its displays leaves no half of a bar behind. */
 static void clear_at_exit(void)
 {
     static bool registered;
@@ -233,7 +226,7 @@ void terminal_clear(void)
 {
     int saved = errno;
     if (atomic_exchange(&on_screen, false))
-        terminal_write_all(STDERR_FILENO, erase, sizeof erase - 1);
+        terminal_write_unlocked(STDERR_FILENO, erase, sizeof erase - 1);
     errno = saved;
 }
 
@@ -243,7 +236,7 @@ void terminal_enter_worker(void)
     atomic_store(&on_screen, false);
     buffer_free(&drawing);
     mid_line = false;
-    restored = not_before = 0;
+    restored_at = draw_not_before = 0;
 }
 
 /* --- for Lua: the shape of standard output --- */

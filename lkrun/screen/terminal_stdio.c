@@ -1,17 +1,14 @@
-/* stdout and stderr are variables in the GNU C library. While a bar is drawn they name streams
- * whose writes take the bar off, and so do the file handles of the Lua states that asked for it.
- * That reaches print, io.write and file:write however the program holds them (`local print = print`
- * at its head included) and C code, and costs nothing while no bar is drawn.
+/* stdout and stderr are variables in the GNU C library. While a bar is drawn they name streams whose
+ * writes go above the bar, and so do the file handles of the Lua states that asked for it. That
+ * reaches C code, and print, io.write and file:write however the program holds them (`local print =
+ * print` at its head, too), and costs nothing while no bar is drawn.
  *
- * A worker is captured for good: its lines go out as they are finished, and it knows that they did.
+ * A worker's streams are captured for good: its lines go out as they are finished, and are counted.
  *
  * Main invariant: while `captured`, every stream here and every handle of an installed state points
- * to `around`; otherwise to `original`. Nothing is left unwritten in the one that isn't in use. */
+ * to `around`; otherwise to `original`. The one that is not in use has nothing left to write. */
 #include "screen/terminal_stdio.h"
-#include "screen/terminal.h"
 
-#include <lauxlib.h>
-#include <lualib.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdio_ext.h>
@@ -19,12 +16,16 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "screen/terminal.h"
 
 struct stream {
     const int descriptor;
     FILE **const variable;
-    FILE *original; /* while captured; else NULL */
-    FILE *around;   /* made once, kept */
+    FILE *original; /* what was in `variable`; NULL: the stream is not captured */
+    FILE *around;   /* writes above the bar; made once and kept; NULL: not made yet */
 };
 
 static struct stream streams[2] = {
@@ -33,9 +34,9 @@ static struct stream streams[2] = {
 };
 static bool captured;
 static bool in_worker;
-static uint64_t written; /* times that a worker's streams were */
+static uint64_t writes; /* that a worker's streams have made */
 
-/* The file handles of one Lua state; a userdata of it that the registry holds. */
+/* The file handles of one Lua state: a userdata that the state's registry holds. */
 struct handles {
     luaL_Stream *handle[2]; /* NULL: the state has none */
     struct handles *next;
@@ -47,10 +48,10 @@ static ssize_t write_around(void *cookie, const char *bytes, size_t length)
     const struct stream *stream = cookie;
     bool done;
     if (in_worker) {
-        written++;
-        done = terminal_write_all(stream->descriptor, bytes, length);
+        writes++;
+        done = terminal_write_unlocked(stream->descriptor, bytes, length);
     } else {
-        done = terminal_output(stream->descriptor, bytes, length);
+        done = terminal_try_write(stream->descriptor, bytes, length);
     }
     return done ? (ssize_t)length : 0;
 }
@@ -63,8 +64,8 @@ static bool needs_capture(const struct stream *stream)
            (S_ISFIFO(status.st_mode) || isatty(stream->descriptor));
 }
 
-/* How the program wants it buffered; a stream not used yet does not know and follows the
- * descriptor. */
+/* How the program wants the stream buffered. One that was not used yet has no buffer that tells, and
+ * depends on its descriptor. */
 static int buffering(FILE *file, int descriptor)
 {
     size_t size = __fbufsize(file);
@@ -86,7 +87,7 @@ static bool make_around(struct stream *stream)
 {
     if (!stream->around) {
         stream->around = fopencookie(stream, "w", (cookie_io_functions_t){.write = write_around});
-        /* So that fileno and isatty go on telling the truth about it. */
+        /* So that fileno, and isatty of it, give what they gave before. */
         if (stream->around)
             stream->around->_fileno = stream->descriptor;
     }
@@ -149,9 +150,10 @@ void stdio_enter_worker(void)
 
 uint64_t stdio_written(void)
 {
-    return written;
+    return writes;
 }
 
+/* __gc of the userdata. */
 static int forget_state(lua_State *L)
 {
     struct handles *handles = lua_touserdata(L, 1), **at = &installed;
@@ -187,7 +189,7 @@ void stdio_install(lua_State *L)
         for (int i = 0; i < 2; i++) {
             lua_getfield(L, -1, names[i]);
             handles->handle[i] = luaL_testudata(L, -1, LUA_FILEHANDLE);
-            lua_setiuservalue(L, -4, i + 1); /* lives as long as we point to it */
+            lua_setiuservalue(L, -4, i + 1); /* keeps the handle alive as long as we point to it */
         }
     lua_pop(L, 2);
     lua_createtable(L, 0, 1);

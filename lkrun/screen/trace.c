@@ -54,14 +54,9 @@ static void write_gathered(struct trace_file *file)
     size_t length = file->gathered.length;
     if (!length || file->failed || file->owner != getpid())
         return;
-    bool whole = buffer_append(&file->gathered, closing, sizeof closing - 1);
-    for (size_t at = 0; whole && at < file->gathered.length;) {
-        ssize_t written = pwrite(file->descriptor, file->gathered.data + at,
-                                 file->gathered.length - at, file->length + (off_t)at);
-        whole = written > 0 || (written < 0 && errno == EINTR);
-        at += written > 0 ? (size_t)written : 0;
-    }
-    if (!whole) {
+    if (!buffer_append(&file->gathered, closing, sizeof closing - 1) ||
+        !file_write_all(file->descriptor, file->gathered.data, file->gathered.length,
+                        file->length)) {
         file->failed = true;
         log_message(LOG_LEVEL_WARN, "trace: %s: %s; the rest of the timeline is left out",
                     file->path, strerror(errno));

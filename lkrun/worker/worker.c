@@ -22,6 +22,7 @@
 #include "memory/collector.h"
 #include "memory/mapping.h"
 #include "memory/region.h"
+#include "memory/region_warm.h"
 #include "memory/storage.h"
 #include "screen/log.h"
 #include "screen/terminal_stdio.h"
@@ -150,7 +151,7 @@ static void *place_tensor(void *context, size_t bytes, uint64_t *handle, const c
     *handle = granted - 1;
     void *address = site->resolve(*handle, bytes);
     if (address)
-        region_warm(address, bytes);
+        region_warm(address, *handle, bytes);
     return address;
 }
 

@@ -100,6 +100,6 @@ void reports_show_progress(const char *bytes, size_t length, int worker)
 
 void worker_install_reports(struct worker_site *site)
 {
-    log_set_sink(post_log, site);
-    progress_set_sink(post_progress, site);
+    log_set_handler(post_log, site);
+    progress_set_handler(post_progress, site);
 }

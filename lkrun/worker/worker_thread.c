@@ -198,8 +198,8 @@ void *worker_thread_main(void *argument)
     for (int i = 0; site && i < 2; i++)
         if (site->streams[i])
             fclose(site->streams[i]);
-    log_set_sink(NULL, NULL);
-    progress_set_sink(NULL, NULL);
+    log_set_handler(NULL, NULL);
+    progress_set_handler(NULL, NULL);
     if (site) {
         buffer_free(&site->out);
         buffer_free(&site->freed);

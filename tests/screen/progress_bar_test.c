@@ -1,6 +1,6 @@
 /* What a display looks like, as text. */
 /* runs under: thread, valgrind */
-#include "screen/progress_display.h"
+#include "screen/progress_bar.h"
 
 #include <locale.h>
 #include <stdio.h>

@@ -2,6 +2,7 @@
 /* runs under: valgrind */
 #include "screen/log.h"
 #include "screen/progress.h"
+#include "screen/terminal.h"
 #include "base/util.h"
 
 #include <errno.h>
@@ -105,13 +106,13 @@ static void receive(void *context, const struct progress *progress)
     ++*(int *)context;
 }
 
-static void test_sink(void)
+static void test_handler(void)
 {
     uint64_t start = clock_nanoseconds();
-    progress_set_sink(receive, &messages);
+    progress_set_handler(receive, &messages);
     struct progress *progress = progress_open("train", "inner", 1000, NULL);
     check(messages == 1 && received[0].total == 1000 && !received[0].finished,
-          "a sink gets a new display");
+          "a handler gets a new display");
     for (uint64_t i = 1; i <= 1000; i++)
         progress_set(progress, &(struct progress_state){.finished = i});
     uint64_t tenths = (clock_nanoseconds() - start) / 100000000;
@@ -121,16 +122,16 @@ static void test_sink(void)
     const struct progress *last = &received[messages < 64 ? messages - 1 : 63];
     check(last->finished && last->state.finished == 1000 && last->id == received[0].id,
           "… and its end, once");
-    check(progress_tick() == -1, "nothing is drawn where there is a sink");
+    check(progress_tick() == -1, "nothing is drawn where there is a handler");
     progress_free(progress);
-    progress_set_sink(NULL, NULL);
+    progress_set_handler(NULL, NULL);
 }
 
-static void test_nested_sink(void)
+static void test_nested_handler(void)
 {
     struct progress theirs = {.id = 7, .worker = 1, .label = "inner", .total = 10};
     messages = 0;
-    progress_set_sink(receive, &messages);
+    progress_set_handler(receive, &messages);
     progress_mirror(&theirs);
     theirs.worker = 2;
     progress_mirror(&theirs);
@@ -143,7 +144,7 @@ static void test_nested_sink(void)
     progress_drop_worker(1);
     check(messages == 4 && received[3].id == received[0].id && received[3].finished,
           "... with their worker too");
-    progress_set_sink(NULL, NULL);
+    progress_set_handler(NULL, NULL);
     check(progress_tick() == -1, "... and none is drawn here");
 }
 
@@ -222,7 +223,7 @@ static void *write_lines(void *argument)
     for (int i = 0; i < LINES; i++) {
         int length = snprintf(line, sizeof line, "<%s %d>\n", (const char *)argument, i);
         if (i % 2)
-            output_write(STDERR_FILENO, line, (size_t)length);
+            terminal_write(STDERR_FILENO, line, (size_t)length);
         else
             log_message(LOG_LEVEL_WARN, "<%s %d>", (const char *)argument, i);
     }
@@ -279,8 +280,8 @@ int main(void)
     if (!buffer_reserve(&seen, 1))
         abort();
     seen.data[0] = '\0';
-    test_sink();
-    test_nested_sink();
+    test_handler();
+    test_nested_handler();
     test_mirror();
     test_worker();
     test_threads();

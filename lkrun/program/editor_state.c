@@ -1,0 +1,3 @@
+#include "program/editor_state.h"
+
+struct editor editor;
