@@ -1,6 +1,6 @@
-/* Invariant: while fd is 0 or more, the file `temporary` is ours and nobody else's; or the file has
- * no name at all, and `temporary` is empty, so that a process that is killed leaves nothing behind.
- */
+/* Invariant: while fd is 0 or more, `temporary` is empty and the new file has no name at all, so
+ * that a process that is killed leaves nothing behind; or `temporary` is the name of a file that
+ * only we have made. */
 #include "base/atomic_file.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@ static bool fail(struct atomic_file *file, const char *format, ...)
     return false;
 }
 
-/* The file that `path` leads to, and its mode where there is one, else 0. */
+/* Finds the file that `path` leads to, and its mode; mode 0: there is no such file yet. */
 static bool find_target(struct atomic_file *file, const char *path, mode_t *mode)
 {
     struct stat status;
@@ -46,7 +46,8 @@ static bool find_target(struct atomic_file *file, const char *path, mode_t *mode
     return true;
 }
 
-/* ".NAME.0123456789abcdef.tmp" in the same folder, so that renaming it never copies. */
+/* Makes up ".NAME.0123456789abcdef.tmp" in the folder of the target, so that renaming
+ * never copies. */
 static bool name_temporary(struct atomic_file *file)
 {
     const char *slash = strrchr(file->target, '/');
@@ -57,7 +58,7 @@ static bool name_temporary(struct atomic_file *file)
     return length < (int)sizeof file->temporary || fail(file, "%s", strerror(ENAMETOOLONG));
 }
 
-/* The folder that a path leads into. */
+/* The folder in which the last part of a path is. */
 static void folder_of(const char *path, char folder[PATH_MAX])
 {
     const char *slash = strrchr(path, '/');
@@ -65,7 +66,8 @@ static void folder_of(const char *path, char folder[PATH_MAX])
     snprintf(folder, PATH_MAX, "%.*s", length, slash ? path : ".");
 }
 
-/* Some file systems have no files without names, and naming one goes by /proc. */
+/* False where a file system has no files without names, or /proc, which naming one takes,
+ * is missing. */
 static bool open_nameless(struct atomic_file *file)
 {
     char folder[PATH_MAX];
@@ -89,7 +91,7 @@ static bool open_named(struct atomic_file *file)
     return file->fd >= 0 || fail(file, "no file can be made beside it: %s", strerror(errno));
 }
 
-/* Renaming alone replaces a file, so the file gets a name for that moment. */
+/* Gives the nameless file a name: only a file with a name can be renamed over another. */
 static bool give_name(struct atomic_file *file)
 {
     char self[40];
@@ -112,7 +114,7 @@ static bool write_sink(struct sink *sink, const void *bytes, size_t length)
 bool atomic_file_open(struct atomic_file *file, const char *path)
 {
     mode_t mode;
-    file->sink.write = write_sink; /* the first member: a sink is the file around it */
+    file->sink.write = write_sink; /* the sink is the file's first member: one casts to the other */
     file->fd = -1;
     if (!find_target(file, path, &mode))
         return false;
@@ -135,7 +137,7 @@ bool atomic_file_write(struct atomic_file *file, const void *bytes, size_t lengt
     return fail(file, "writing failed: %s", strerror(errno));
 }
 
-/* So that the new name is on the disk as well; a file system that can't is left to itself. */
+/* Brings the new name to the disk as well, where the file system can. */
 static void sync_folder(const char *path)
 {
     char folder[PATH_MAX];
@@ -152,7 +154,8 @@ bool atomic_file_commit(struct atomic_file *file)
     bool done = fsync(file->fd) == 0 || errno == EINVAL || errno == ENOTSUP;
     done = done && (file->temporary[0] || give_name(file));
     int error = errno;
-    done = close(file->fd) == 0 && done; /* where a full network file system is noticed */
+    done = close(file->fd) == 0 &&
+           done; /* a network file system may report only now that it is full */
     if (!done)
         fail(file, "writing failed: %s", strerror(error));
     else if (rename(file->temporary, file->target) < 0)

@@ -1,4 +1,4 @@
-/* A file that takes another's place at once: readers see the old one or the whole new one. */
+/* A file that takes the place of another at once: readers see the old file or the whole new one. */
 #ifndef LKRUN_ATOMIC_FILE_H
 #define LKRUN_ATOMIC_FILE_H
 
@@ -9,20 +9,20 @@
 #include "base/sink.h"
 
 struct atomic_file {
-    struct sink sink; /* its bytes go into the new file */
-    int fd;
-    char target[PATH_MAX];    /* the file itself, where the path given was a link to it */
-    char temporary[PATH_MAX]; /* empty: the file has no name yet */
+    struct sink sink;         /* what is written to it goes into the new file */
+    int fd;                   /* of the new file; -1: there is none */
+    char target[PATH_MAX];    /* the file to replace; where the path was a link, what it led to */
+    char temporary[PATH_MAX]; /* name of the new file; empty: it has none yet */
     char problem[256];        /* filled in by the call that failed */
 };
 
-/* Opens a new file beside `path`, exclusively. False where it can't be, or where something else
- * than a regular file is at `path`. */
+/* Opens a new file beside `path`. False where that can't be done, or where something other than a
+ * regular file is at `path`. */
 bool atomic_file_open(struct atomic_file *file, const char *path);
 bool atomic_file_write(struct atomic_file *file, const void *bytes, size_t length);
-/* Onto the disk and into place. On false nothing has changed at `path`. */
+/* Brings the new file onto the disk and into place. On false nothing has changed at `path`. */
 bool atomic_file_commit(struct atomic_file *file);
-/* Gives up: the new file is removed. Does nothing after a commit. */
+/* Removes the new file. Does nothing after a commit. */
 void atomic_file_abandon(struct atomic_file *file);
 
 #endif

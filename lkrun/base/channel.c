@@ -3,14 +3,13 @@
  * What always holds:
  * - tail ≤ head ≤ tail + size. Only the writer moves head, only the reader moves tail, each forward
  *   and with release order; each reads the other's with acquire order. So the bytes between tail
- * and head belong to the reader, all others to the writer.
- * - What is before head is whole frames: a writer that dies in the middle of one has published
+ *   and head belong to the reader, all others to the writer.
+ * - What is before head is whole frames: a writer that dies in the middle of a frame has published
  *   nothing of it.
  * - A sleeper sets `asleep`, fences, and looks for work; the waker publishes work, fences, and
- * looks at `asleep`. With sequentially consistent fences one of the two sees the other, so no
- * wake-up is lost. Whoever takes `asleep` from 1 to 0 owns the one write to, or read from, the
- * eventfd.
- */
+ *   looks at `asleep`. With sequentially consistent fences one of the two sees the other, so no
+ *   wake-up is lost. Whoever takes `asleep` from 1 to 0 owns the one write to, or read from,
+ *   the eventfd. */
 #include "base/channel.h"
 
 #include <errno.h>
@@ -90,7 +89,8 @@ void doorbell_announce(struct doorbell *bell)
 
 void doorbell_cancel(struct doorbell *bell)
 {
-    /* Whoever already took the flag writes to the descriptor; the next wait just returns early. */
+    /* Where the other side has taken the flag already, it writes to the descriptor: then the next
+     * wait returns at once, which does no harm. */
     atomic_store_explicit(&bell->asleep, 0, memory_order_relaxed);
 }
 
@@ -101,6 +101,7 @@ void doorbell_wait(struct doorbell *bell, int descriptor)
     atomic_store_explicit(&bell->asleep, 0, memory_order_relaxed);
 }
 
+/* Tells the CPU that this is a loop which waits. */
 static inline void pause_a_moment(void)
 {
 #if defined(__x86_64__)

@@ -10,12 +10,13 @@
 
 #define CACHE_LINE 64
 
-/* What the two sides share; all else each keeps for itself. Positions count bytes since the start
- * and never wrap; position modulo size is the place. */
+/* What the two sides share. Positions count bytes since the start and never wrap; a position modulo
+ * the ring's size is its place in the ring. */
 struct ring_shared {
-    _Alignas(CACHE_LINE) _Atomic uint64_t head; /* the writer's: bytes before it may be read */
-    _Alignas(
-        CACHE_LINE) _Atomic uint64_t tail; /* the reader's: bytes before it may be overwritten */
+    /* Moved by the writer: bytes before it may be read. */
+    _Alignas(CACHE_LINE) _Atomic uint64_t head;
+    /* Moved by the reader: bytes before it may be overwritten. */
+    _Alignas(CACHE_LINE) _Atomic uint64_t tail;
 };
 
 /* One side's view. The bytes are mapped twice in a row, so that any `size` bytes from any place
@@ -28,14 +29,15 @@ struct ring {
     uint64_t seen; /* what it last saw of the other side's position */
 };
 
-/* A frame starts on 8 bytes; its bytes follow, and padding. Most tasks and results are a few bytes
- * long, so there is a short form, one cache line for eight integers: it has no index, because the
+/* The head of a frame, which starts at a multiple of 8 bytes; the frame's bytes follow, and
+ * padding. Most tasks and results are a few bytes long. So there is a short form, in which eight
+ * integers take one cache line: its bytes begin at `unused`, and it has no index, because the
  * reader knows it. */
 struct frame {
     uint8_t kind, flags;
-    uint8_t brief; /* bytes of a short frame, which come next; FRAME_LONG: it is a long one */
+    uint8_t brief; /* how many bytes a short frame has; FRAME_LONG: the frame is a long one */
     uint8_t unused;
-    uint32_t length; /* bytes of a long frame, which come after the index */
+    uint32_t length; /* how many bytes a long frame has, which begin behind the index */
     uint64_t index;
 };
 #define FRAME_LONG      0xFF
@@ -54,7 +56,7 @@ static inline const char *frame_bytes(const struct frame *frame)
 {
     return (const char *)frame + (frame_is_long(frame) ? sizeof *frame : FRAME_SHORT_AT);
 }
-/* What a frame of that many bytes takes of a ring. */
+/* How much of a ring a short or a long frame of so many bytes takes. */
 static inline size_t frame_short_size(size_t length)
 {
     return (FRAME_SHORT_AT + length + 7) & ~(size_t)7;
@@ -68,16 +70,16 @@ static inline size_t frame_size(const struct frame *frame)
     return frame_is_long(frame) ? frame_long_size(frame->length) : frame_short_size(frame->brief);
 }
 
-/* Memory that both sides of `count` rings share: mapped twice each, inherited over a fork. `kept`,
- * if not NULL, gets a descriptor of it, which is the caller's. NULL with errno set. The mapping is
- * `ring_memory_size(count, size)` bytes long; the owner unmaps it.
- */
+/* Maps memory that both sides of `count` rings of `size` bytes share, each ring twice in a row; a
+ * forked process inherits it. `kept`, if not NULL, gets a descriptor of the memory, which the
+ * caller closes. NULL with errno set. */
 char *ring_memory_map(int count, size_t size, int *kept);
-/* The same memory in a process that got the descriptor. */
+/* Maps the same memory in a process that got the descriptor. NULL with errno set. */
 char *ring_memory_attach(int descriptor, int count, size_t size);
 void ring_memory_unmap(char *memory, int count, size_t size);
 
-/* `index`: which of the rings of that memory. Both sides start from the same shared positions. */
+/* Makes `ring` a side of the ring number `index` of that memory, from 0. Both sides start from the
+ * same shared positions. */
 void ring_attach(struct ring *ring, struct ring_shared *shared, char *memory, int index,
                  size_t size);
 
@@ -85,15 +87,16 @@ static inline char *ring_place(const struct ring *ring)
 {
     return ring->data + (ring->at & (ring->size - 1));
 }
-/* Writer: bytes that may be written at ring_place now; looks at the reader only when `want` would
- * not fit otherwise. */
+/* Writer: how many bytes may be written at ring_place now. Looks where the reader is only when
+ * `want` bytes would not fit otherwise. */
 static inline size_t ring_room(struct ring *ring, size_t want)
 {
     if (ring->size - (size_t)(ring->at - ring->seen) < want)
         ring->seen = atomic_load_explicit(&ring->shared->tail, memory_order_acquire);
     return ring->size - (size_t)(ring->at - ring->seen);
 }
-/* Writer: a frame at ring_place, where frame_long_size has room; gives where its bytes go. */
+/* Writer: puts the head of a long frame at ring_place, where frame_long_size bytes have room. Gives
+ * the place for the frame's bytes. */
 static inline char *ring_frame(const struct ring *ring, uint8_t kind, uint8_t flags,
                                uint32_t length, uint64_t index)
 {
@@ -101,7 +104,8 @@ static inline char *ring_frame(const struct ring *ring, uint8_t kind, uint8_t fl
     *frame = (struct frame){kind, flags, FRAME_LONG, 0, length, index};
     return (char *)(frame + 1);
 }
-/* Writer: a short one. Its bytes may be written to ring_short_place before. */
+/* Writer: where the bytes of a short frame go. They may be written before ring_short_frame, which
+ * puts the frame's head there. */
 static inline char *ring_short_place(const struct ring *ring)
 {
     return ring_place(ring) + FRAME_SHORT_AT;
@@ -114,7 +118,7 @@ static inline void ring_short_frame(const struct ring *ring, uint8_t kind, uint8
     frame->flags = flags;
     frame->brief = (uint8_t)length;
 }
-/* Writer: moves its position over what it wrote; ring_publish lets the reader see it. */
+/* Writer: moves its position past the frame that it wrote; ring_publish lets the reader see it. */
 static inline void ring_advance(struct ring *ring, size_t bytes)
 {
     ring->at += bytes;
@@ -124,14 +128,17 @@ static inline void ring_publish(struct ring *ring)
     atomic_store_explicit(&ring->shared->head, ring->at, memory_order_release);
 }
 
-/* The line some frames ahead comes into this side's cache meanwhile: it lies in the other side's. A
- * reader fetches only what is published, or it would take from the writer what that writes to. */
+/* Fetches the cache line that lies RING_AHEAD bytes ahead into this side's cache, for it is still
+ * in the other side's. A reader may do so only if that place is published: otherwise it would take
+ * the line away from the writer that fills it. */
 #define RING_AHEAD 512
 static inline void ring_fetch_to_write(const struct ring *ring)
 {
     const char *ahead = ring_place(ring) + RING_AHEAD;
 #if defined(__x86_64__)
-    __asm__ volatile("prefetchw %0" : : "m"(*ahead)); /* not what __builtin_prefetch makes of it */
+    __asm__ volatile("prefetchw %0"
+                     :
+                     : "m"(*ahead)); /* __builtin_prefetch(…, 1) needs -mprfchw for it */
 #else
     __builtin_prefetch(ahead, 1);
 #endif
@@ -141,8 +148,8 @@ static inline void ring_fetch_to_read(const struct ring *ring)
     __builtin_prefetch(ring_place(ring) + RING_AHEAD, 0);
 }
 
-/* Reader: the next frame, whole, or NULL; ring_take moves past it, ring_release gives the space of
- * all that was taken back to the writer. */
+/* Reader: the next frame, which is whole, or NULL. ring_take moves past it; ring_release gives the
+ * writer the space of all frames that were taken. */
 static inline const struct frame *ring_peek(struct ring *ring)
 {
     if (ring->at == ring->seen) {
@@ -161,28 +168,30 @@ static inline void ring_release(struct ring *ring)
     atomic_store_explicit(&ring->shared->tail, ring->at, memory_order_release);
 }
 
-/* A doorbell: the sleeper's flag in shared memory and an eventfd. */
+/* A doorbell: the sleeper's flag, in shared memory, to which an eventfd belongs. */
 struct doorbell {
     _Alignas(CACHE_LINE) _Atomic uint32_t asleep;
 };
 
-/* The other side, after it published something: wakes the sleeper if there is one. */
+/* The waker, after it has published something: wakes the other side if that sleeps. */
 void doorbell_ring(struct doorbell *bell, int descriptor);
-/* The sleeper: announces it, then must look once more at what it waits for; then waits on the
- * descriptor, or cancels. */
+/* The sleeper: announces that it will sleep. It must then look once more for what it waits for, and
+ * call doorbell_cancel where that has come, else doorbell_wait. */
 void doorbell_announce(struct doorbell *bell);
 void doorbell_cancel(struct doorbell *bell);
-/* Whether looking for a moment before sleeping has lately paid: a sleep and a wake-up cost more
- * than a short wait, but on a busy machine looking keeps the other side from its CPU. */
-struct patience {
-    uint32_t misses; /* in a row; each makes the next looks rarer */
-    uint32_t waits;
-};
-/* Looks for at most PATIENCE nanoseconds, if that has paid lately; true: it is ready. */
-#define PATIENCE 20000u
-bool patience_look(struct patience *patience, bool (*ready)(void *context), void *context);
-
-/* Sleeps until rung; returns at once when it already was. A signal ends it too. */
+/* The sleeper: sleeps until the bell is rung, or a signal comes; returns at once when the bell was
+ * rung after doorbell_announce. */
 void doorbell_wait(struct doorbell *bell, int descriptor);
+
+/* Whether it has paid lately to look for a moment before sleeping. A sleep and a wake-up cost more
+ * than a short wait; but on a busy machine whoever looks keeps the other side from its CPU. */
+struct patience {
+    uint32_t misses; /* looks in a row that found nothing; each makes the next look rarer */
+    uint32_t waits;  /* calls of patience_look that found nothing at once */
+};
+/* Nanoseconds that one look takes at most. */
+#define PATIENCE 20000u
+/* Whether `ready` is true, now or while this looks. */
+bool patience_look(struct patience *patience, bool (*ready)(void *context), void *context);
 
 #endif

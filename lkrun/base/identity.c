@@ -1,5 +1,5 @@
-/* In order of arrival in `first` while they are few; then an open-addressed hash table of a power
- * of two of slots, at most half of them full. */
+/* A few objects stand in `first` in the order of their arrival; more of them in an open-addressed
+ * hash table, whose slots are a power of two and at most half of them full. */
 #include "base/identity.h"
 
 #include <stdbool.h>
@@ -20,7 +20,7 @@ void identity_end(struct identity_map *map)
 
 static struct identity *probe(struct identity *slots, size_t room, const void *object)
 {
-    /* Addresses are multiples of 16; the product spreads the rest over its upper half. */
+    /* Addresses are multiples of 16. Multiplying spreads their other bits over the upper half. */
     size_t slot = (((uintptr_t)object >> 4) * 0x9E3779B97F4A7C15u >> 32) & (room - 1);
     while (slots[slot].object && slots[slot].object != object)
         slot = (slot + 1) & (room - 1);

@@ -1,5 +1,4 @@
-/* Libraries that are loaded on first use. A library stays loaded, even one that lacks a function.
- */
+/* A library stays loaded, even one that lacks a function. */
 #include "base/library.h"
 
 #include <dlfcn.h>

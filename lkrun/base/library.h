@@ -14,18 +14,19 @@ struct library_symbol {
 struct library {
     const char *file;    /* as dlopen takes it */
     int mode;            /* of dlopen */
-    const char *subject; /* what could not be loaded, as its message begins */
-    const char *package; /* Debian's, that has it */
+    const char *subject; /* what the message on a failure begins with: "the library" */
+    const char *package; /* the Debian package that has it */
     const struct library_symbol *symbols;
     size_t count;
-    char problem[360]; /* why it can't be used; empty: it can */
+    char problem[360]; /* why it can't be used; empty: it can be used */
 };
 
-/* Loads it and fills the struct `functions`. What holds afterwards: `functions` is whole, or the
- * answer is false and `problem` says why. Once, by one thread. */
+/* Loads the library and fills the struct `functions`. False, with `problem` filled in, where a part
+ * of it is missing. To be called once, by one thread. */
 bool library_load(struct library *library, void *functions);
 
-/* Fills `functions` from a library that is loaded. NULL, or the first name that it has not. */
+/* Fills `functions` from a library that is loaded. Gives NULL, or the first name that
+ * is missing. */
 const char *library_fill(void *handle, const struct library_symbol *symbols, size_t count,
                          void *functions);
 

@@ -1,11 +1,12 @@
-/* The distance of Damerau and Levenshtein, where no two slips touch. */
+/* Words are compared by the distance of Damerau and Levenshtein, in which no character takes part
+ * in two slips (optimal string alignment). */
 #include "base/nearest.h"
 
 #include <string.h>
 
 #include <lauxlib.h>
 
-enum { LONGEST = 32 }; /* nothing longer is a name of ours */
+enum { LONGEST = 32 }; /* characters; none of our names is longer */
 
 static int least(int a, int b)
 {
@@ -31,13 +32,13 @@ static int slips(const char *a, int m, const char *b, int n)
     return cost[m][n];
 }
 
-/* The slips that are too many for this word. */
+/* How many slips are too many for this word. */
 static int too_many(const char *word)
 {
     return (int)strlen(word) / 3 + 1;
 }
 
-/* Slips from the word to the name; `most` where they are as many or more. */
+/* The slips between the word and the name; `most` where there are as many or more. */
 static int slips_below(const char *word, const char *name, int most)
 {
     size_t m = strlen(word), n = strlen(name);
@@ -58,8 +59,8 @@ const char *nearest_name(const char *word, const char *const *names)
     return nearest;
 }
 
-/* Of the string keys of this table; among equally near ones the first in the order of bytes, for
- * those of a table have none. It is the table's. */
+/* The nearest of the table's string keys, or NULL. Of equally near ones it is the first in the
+ * order of their bytes, because a table's keys come in no order. The string stays the table's. */
 static const char *nearest_key(lua_State *L, const char *word, int table)
 {
     const char *nearest = NULL;
@@ -92,7 +93,7 @@ const char *push_nearest_key(lua_State *L, const char *word, int table)
     return push_question(L, nearest_key(L, word, lua_absindex(L, table)));
 }
 
-/* nearest(word, names): of a table whose keys are the names the nearest, or nil */
+/* nearest(word, names) → the nearest of the keys of `names`, or nil */
 static int nearest(lua_State *L)
 {
     const char *word = luaL_checkstring(L, 1);

@@ -26,9 +26,8 @@
 
 #include "base/util.h"
 
-/* A task's stream, or NULL; and the program's own one in this thread. */
-static _Thread_local struct random_stream *task_stream;
-static _Thread_local struct random_stream own_stream;
+static _Thread_local struct random_stream *task_stream; /* NULL: no task runs in this thread */
+static _Thread_local struct random_stream own_stream;   /* the program's, of this thread */
 static _Thread_local bool own_stream_open;
 
 static void philox(const uint64_t counter[2], const uint32_t key[2], uint32_t block[4])
@@ -135,10 +134,11 @@ double random_normal(struct random_stream *stream)
     return x * scale;
 }
 
-/* D. Lemire, "Fast random integer generation in an interval", ACM Transactions on Modeling and
- * Computer Simulation 29 (2019), algorithm 5. */
-uint64_t random_below(struct random_stream *stream, uint64_t limit)
+/* A number of [0, limit) without bias; limit 0 stands for 2^64. */
+static uint64_t random_below(struct random_stream *stream, uint64_t limit)
 {
+    /* D. Lemire, "Fast random integer generation in an interval", ACM Transactions on Modeling and
+     * Computer Simulation 29 (2019), algorithm 5. */
     __extension__ typedef unsigned __int128 wide;
     if (limit == 0)
         return random_bits(stream);
@@ -169,11 +169,11 @@ struct random_stream *random_current(void)
     return &own_stream;
 }
 
-/* What Lua sees. */
+/* --- for Lua --- */
 
 #define STREAM_CLASS "lkrun.random.stream"
 
-/* The arguments of math.random from stack index `first`, and its result. */
+/* Takes the arguments of math.random from stack index `first` on, and pushes its result. */
 static int push_draw(lua_State *L, struct random_stream *stream, int first)
 {
     lua_Integer low = 1, high;
@@ -291,17 +291,18 @@ static int stream_shuffle(lua_State *L)
     return shuffle(L, stream, 2);
 }
 
-/* Tests stand in for the pool: the stream is the current one until another, or nil, is. */
+/* For tests, in place of the pool: this stream is in use until another one is, or nil. */
 static int stream_use(lua_State *L)
 {
     struct random_stream *stream = lua_isnoneornil(L, 1) ? NULL : check_stream(L);
     lua_settop(L, 1);
-    lua_setfield(L, LUA_REGISTRYINDEX, "lkrun.random.used"); /* it lives while it is in use */
+    lua_setfield(L, LUA_REGISTRYINDEX, "lkrun.random.used"); /* keeps it alive while it is in use */
     random_use(stream);
     return 0;
 }
 
-/* One block of the bare generator, for its published test vectors: counter and key as words. */
+/* block(counter and key as six words) → a block of the bare generator, for its published
+ * test vectors */
 static int block_of(lua_State *L)
 {
     uint32_t words[6], block[4];
@@ -315,9 +316,10 @@ static int block_of(lua_State *L)
     return 4;
 }
 
-/* math.random and math.randomseed. The wrapper's upvalues are the generator that Lua's own
- * functions keep as their first upvalue, then the function: called directly they find it there,
- * and their errors name them. */
+/* math.random and math.randomseed are wrapped. Lua's own functions keep their generator as their
+ * first upvalue; a wrapper has that generator as its first upvalue, too, and the wrapped
+ * function as its second. So it can call the function's C code directly, whose errors then name
+ * the right function. */
 static int call_original(lua_State *L)
 {
     if (lua_isuserdata(L, lua_upvalueindex(1)))
@@ -341,7 +343,7 @@ static int math_randomseed(lua_State *L)
     double fraction = lua_type(L, 1) == LUA_TNUMBER ? lua_tonumber(L, 1) : 0;
     if (lua_isnone(L, 1))
         seeds[0] = (lua_Integer)random_system_seed();
-    else if (fraction != floor(fraction)) /* a clock's reading: any bits of it do */
+    else if (fraction != floor(fraction)) /* such as a time: its bits are as good a seed */
         memcpy(seeds, &fraction, sizeof fraction);
     else
         seeds[0] = luaL_checkinteger(L, 1);
@@ -352,15 +354,16 @@ static int math_randomseed(lua_State *L)
     return 2;
 }
 
-/* Wraps the field of the table on top of the stack, unless that is done. */
+/* Wraps the function in this field of the table on top of the stack, unless it is
+ * wrapped already. */
 static void wrap(lua_State *L, const char *name, lua_CFunction wrapper)
 {
     int table = lua_gettop(L);
     lua_getfield(L, table, name);
     lua_CFunction original = lua_tocfunction(L, -1);
     if (lua_isfunction(L, -1) && original != wrapper) {
-        /* Only a function of C with a userdata as its one upvalue can be called in the wrapper's
-         * place. */
+        /* Only a C function with a userdata as its one upvalue can be called directly; of any other
+         * the first upvalue becomes false. */
         if (!original || !lua_getupvalue(L, -1, 1)) {
             lua_pushboolean(L, false);
         } else if (lua_getupvalue(L, -2, 2)) {

@@ -1,4 +1,4 @@
-/* Where the bytes of a file go, from the first to the last. */
+/* Where the bytes of a file go, one after the other. */
 #ifndef LKRUN_SINK_H
 #define LKRUN_SINK_H
 

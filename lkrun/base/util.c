@@ -62,7 +62,7 @@ void buffer_free(struct buffer *buffer)
     *buffer = (struct buffer){0};
 }
 
-/* Holds back the signal of the limit on the size of files; `before` is for release_limit. */
+/* Blocks SIGXFSZ, which the limit on the size of files raises. `before` is for release_limit. */
 static void hold_limit(sigset_t *before)
 {
     sigset_t signal;
@@ -71,7 +71,8 @@ static void hold_limit(sigset_t *before)
     pthread_sigmask(SIG_BLOCK, &signal, before);
 }
 
-/* Takes the signal of a call that ended with `reason`, and leaves that in errno. */
+/* Takes the SIGXFSZ of a call that ended with `reason`, which is 0 where it did not fail; errno is
+ * `reason` afterwards. */
 static void release_limit(const sigset_t *before, int reason)
 {
     sigset_t signal;
@@ -146,7 +147,7 @@ double clock_seconds(void)
 
 int raise_error(lua_State *L, const char *where, const char *format, ...)
 {
-    /* Formatted by C, copied into Lua before anything can raise: nothing is left to free. */
+    /* Formatted here, not by Lua, which may raise for want of memory before va_end. */
     char text[1024];
     va_list arguments;
     va_start(arguments, format);

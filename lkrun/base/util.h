@@ -1,4 +1,5 @@
-/* Small things every other file stands on: clocks, a growable buffer, the shape of errors. */
+/* Small things that every other file stands on: a growable buffer, writing files,
+ * clocks, errors. */
 #ifndef LKRUN_UTIL_H
 #define LKRUN_UTIL_H
 
@@ -11,27 +12,30 @@
 
 #define LKRUN_VERSION "0.1.0"
 
-/* Bytes that grow. Zero-initialised is empty; the owner calls buffer_free. */
+/* Bytes that grow. One that is all zeros is empty; the owner calls buffer_free. */
 struct buffer {
     char *data;
     size_t length;
     size_t capacity;
 };
 
-bool buffer_reserve(struct buffer *buffer, size_t more); /* false: out of memory */
-bool buffer_append(struct buffer *buffer, const void *bytes, size_t length); /* the same */
+/* These three give false when there is no memory. buffer_reserve makes room for `more` bytes behind
+ * those that are there. */
+bool buffer_reserve(struct buffer *buffer, size_t more);
+bool buffer_append(struct buffer *buffer, const void *bytes, size_t length);
 bool buffer_printf(struct buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void buffer_free(struct buffer *buffer);
 
-/* Makes an anonymous file so long. False with errno set; EFBIG where the limit on the size of files
- * (ulimit -f) is lower: without its signal. */
+/* Makes a file `size` bytes long. False with errno set; that is EFBIG, and no SIGXFSZ is raised,
+ * where the limit on the size of files (ulimit -f) is lower. */
 bool file_resize(int descriptor, size_t size);
 
-/* write, or with an offset pwrite, that is not interrupted: bytes written, or -1 with errno set; a
- * limit on the size of files is EFBIG there, too. */
+/* Writes where the last write ended, in place of an offset. */
+#define FILE_WRITE_ON ((off_t)-1)
+/* write or, with an offset, pwrite; no signal interrupts it. Gives the bytes written, or -1 with
+ * errno set; EFBIG as above. */
 ssize_t file_write(int descriptor, const void *bytes, size_t length, off_t offset);
-#define FILE_WRITE_ON ((off_t)-1) /* where the last write ended */
 /* Writes all of it, by file_write; waits where a pipe or a terminal is full and does not block.
  * False with errno set. */
 bool file_write_all(int descriptor, const void *bytes, size_t length, off_t offset);
@@ -41,23 +45,24 @@ uint64_t clock_nanoseconds(void); /* CLOCK_MONOTONIC */
 uint64_t clock_coarse(void);
 double clock_seconds(void); /* CLOCK_MONOTONIC, in seconds */
 
-/* Raises the Lua error "lkrun: WHERE: MESSAGE", without a position: `where` is the public name
- * of what was called ("lk.invoker", "LK_NUM_PROCS"). Never returns; int so callers can return it.
- */
+/* Raises the Lua error "lkrun: WHERE: MESSAGE", without a position: `where` is the public name of
+ * what was called ("lk.invoker", "LK_NUM_PROCS"). Never returns; int so callers can return it. */
 int raise_error(lua_State *L, const char *where, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same without "lkrun: WHERE: ", for a caller that puts its own in front. */
+/* The same without "lkrun: WHERE: ", for a caller that puts its own words in front. */
 int raise_plain(lua_State *L, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Whether this is one of our own Lua modules: "lua/lkrun/show.lua". */
+/* Whether this is the source of one of our own Lua modules, such as "lua/lkrun/show.lua". */
 bool is_own_source(const char *short_source);
-/* Pushes "script.lua:12", the innermost line of the program that is running, our own modules passed
- * over; false, pushing nothing, where there is none. Who made a tail call ("return f()") has left:
- * `exact` gives nothing then, else it is the line of whoever called that. */
+/* Pushes "script.lua:12": the innermost line of the program that is running, outside of our own
+ * modules. False, pushing nothing, where there is none. A function that made a tail call ("return
+ * f()") is on the stack no more: with `exact` the answer then is false, else the line is that of
+ * its caller. */
 bool push_program_position(lua_State *L, bool exact);
 
-/* Registers a metatable `name` with these methods, `__index` itself, and leaves nothing. */
+/* Registers a metatable `name` with these methods, and with itself as `__index` unless they have
+ * one. Pushes nothing. */
 void register_class(lua_State *L, const char *name, const luaL_Reg *methods);
 
 #endif

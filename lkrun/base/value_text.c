@@ -3,8 +3,8 @@
 #include <string.h>
 #include <lauxlib.h>
 
-/* What classes of lkrun are called in messages: the part of __name behind "lkrun.", but for these.
- */
+/* In messages a class of lkrun is called by what follows "lkrun." in its __name; these are called
+ * otherwise. */
 static const struct {
     const char *class, *noun;
 } nouns[] = {{"sparse", "sparse matrix"},

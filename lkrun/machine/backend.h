@@ -82,8 +82,8 @@ int backend_threads(void); /* what the library says; 0 where it is not loaded */
 const char *backend_user_variable(void);
 
 /* Between these two a thread is inside BLAS. No fork happens meanwhile (backend_fork_lock waits):
- * OpenBLAS's fork handler would hang. They nest. A thread that holds the fork lock is not inside.
- */
+ * OpenBLAS's fork handler would hang. They nest. A thread that holds the fork lock is not
+ * inside. */
 void backend_enter(void);
 void backend_leave(void);
 void backend_fork_lock(void);

@@ -361,8 +361,8 @@ static int l_config(lua_State *L)
     return 1;
 }
 
-/* {processes = "variable", …, cpus = 8, granted_by = "SLURM_CPUS_PER_TASK"}: where each comes from.
- */
+/* {processes = "variable", …, cpus = 8, granted_by = "SLURM_CPUS_PER_TASK"}: where each comes
+ * from. */
 static int l_sources(lua_State *L)
 {
     const struct config *config = config_ensure(L);

@@ -39,7 +39,8 @@ void signals_enter_thread(lua_State *L);
 void signals_leave_thread(lua_State *L);
 void signal_end_thread(pthread_t thread);
 
-/* The last loss of a mapped file (mapping.h) has been raised already: the hook will not raise it. */
+/* The last loss of a mapped file (mapping.h) has been raised already: the hook will not
+ * raise it. */
 void signal_forget_loss(void);
 
 /* For the executable. */

@@ -9,8 +9,8 @@
  * - Only the process that made a region changes its spans. After a fork the child sees the parent's
  *   region as `inherited`: read-only, but for segments marked writable and those the parent
  *   allocates later for it.
- * - The memfd has no name and is mapped nowhere else, so the kernel frees it with the last process.
- */
+ * - The memfd has no name and is mapped nowhere else, so the kernel frees it with the last
+ *   process. */
 #include "memory/region.h"
 
 #include <errno.h>
@@ -25,8 +25,8 @@
 #include "memory/region_make.h"
 #include "memory/region_warm.h"
 
-/* Freed pages are kept, because touching fresh ones costs a fault each; beyond this much they go.
- */
+/* Freed pages are kept, because touching fresh ones costs a fault each; beyond this much they
+ * go. */
 #define KEEP_BYTES ((size_t)256 << 20)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

@@ -76,8 +76,8 @@ bool region_make(struct region *made, const char **error)
         return false;
     }
     size &= ~(size_t)(PAGE - 1);
-    /* Where the usual size is refused, a smaller region is made; one that the user asked for has the
-     * size asked for, or is an error. */
+    /* Where the usual size is refused, a smaller region is made; one that the user asked for has
+     * the size asked for, or is an error. */
     while (!map_region(&region, size)) {
         if (asked || size < (64 << 20)) {
             snprintf(message, sizeof message, "no shared memory: mapping %zu bytes: %s%s", size,

@@ -1,6 +1,6 @@
 /* libedit edits the line. These files give it what it lacks: a wait for keys that a signal can
- * interrupt (editor_input.c), pastes in one piece and a completion that knows Lua (editor_keys.c), a
- * line that is drawn again after a stop, a resize or output in between (editor_draw.c).
+ * interrupt (editor_input.c), pastes in one piece and a completion that knows Lua (editor_keys.c),
+ * a line that is drawn again after a stop, a resize or output in between (editor_draw.c).
  *
  * Main invariant: a line is being edited exactly while `editor.state` is set, and only then is the
  * terminal in libedit's mode. */

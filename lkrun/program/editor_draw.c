@@ -1,6 +1,6 @@
-/* libedit does not notice that the terminal has another width, that the process was stopped, or that
- * something was printed meanwhile. Where the rows of the line are then is computed from its text, by
- * the rules that libedit draws by (editor_layout.c). */
+/* libedit does not notice that the terminal has another width, that the process was stopped, or
+ * that something was printed meanwhile. Where the rows of the line are then is computed from its
+ * text, by the rules that libedit draws by (editor_layout.c). */
 #include "program/editor_draw.h"
 
 #include <stdlib.h>

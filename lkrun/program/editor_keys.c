@@ -14,7 +14,8 @@
 #include "screen/terminal.h"
 #include "base/util.h"
 
-/* The terminal sends "ESC [ 200 ~" before a paste and "ESC [ 201 ~" after it: all between is text. */
+/* The terminal sends "ESC [ 200 ~" before a paste and "ESC [ 201 ~" after it: all between
+ * is text. */
 static unsigned char paste(EditLine *unused, int key)
 {
     static const wchar_t end[] = L"\033[201~";
@@ -53,7 +54,8 @@ static unsigned char suspend(EditLine *unused, int key)
     sigaddset(&continuing, SIGCONT);
     draw_leave();
     raise(SIGTSTP);
-    /* The SIGCONT that ended the stop is still blocked: it is taken here, where the line is drawn. */
+    /* The SIGCONT that ended the stop is still blocked: it is taken here, where the line
+     * is drawn. */
     sigtimedwait(&continuing, NULL, &(struct timespec){0});
     editor.library->resize(editor.line);
     draw_here();
@@ -108,8 +110,8 @@ static unsigned char complete(EditLine *unused, int key)
 }
 
 /* The arrows up and down move by a row of the text; from its first or last row they go to another
- * entry of the history. libedit's commands for that are called by pushing keys that we bind to them,
- * and that no keyboard sends. */
+ * entry of the history. libedit's commands for that are called by pushing keys that we bind to
+ * them, and that no keyboard sends. */
 #define PREVIOUS_ENTRY "\033\001p"
 #define NEXT_ENTRY     "\033\001n"
 

@@ -1,5 +1,5 @@
-/* These are the rules that libedit draws by: tabs to every eighth column, control characters as two, a
- * character that does not fit goes to the next row. */
+/* These are the rules that libedit draws by: tabs to every eighth column, control characters as
+ * two, a character that does not fit goes to the next row. */
 #include "program/editor_layout.h"
 
 #include <stdbool.h>

@@ -21,8 +21,8 @@ struct layout layout_of(const wchar_t *text, size_t cursor, size_t length, int p
  * forward to be one line lower; 0: there is no such line. */
 int layout_up(const wchar_t *text, size_t cursor);
 int layout_down(const wchar_t *text, size_t cursor, size_t length);
-/* Cleans pasted text in place: the line ends that terminals send become newlines, control characters
- * other than tabs and the newlines at the end go. Gives the new length. */
+/* Cleans pasted text in place: the line ends that terminals send become newlines, control
+ * characters other than tabs and the newlines at the end go. Gives the new length. */
 size_t layout_clean(wchar_t *text, size_t length);
 
 #endif

@@ -178,8 +178,8 @@ static int run_statement(lua_State *L)
     return status;
 }
 
-/* Whether the statement is only a wish to leave, as other languages have it: then how to is said.
- */
+/* Whether the statement is only a wish to leave, as other languages have it: then how to is
+ * said. */
 static bool is_about_leaving(lua_State *L, int statement)
 {
     lua_pushvalue(L, LEAVING);

@@ -24,8 +24,8 @@ bool log_enabled(enum log_level level);
 /* Raises when LK_LOG_LEVEL is no level. C code that logs without calling this gets info, and a
  * warning before its first message. */
 void log_check_environment(lua_State *L);
-/* Gives the record to this thread's handler if there is one, else writes it to standard error, above
- * the bars. */
+/* Gives the record to this thread's handler if there is one, else writes it to standard error,
+ * above the bars. */
 void log_write(const struct log_record *record);
 /* A record of lkrun's own or of a C module, if its level is enabled. */
 void log_message(enum log_level level, const char *format, ...)

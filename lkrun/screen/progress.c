@@ -1,8 +1,9 @@
 /* Progress displays: which there are, and when each is shown.
  *
  * What always holds:
- * - `live` holds the displays that this process shows itself, each once and none that has ended: its
- *   own first, then those of its workers by the worker's number, of one worker the oldest first.
+ * - `live` holds the displays that this process shows itself, each once and none that has ended:
+ *   its own first, then those of its workers by the worker's number, of one worker the oldest
+ *   first.
  * - `due` is never later than the moment at which one of them may be shown next, so that
  *   progress_set and progress_tick need nothing but the clock before that moment. */
 #include "screen/progress.h"

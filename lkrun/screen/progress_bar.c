@@ -1,5 +1,6 @@
-/* A bar never takes more columns than its style allows. It is made of parts; on a narrow terminal the
- * parts that are needed least are left out first, then the bar itself, then the end of the label. */
+/* A bar never takes more columns than its style allows. It is made of parts; on a narrow
+ * terminal the parts that are needed least are left out first, then the bar itself, then the end
+ * of the label. */
 #include "screen/progress_bar.h"
 
 #include <inttypes.h>
@@ -9,8 +10,8 @@
 #include <strings.h>
 
 /* In the rate, what happened RATE_SECONDS ago counts about a third of what happens now. Where tasks
- * are long it is the time that RATE_TASKS of them take instead: otherwise the rate would jump at the
- * end of each task and fade until the next. */
+ * are long it is the time that RATE_TASKS of them take instead: otherwise the rate would jump at
+ * the end of each task and fade until the next. */
 #define RATE_SECONDS 10.0
 #define RATE_TASKS   8
 #define BAR_LEAST    8
@@ -223,8 +224,8 @@ static int cells_until(uint64_t tasks, int64_t total, int width)
     return cells < width ? (int)cells : width;
 }
 
-/* Finished tasks are solid cells, those in progress lighter ones, dispatched ones dots. A state that
- * any task is in has a cell at least, as long as there is room. */
+/* Finished tasks are solid cells, those in progress lighter ones, dispatched ones dots. A state
+ * that any task is in has a cell at least, as long as there is room. */
 static bool append_bar(struct buffer *out, const struct progress *progress, int width,
                        const struct bar_style *style)
 {
@@ -315,8 +316,8 @@ static int parts_columns(const struct parts *parts, bool utf8)
 }
 
 /* Leaves out parts until a bar fits beside the rest (where the total is not known, until the rest
- * fits). The bar then grows into the room that remains, and after it a label that had been cut; where
- * room is missing, the label is cut. */
+ * fits). The bar then grows into the room that remains, and after it a label that had been cut;
+ * where room is missing, the label is cut. */
 static void fit_parts(struct parts *parts, bool has_bar, const struct bar_style *style)
 {
     const int bar_ends = 3; /* a space before the bar, and its two ends */

@@ -65,8 +65,8 @@ static bool is_worth_a_line(const struct display *display, uint64_t now)
     return !display->base.worker || now - display->base.started >= MIRROR_DELAY;
 }
 
-/* Brings the rates up to date, and the style so that bars which stand below each other begin and end
- * in the same columns. */
+/* Brings the rates up to date, and the style so that bars which stand below each other begin and
+ * end in the same columns. */
 static void arrange_bars(struct progress *first, struct bar_style *style, uint64_t now)
 {
     static void (*const fit[])(struct bar_style *, const struct display *,

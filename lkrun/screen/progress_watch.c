@@ -105,8 +105,8 @@ bool watch_is_on(void)
     return watch_folder() != NULL;
 }
 
-/* Opens HOST-PID.jsonl; where an earlier process of that number has left such a file, HOST-PID-2.jsonl
- * and so on. */
+/* Opens HOST-PID.jsonl; where an earlier process of that number has left such a file,
+ * HOST-PID-2.jsonl and so on. */
 static int open_file(void)
 {
     char path[PATH_MAX], host[HOST_NAME_MAX + 1];

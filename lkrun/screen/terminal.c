@@ -1,8 +1,8 @@
-/* Main invariant: while `on_screen`, the cursor stands in the first column of the first of the drawn
- * lines, and nothing of the program's stands below it. So "carriage return, erase to the end of the
- * screen" removes the lines whatever happened to the terminal's width meanwhile, and does so from a
- * signal handler, too. `on_screen` is set before the lines are written and cleared after they are
- * erased: to erase once too often at the start of a line does no harm. */
+/* Main invariant: while `on_screen`, the cursor stands in the first column of the first of the
+ * drawn lines, and nothing of the program's stands below it. So "carriage return, erase to the end
+ * of the screen" removes the lines whatever happened to the terminal's width meanwhile, and does so
+ * from a signal handler, too. `on_screen` is set before the lines are written and cleared after
+ * they are erased: to erase once too often at the start of a line does no harm. */
 #include "screen/terminal.h"
 
 #include <errno.h>
@@ -23,8 +23,8 @@
 /* After other output the lines are put back at once, but no more often than this; else the next
  * drawing brings them back. In nanoseconds. */
 #define RESTORE_INTERVAL 10000000u
-/* After output to a pipe, nothing is drawn for so long: its reader may write what it reads to the same
- * terminal (`lkrun x.lua | tee log`). In nanoseconds. */
+/* After output to a pipe, nothing is drawn for so long: its reader may write what it reads to the
+ * same terminal (`lkrun x.lua | tee log`). In nanoseconds. */
 #define PIPE_INTERVAL 100000000u
 
 static const char erase[] = "\r\033[J";
@@ -146,8 +146,8 @@ int terminal_write_error(void)
     return lost;
 }
 
-/* Not in a background job, whose bar would spoil what the foreground shows, nor while the terminal is
- * held (Ctrl-S), where the write would wait. */
+/* Not in a background job, whose bar would spoil what the foreground shows, nor while the terminal
+ * is held (Ctrl-S), where the write would wait. */
 static bool may_draw(void)
 {
     pid_t foreground = tcgetpgrp(STDERR_FILENO);
@@ -157,8 +157,8 @@ static bool may_draw(void)
            (terminal.revents & POLLOUT);
 }
 
-/* Puts the bytes for these lines into `drawing`: no line wraps, and at the end the cursor is back on
- * the first. */
+/* Puts the bytes for these lines into `drawing`: no line wraps, and at the end the cursor is back
+ * on the first. */
 static bool compose(const char *lines, size_t length)
 {
     int below = 0;

@@ -1,5 +1,5 @@
-/* Main invariant: while `editing`, `before` is the terminal's mode from before, and every way out
- * of the process that a signal can take puts it back and stops the marking of pastes. */
+/* Main invariant: while `editing`, `before` is the mode that the terminal had before, and whichever
+ * signal ends the process, its handler puts that mode back and stops the marking of pastes. */
 #include "screen/terminal_editing.h"
 
 #include <errno.h>
@@ -10,16 +10,17 @@
 
 static const char mark_pastes[] = "\033[?2004h", leave_pastes[] = "\033[?2004l";
 
-/* What ends a process without a word to us, most of the time. */
+/* Signals that usually end a process without running any handler of ours. */
 static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGQUIT, SIGHUP};
 enum { FATAL_COUNT = sizeof fatal / sizeof *fatal };
 
 static atomic_bool editing;
-static bool noted; /* `during` is known */
-static struct termios before, during;
-static struct sigaction displaced[FATAL_COUNT];
+static struct termios before; /* the terminal's mode before editing */
+static struct termios during; /* its mode while editing */
+static bool has_during;
+static struct sigaction displaced[FATAL_COUNT]; /* the handlers of `fatal` before ours */
 
-static void tell(const char *sequence, size_t length)
+static void tell_terminal(const char *sequence, size_t length)
 {
     (void)!write(STDOUT_FILENO, sequence, length);
 }
@@ -28,7 +29,7 @@ void editing_abandon(void)
 {
     int saved = errno;
     if (atomic_exchange(&editing, false)) {
-        tell(leave_pastes, sizeof leave_pastes - 1);
+        tell_terminal(leave_pastes, sizeof leave_pastes - 1);
         tcsetattr(STDIN_FILENO, TCSANOW, &before);
     }
     errno = saved;
@@ -38,7 +39,7 @@ void editing_suspend(void)
 {
     int saved = errno;
     if (atomic_load(&editing)) {
-        tell(leave_pastes, sizeof leave_pastes - 1);
+        tell_terminal(leave_pastes, sizeof leave_pastes - 1);
         tcsetattr(STDIN_FILENO, TCSANOW, &before);
     }
     errno = saved;
@@ -48,9 +49,9 @@ void editing_resume(void)
 {
     int saved = errno;
     if (atomic_load(&editing)) {
-        if (noted)
+        if (has_during)
             tcsetattr(STDIN_FILENO, TCSANOW, &during);
-        tell(mark_pastes, sizeof mark_pastes - 1);
+        tell_terminal(mark_pastes, sizeof mark_pastes - 1);
     }
     errno = saved;
 }
@@ -63,8 +64,8 @@ static const struct sigaction *displaced_by(int signal_number)
     return &displaced[i];
 }
 
-/* Ends as it would have without us; somebody else's handler runs as it would have, and may come
- * back. */
+/* Gives the terminal back. The signal then ends the process as it would have without us; a handler
+ * of somebody else's is called instead, and may return. */
 static void on_fatal(int signal_number, siginfo_t *info, void *context)
 {
     const struct sigaction *theirs = displaced_by(signal_number);
@@ -84,10 +85,11 @@ static void on_fatal(int signal_number, siginfo_t *info, void *context)
     if (now.sa_sigaction == on_fatal)
         editing_resume();
     else
-        editing_abandon(); /* what they came back to ends it without another word */
+        editing_abandon(); /* their handler has replaced ours: the next such signal passes us by */
 }
 
-/* In place of what is there, with its mask and on its stack; what is ignored stays so. */
+/* Puts on_fatal in place of the signal's handler, with the same mask and on the same stack. A
+ * signal that is ignored stays ignored. */
 static void watch_signal(int signal_number, struct sigaction *theirs)
 {
     sigaction(signal_number, NULL, theirs);
@@ -105,16 +107,16 @@ void editing_begin(void)
         return;
     for (int i = 0; i < FATAL_COUNT; i++)
         watch_signal(fatal[i], &displaced[i]);
-    noted = false;
+    has_during = false;
     atomic_store(&editing, true);
-    tell(mark_pastes, sizeof mark_pastes - 1);
+    tell_terminal(mark_pastes, sizeof mark_pastes - 1);
 }
 
 void editing_take_keys(void)
 {
-    noted = tcgetattr(STDIN_FILENO, &during) == 0;
+    has_during = tcgetattr(STDIN_FILENO, &during) == 0;
     during.c_cc[VSUSP] = _POSIX_VDISABLE;
-    if (noted)
+    if (has_during)
         tcsetattr(STDIN_FILENO, TCSANOW, &during);
 }
 

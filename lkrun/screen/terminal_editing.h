@@ -1,18 +1,19 @@
-/* The terminal while a line is edited on it: the modes that must not outlive that. */
+/* The modes of the terminal while a line is edited on it, which must not outlive the editing. */
 #ifndef LKRUN_TERMINAL_EDITING_H
 #define LKRUN_TERMINAL_EDITING_H
 
 #include <stdbool.h>
 
-/* Pastes are marked (bracketed), and a crash, a stop or a signal that ends the process gives the
- * terminal back as it is now. */
+/* From now on the terminal marks pastes (bracketed paste), and a crash, a stop or a signal that
+ * ends the process gives the terminal back as it is now. */
 void editing_begin(void);
-/* Once the editor has set its mode: Ctrl-Z is a key in its turn. The terminal would stop us at
- * once, and drop what was typed before it. */
+/* Once the editor has set its mode: makes Ctrl-Z a key among others. Otherwise the terminal would
+ * stop the process at once, and drop what was typed before. */
 void editing_take_keys(void);
 void editing_end(void);
 
-/* Async-signal-safe. For whoever ends the process: the terminal is as before editing_begin. */
+/* For whoever ends the process: puts the terminal back as it was before editing_begin.
+ * Async-signal- safe, as are the two below. */
 void editing_abandon(void);
 /* Around a stop of the process (Ctrl-Z): the terminal is given back, then taken again. */
 void editing_suspend(void);

@@ -1,7 +1,7 @@
-/* stdout and stderr are variables in the GNU C library. While a bar is drawn they name streams whose
- * writes go above the bar, and so do the file handles of the Lua states that asked for it. That
- * reaches C code, and print, io.write and file:write however the program holds them (`local print =
- * print` at its head, too), and costs nothing while no bar is drawn.
+/* stdout and stderr are variables in the GNU C library. While a bar is drawn they name streams
+ * whose writes go above the bar, and so do the file handles of the Lua states that asked for it.
+ * That reaches C code, and print, io.write and file:write however the program holds them (`local
+ * print = print` at its head, too), and costs nothing while no bar is drawn.
  *
  * A worker's streams are captured for good: its lines go out as they are finished, and are counted.
  *
@@ -64,8 +64,8 @@ static bool needs_capture(const struct stream *stream)
            (S_ISFIFO(status.st_mode) || isatty(stream->descriptor));
 }
 
-/* How the program wants the stream buffered. One that was not used yet has no buffer that tells, and
- * depends on its descriptor. */
+/* How the program wants the stream buffered. One that was not used yet has no buffer that tells,
+ * and depends on its descriptor. */
 static int buffering(FILE *file, int descriptor)
 {
     size_t size = __fbufsize(file);

@@ -10,8 +10,8 @@
 void stdio_install(lua_State *L);
 /* Makes stdio_install do nothing in this state: its output goes elsewhere, or it is a thread's. */
 void stdio_pass_over(lua_State *L);
-/* From now on what C or Lua writes through stdio to the terminal, or to a pipe, goes above the bars,
- * until stdio_release. */
+/* From now on what C or Lua writes through stdio to the terminal, or to a pipe, goes above the
+ * bars, until stdio_release. */
 void stdio_capture(void);
 void stdio_release(void);
 /* In a new worker: drops what the parent had not written yet. From now on stdout and stderr go out

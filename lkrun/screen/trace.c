@@ -1,10 +1,11 @@
-/* The file is a JSON array, an event a line. What is gathered goes in with one write that begins at
- * the closing bracket and ends with a new one. So the file is whole whenever the process is killed
- * between two writes. The kernel may cut a write short at the end of a page; no event goes over
- * one, so that all which the file can lack then is the bracket.
+/* The file is a JSON array with an event on each line. Events are gathered in memory and written
+ * together, over the closing bracket of the array and with a new one behind them. So the file is
+ * whole whenever the process is killed between two writes. The kernel may cut a write short at the
+ * end of a page; no event lies across two pages, so that the file can lack no more than the
+ * bracket.
  *
- * Main invariant: `length` is where the next event goes, and the file's last bytes are `closing`.
- */
+ * Main invariant: `length` is where the next event goes, and the file's last bytes
+ * are `closing`. */
 #include "screen/trace.h"
 
 #include <errno.h>
@@ -22,7 +23,7 @@
 #include "screen/log.h"
 #include "base/util.h"
 
-/* Gathered events are written when there are so many bytes, or the oldest is so old. */
+/* Gathered events are written when they are so many bytes, or the last write is so long ago. */
 #define WRITE_BYTES ((size_t)64 << 10)
 #define WRITE_AGE   100000000u /* nanoseconds */
 #define PAGE        4096u
@@ -34,21 +35,22 @@ static const char opening[] = "[\n", closing[] = "\n]\n";
 struct trace_file {
     struct trace_file *next;
     char path[PATH_MAX];
-    int descriptor;
-    pid_t owner;
-    unsigned users;
-    unsigned numbers;
-    uint64_t start;   /* of the timeline */
-    uint64_t written; /* when it last was */
-    off_t length;
-    bool has_events, failed;
+    int descriptor;       /* -1: nobody uses the file now */
+    pid_t owner;          /* the process that opened it */
+    unsigned users;       /* invokers that have opened and not closed it */
+    unsigned last_number; /* that an invoker was given */
+    uint64_t start;       /* of the timeline: clock_nanoseconds when the file was first opened */
+    uint64_t written_at;
+    off_t length; /* without `closing` */
+    bool has_events;
+    bool failed; /* a write has failed: nothing more is written */
     struct buffer gathered;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct trace_file *open_files;
 
-/* The gathered events go into the file. What the disk refuses is told once; the program goes on. */
+/* Writes the gathered events. Where that fails a warning says so, once, and the program goes on. */
 static void write_gathered(struct trace_file *file)
 {
     size_t length = file->gathered.length;
@@ -65,17 +67,18 @@ static void write_gathered(struct trace_file *file)
     }
     file->length += (off_t)length;
     file->gathered.length = 0;
-    file->written = clock_nanoseconds();
+    file->written_at = clock_nanoseconds();
 }
 
-/* A program that ends without ending its invokers. */
+/* For a program that ends without closing its invokers. */
 static void write_at_exit(void)
 {
     for (struct trace_file *file = open_files; file; file = file->next)
         write_gathered(file);
 }
 
-/* Makes the file, or goes on with it where it is still as it was left. False with errno. */
+/* Makes the file; one that this process has written goes on where it is still as it was left. False
+ * with errno. */
 static bool open_whole(struct trace_file *file)
 {
     struct stat status;
@@ -105,7 +108,7 @@ static void shut(struct trace_file *file)
     buffer_free(&file->gathered);
 }
 
-/* Opens it, or says why not. */
+/* Opens the file; false, with `problem` filled in, where it can't be opened. */
 static bool try_open(struct trace_file *file, char *problem, size_t size)
 {
     if (open_whole(file))
@@ -129,8 +132,9 @@ static struct trace_file *open_new(const char *path, char *problem, size_t size)
     }
     strcpy(file->path, path);
     file->owner = getpid();
-    file->written = clock_nanoseconds();
-    file->start = file->written - file->written % 1000; /* see TRACE_TIME_OF */
+    file->written_at = clock_nanoseconds();
+    /* A whole microsecond, so that TRACE_TIME_OF finds the fraction without `start`. */
+    file->start = file->written_at - file->written_at % 1000;
     if (!try_open(file, problem, size)) {
         free(file);
         return NULL;
@@ -159,7 +163,7 @@ struct trace_file *trace_open(const char *path, char *problem, size_t size)
     return file;
 }
 
-/* What is known of the file stays: a later invoker goes on in it. */
+/* The struct stays after the last user: an invoker that opens the same path later goes on in it. */
 void trace_close(struct trace_file *file)
 {
     if (file->owner != getpid())
@@ -171,7 +175,7 @@ void trace_close(struct trace_file *file)
     pthread_mutex_unlock(&lock);
 }
 
-/* Spaces, so that what follows of this length is within one page of the file. */
+/* Appends spaces where the next `length` bytes would otherwise lie across two pages of the file. */
 static bool skip_to_page(struct trace_file *file, size_t length)
 {
     static const char spaces[] = "                                ";
@@ -235,7 +239,7 @@ static char *put_number(char *to, uint64_t number)
     return to;
 }
 
-/* Nanoseconds as microseconds. */
+/* Puts a time in nanoseconds as microseconds: "12.345". */
 static char *put_time(char *to, uint64_t time)
 {
     uint64_t fraction = time % 1000;
@@ -249,7 +253,7 @@ static char *put_time(char *to, uint64_t time)
 
 void trace_put(struct trace_file *file, const struct trace_span *span)
 {
-    char event[768], *to = event; /* names are short, and ours */
+    char event[768], *to = event; /* the names in a span are short ones of ours */
     to = put_text(to, "{\"ph\":\"X\",\"pid\":");
     to = put_number(to, span->process);
     to = put_text(to, ",\"tid\":");
@@ -277,14 +281,14 @@ void trace_put(struct trace_file *file, const struct trace_span *span)
 void trace_look(struct trace_file *file, uint64_t now)
 {
     pthread_mutex_lock(&lock);
-    if (file->gathered.length && now - file->written > WRITE_AGE)
+    if (file->gathered.length && now - file->written_at > WRITE_AGE)
         write_gathered(file);
     pthread_mutex_unlock(&lock);
 }
 
 unsigned trace_number(struct trace_file *file)
 {
-    return ++file->numbers;
+    return ++file->last_number;
 }
 
 unsigned long long trace_microseconds(const struct trace_file *file, uint64_t now)
@@ -309,6 +313,7 @@ const char *trace_escape(char *to, size_t size, const char *text)
 
 /* --- a worker's part --- */
 
+/* Publishes a record, or counts it as lost where there is no room. */
 static void put(struct trace_lane *lane, const struct trace_record *record)
 {
     uint64_t head = atomic_load_explicit(&lane->head, memory_order_relaxed);

@@ -13,20 +13,21 @@
 
 struct trace_file;
 
-/* NULL with `problem` filled in. */
+/* Opens the timeline at `path`, or joins the invokers of this process that write it. NULL, with
+ * `problem` filled in, where it can't be written. */
 struct trace_file *trace_open(const char *path, char *problem, size_t size);
-/* In a process that only inherited it: does nothing. */
+/* Does nothing in a process that only inherited the file. */
 void trace_close(struct trace_file *file);
-/* Appends an event, a JSON object of one line, whole or not at all. */
+/* Appends an event: a JSON object on one line, whole or not at all. */
 void trace_event(struct trace_file *file, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* A stretch of time in a row. */
+/* A stretch of time in a row of the timeline. */
 struct trace_span {
     unsigned process, row;
     uint64_t begun, ended;
     const char *category;
     const char *name;
-    uint64_t number;    /* follows the name; 0: none */
+    uint64_t number;    /* that follows the name; 0: none does */
     const char *colour; /* of Chrome's palette, or NULL */
     struct {
         const char *key; /* NULL: no more */
@@ -35,15 +36,16 @@ struct trace_span {
 };
 /* As trace_event, at a tenth of the cost. */
 void trace_put(struct trace_file *file, const struct trace_span *span);
-/* Writes what is gathered, if that is much or old. */
+/* Writes what is gathered, if the last write is long ago. */
 void trace_look(struct trace_file *file, uint64_t now);
-/* Invokers get numbers, the processes of the trace, from 1. */
+/* A number for the next invoker, from 1: the timeline shows each as a process. */
 unsigned trace_number(struct trace_file *file);
-/* Microseconds since the file was opened, for an event of one's own. */
+/* printf's format and arguments for a time of clock_nanoseconds in an event: microseconds since the
+ * file was opened. */
 #define TRACE_TIME               "%llu.%03u"
 #define TRACE_TIME_OF(file, now) trace_microseconds(file, now), (unsigned)((now) % 1000)
 unsigned long long trace_microseconds(const struct trace_file *file, uint64_t now);
-/* Text as the inside of a JSON string, cut to fit. */
+/* Writes a text as the inside of a JSON string, cut to fit into `size` bytes. Gives `to`. */
 const char *trace_escape(char *to, size_t size, const char *text);
 
 /* --- a worker's part: what it did, in memory that it shares with the host --- */
@@ -54,17 +56,17 @@ struct trace_record {
     uint64_t index; /* of the task */
     uint64_t begun, ended;
     uint32_t kind;
-    uint32_t map; /* its ordinal; 0: a submitted task */
+    uint32_t map; /* ordinal of the task's map; 0: the task was submitted */
 };
 
-/* More than a worker can run while the host looks away: see MAX_WINDOW. */
+/* More than a worker can finish between two looks of the host: see MAX_WINDOW. */
 #define LANE_RECORDS 4096u
 
-/* Invariant: records from tail to head are whole; the worker writes head, the host tail. The task
- * that runs stands in `running` alone while `since` is not 0. */
+/* Invariant: the records from tail to head are whole; the worker alone moves head, the host alone
+ * moves tail. While `since` is not 0 a task runs, which only `running` describes. */
 struct trace_lane {
     _Alignas(CACHE_LINE) _Atomic uint64_t head;
-    _Atomic uint64_t since;
+    _Atomic uint64_t since; /* when the running task began; 0: none runs */
     struct trace_record running;
     _Atomic uint64_t lost; /* records there was no room for */
     _Alignas(CACHE_LINE) _Atomic uint64_t tail;
