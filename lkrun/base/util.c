@@ -147,7 +147,7 @@ double clock_seconds(void)
 
 int raise_error(lua_State *L, const char *where, const char *format, ...)
 {
-    /* Formatted here, not by Lua, which may raise for want of memory before va_end. */
+    /* Formatted into an array: where Lua raises for want of memory, nothing is left to free. */
     char text[1024];
     va_list arguments;
     va_start(arguments, format);

@@ -1,17 +1,17 @@
 /* Collecting garbage while workers live.
  *
  * What always holds, from collector_hold to collector_release, in the host and in its workers:
- * - All that was there at the fork is old, and a collection of the young neither marks nor sweeps
- *   what is old; so a page of the model is written only by a program that changes the model. (A
- *   full collection writes a mark into every object.)
- * - The state collects in generational mode, often enough that its young fit a few megabytes, and
- *   whole only when it has grown by as much as the model again.
+ * - All objects that were there at the fork are old, and a collection of the young neither marks
+ *   nor sweeps what is old; so a page of the model is written only by a program that changes the
+ *   model. (A full collection writes a mark into every object.)
+ * - The state collects in generational mode: the young so often that they fit into a few megabytes,
+ *   everything only when it has grown by as much as the model again.
  * - What is allocated lies in the state's heap, apart from the model's pages.
- * - `mode` and what stands beside it is what the program wants, and gets when the last worker has
- *   ended.
+ * - `mode`, and the parameters beside it in the struct, are what the program wants, and gets when
+ *   the last worker has ended.
  *
- * Lua tells a mode when it is changed, and the parameters of the generational mode never. So
- * `collectgarbage` is ours: it keeps what the program asks for. */
+ * Lua tells its mode only to who changes it, and never tells the parameters of the generational
+ * mode. So `collectgarbage` is replaced by one that keeps what the program asks for. */
 #include "memory/collector.h"
 
 #include <stdint.h>
@@ -20,30 +20,32 @@
 
 #include "memory/heap.h"
 
-/* Lua's own, in percent. */
+/* Lua's own parameters of the generational mode, in percent. */
 #define DEFAULT_MINOR 20
 #define DEFAULT_MAJOR 100
-/* All in KiB. A heap below SMALL_HEAP is not worth the time that settling it takes. */
-#define SMALL_HEAP  4096
+/* Sizes of a state's memory, in KiB. */
+#define SMALL_HEAP  4096        /* below it, settling is not worth its time */
 #define LARGE_HEAP  (64 << 10)  /* from here on room is made for young strings */
-#define NURSERY     4096.0      /* what may be young at a time, where 1 % allows it */
-#define WHOLE_AFTER (256 << 10) /* growth after which a whole collection is due, at least */
-/* Of a worker, in bytes: at least, and as a part of the heap that it inherited. */
+#define NURSERY     4096.0      /* what may be young at a time; but 1 % of the heap at least */
+#define WHOLE_AFTER (256 << 10) /* least growth before a collection of everything */
+/* What a worker may hold of its own before it is replaced: BUDGET bytes, or this part of what it
+ * inherited, whichever is more. */
 #define BUDGET      ((size_t)64 << 20)
 #define BUDGET_PART 8
 
 struct collector {
-    struct heap *heap; /* NULL: none yet, or there is no room for one */
-    int holds;
+    struct heap *heap;           /* NULL: none yet, or there is no room for one */
+    int holds;                   /* calls of collector_hold without their collector_release */
     int mode;                    /* LUA_GCGEN or LUA_GCINC; -1: not known */
-    int minor, major;            /* percent */
-    int pause, multiplier, step; /* asked for while held; 0: as they are */
-    bool is_due;                 /* released in a finalizer, where lua_gc does nothing */
+    int minor, major;            /* of the generational mode, in percent */
+    int pause, multiplier, step; /* of the incremental mode, asked for while held; 0: not asked */
+    bool
+        is_due; /* the last release came in a finalizer, where lua_gc does nothing: it is to be done */
 };
 
-static const char key; /* of the registry */
+static const char key; /* of the struct in the state's registry */
 
-/* In this worker. */
+/* Of this process, if it is a worker. */
 static const struct heap *own_heap;
 static size_t own_budget;
 
@@ -70,11 +72,11 @@ static int percent_of(double part, double whole, int least, int most)
 }
 
 /* Makes as many short strings as may be young at a time. Lua links all short strings in one hash
- * table; when that grows, every string moves, and a model's would be copied in every process. So it
- * grows now if it is near that. */
+ * table; when the table grows, every string is linked anew, and in each process that would copy the
+ * pages of a model's strings. So a table that is about to grow does so now, before the fork. */
 static void make_room_for_strings(lua_State *L)
 {
-    const size_t each = 40; /* bytes, the least that one takes */
+    const size_t each = 40; /* bytes that a short string takes at least */
     char text[16] = "lkrun:";
     for (uint32_t i = 0; i < NURSERY * 1024 / each; i++) {
         memcpy(text + 8, &i, sizeof i);
@@ -83,9 +85,10 @@ static void make_room_for_strings(lua_State *L)
     }
 }
 
-/* All that lives becomes old: three collections of the young do it for the cost of what is young;
- * where the collector was stopped that may be everything, and collecting whole is cheaper. After a
- * change of mode all is old already, but only a collection sets when the next one is due. */
+/* Makes all objects old. Three collections of the young do that at the cost of what is young; where
+ * the program had stopped the collector that may be everything, and one full collection is cheaper.
+ * After a change of mode all objects are old already, but only a collection makes Lua set the time
+ * of the next one. */
 static void settle(lua_State *L, bool is_large)
 {
     bool is_running = lua_gc(L, LUA_GCISRUNNING);
@@ -150,7 +153,8 @@ void collector_release(lua_State *L)
         return;
     if (collector->heap)
         heap_hold(collector->heap, false);
-    /* The invoker was collected: its finalizer runs, and the program goes on after it. */
+    /* lua_gc does nothing now: an invoker was collected, and its finalizer runs. The hook is called
+     * once the program goes on after it. */
     if (!give_back(L, collector) && !lua_gethook(L))
         lua_sethook(L, give_back_later, LUA_MASKCOUNT, 1);
 }
@@ -172,12 +176,13 @@ void collector_enter_worker(lua_State *L, size_t memory_limit)
     const struct collector *collector = find(L);
     size_t inherited = (size_t)lua_gc(L, LUA_GCCOUNT) << 10;
     own_budget = inherited / BUDGET_PART > BUDGET ? inherited / BUDGET_PART : BUDGET;
-    if (memory_limit && own_budget > memory_limit / 2) /* no task is to fail for earlier ones */
+    if (memory_limit &&
+        own_budget > memory_limit / 2) /* what earlier tasks left must fail no task */
         own_budget = memory_limit / 2;
     if (collector->heap)
         heap_enter_worker(collector->heap);
     own_heap = collector->heap;
-    if (!lua_gc(L, LUA_GCISRUNNING)) /* a program that stopped it did not mean a million tasks */
+    if (!lua_gc(L, LUA_GCISRUNNING)) /* the program stopped it, but not for a million tasks */
         lua_gc(L, LUA_GCRESTART);
 }
 
@@ -207,7 +212,7 @@ static int integer_argument(lua_State *L, int index)
     return (int)luaL_optinteger(L, index, 0);
 }
 
-/* The program's mode; while workers live it is kept for later. */
+/* Sets the program's mode; while workers live, the mode is noted for later. */
 static int set_mode(lua_State *L, int mode)
 {
     struct collector *collector = find(L);

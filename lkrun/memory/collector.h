@@ -1,4 +1,5 @@
-/* Collecting garbage while workers live: without writing into what they share. See collector.c. */
+/* Collecting garbage while workers live, without writing into what they share. See collector.c for
+ * the invariants. */
 #ifndef LKRUN_COLLECTOR_H
 #define LKRUN_COLLECTOR_H
 
@@ -6,23 +7,28 @@
 #include <stddef.h>
 #include <lua.h>
 
-/* Makes `collectgarbage` ours in this state, so that the program's modes and parameters are known
- * and can be given back. */
+/* Replaces `collectgarbage` in this state, so that the program's modes and parameters are known and
+ * can be given back. */
 void collector_install(lua_State *L);
 
-/* Around the life of workers of this state: calls pair up, the last release gives the program its
- * mode and parameters back. Before the fork. */
+/* Around the life of workers of this state, collector_hold before their fork. Calls pair up; the
+ * last release gives the program its mode and parameters back. */
 void collector_hold(lua_State *L);
 void collector_release(lua_State *L);
-bool collector_is_held(lua_State *L); /* so only the young are collected */
-bool collector_is_due(lua_State *L);  /* the last release is still to be done, by a hook of ours */
+/* Whether workers live, and so only the young are collected. */
+bool collector_is_held(lua_State *L);
+/* Whether the last release came in a finalizer, and a hook of this file is still to carry
+ * it out. */
+bool collector_is_due(lua_State *L);
 
-/* In a new worker, on the state it inherited. The limit is on what a task may take; 0: none. */
+/* In a new worker, on the state it inherited. `memory_limit`: bytes that a task may take;
+ * 0: any. */
 void collector_enter_worker(lua_State *L, size_t memory_limit);
 
-/* In a worker: whether what it holds of its own is worth more than starting afresh. */
+/* In a worker: whether it holds so much memory of its own that a new worker in its place is
+ * better. */
 bool collector_is_over_budget(void);
-/* … the bytes above which that is so. */
+/* In a worker: the bytes above which that is so. */
 size_t collector_budget(void);
 
 #endif

@@ -1,15 +1,16 @@
 /* The heap: an allocator for one Lua state in one reserved range of addresses.
  *
  * What always holds:
- * - A block in [base, top) is of this heap, alive or in the free list of its class; every other
- *   block is `outer`: of the allocator that the state had before, or inherited by this worker.
- * - Lua says how large a block is when it gives it back, so blocks carry no header; a block's size
- *   is rounded up to that of its class, and it never changes class.
+ * - A block in [base, top) is of this heap, alive or in the free list of its class. Every other
+ *   block is `outer`: it comes from the allocator that the state had before, or this worker
+ *   inherited it.
+ * - Lua says how large a block is when it gives it back, so blocks carry no header. A block's size
+ *   is rounded up to that of its class, and the block never changes its class.
  * - A worker neither reuses nor gives back what it inherited: both would write into pages that it
- *   shares. The C library's free lists run through all of a model's pages, and filling their holes
- *   would unshare one page with every small block.
- * - Addresses from `opened` on are reserved and no more: they count nowhere, even where the system
- *   promises no more memory than it has. */
+ *   shares. (The C library's free lists run through all of a model's pages; filling their holes
+ *   would copy a page for every small block.)
+ * - Addresses from `opened` on are reserved and no more: they count as nobody's memory, even where
+ *   the system promises no more memory than it has (vm.overcommit_memory = 2). */
 #include "memory/heap.h"
 
 #include <stdint.h>
@@ -21,7 +22,7 @@
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ /* as gcc says it */
+#define __SANITIZE_ADDRESS__ /* as gcc defines it */
 #endif
 #endif
 #if defined(__SANITIZE_ADDRESS__)
@@ -34,36 +35,39 @@
 #define SHOW(block, size) ((void)0)
 #endif
 
-#define STEP          16u /* small classes are multiples of it, and every block starts at one */
+#define STEP          16u /* sizes of small classes, and the starts of blocks, are multiples of it */
 #define SMALL         ((size_t)512)
 #define SMALL_CLASSES ((int)(SMALL / STEP))
-#define CLASSES       (SMALL_CLASSES + 4 * 40) /* above: four to each doubling */
-/* Free blocks of this size and above are kept up to so many bytes in all; the pages of the rest go
- * back. */
-#define LARGE      ((size_t)64 << 10)
-#define KEEP_LARGE ((size_t)4 << 20)
-/* Addresses to reserve; half as many again and again where there are fewer. */
-#define SMALLEST_RANGE ((size_t)64 << 20)
+#define CLASSES       (SMALL_CLASSES + 4 * 40) /* above SMALL there are four to each doubling */
+/* Of the free blocks of LARGE bytes and more, KEEP_LARGE bytes in all keep their pages; the pages
+ * of the others go back to the system. */
+#define LARGE          ((size_t)64 << 10)
+#define KEEP_LARGE     ((size_t)4 << 20)
+#define SMALLEST_RANGE ((size_t)64 << 20) /* of addresses that is worth reserving */
 #define OPENED_AT_ONCE ((size_t)1 << 20)
 
 struct free_block {
     struct free_block *next;
-    bool is_kept; /* a large one: its pages are there */
+    bool is_kept; /* of a large block: it keeps its pages */
 };
 
 struct heap {
-    char *base, *top, *opened, *end;
+    char *base;   /* of the range of addresses */
+    char *top;    /* end of the blocks; nothing from here on was ever used */
+    char *opened; /* end of the addresses that may be touched */
+    char *end;    /* of the range */
     struct free_block *free[CLASSES];
-    size_t used;
-    size_t kept;    /* bytes of large free blocks whose pages are there … */
-    size_t dropped; /* … and of those whose pages went back */
-    lua_Alloc outer;
+    size_t used;     /* bytes of blocks that are alive */
+    size_t kept;     /* bytes of large free blocks that keep their pages */
+    size_t dropped;  /* bytes of large free blocks whose pages went back */
+    lua_Alloc outer; /* the allocator that the state had before */
     void *outer_context;
-    bool held;
+    bool is_held; /* new blocks come from the heap */
     bool in_worker;
-    struct heap *next; /* of this process */
+    struct heap *next; /* in the list of all */
 };
 
+/* Nothing reads the list; it keeps the heaps reachable for leak checkers. */
 static struct heap *all_heaps;
 
 static int class_of(size_t size)
@@ -93,7 +97,7 @@ static void *carve(struct heap *heap, size_t size)
     if ((size_t)(heap->end - heap->top) < size)
         return NULL;
     if ((size_t)(heap->opened - heap->top) < size) {
-        size_t more = (size_t)(heap->opened - heap->base); /* twice as many in all */
+        size_t more = (size_t)(heap->opened - heap->base); /* doubles what is open */
         more = more > OPENED_AT_ONCE ? more : OPENED_AT_ONCE;
         more = more > size ? more : (size + OPENED_AT_ONCE - 1) / OPENED_AT_ONCE * OPENED_AT_ONCE;
         if (more > (size_t)(heap->end - heap->opened))
@@ -129,7 +133,7 @@ static void *take(struct heap *heap, size_t wanted)
     return block;
 }
 
-/* All but the page of the block's first bytes. */
+/* Gives the block's pages back, but not the one with the free_block at its start. */
 static void drop_pages(struct free_block *block, size_t size)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
@@ -139,7 +143,7 @@ static void drop_pages(struct free_block *block, size_t size)
         madvise((void *)first, end - first, MADV_DONTNEED);
 }
 
-/* Nothing lives: the pages go back. */
+/* No block is alive: gives all pages back. */
 static void empty(struct heap *heap)
 {
     if (heap->top > heap->base)
@@ -164,11 +168,11 @@ static void give_back(struct heap *heap, void *memory, size_t given)
     }
     heap->free[class] = block;
     HIDE(block, size);
-    if (!heap->used && !heap->held)
+    if (!heap->used && !heap->is_held)
         empty(heap);
 }
 
-/* A block outside the range that is given back: a worker leaves it alone. */
+/* Gives back a block that is outside the range; in a worker nothing is done with it. */
 static void give_back_outer(struct heap *heap, void *block, size_t size)
 {
     if (!heap->in_worker)
@@ -177,7 +181,7 @@ static void give_back_outer(struct heap *heap, void *block, size_t size)
 
 static void *make(struct heap *heap, size_t kind, size_t size)
 {
-    void *made = heap->held ? take(heap, size) : NULL;
+    void *made = heap->is_held ? take(heap, size) : NULL;
     return made ? made : heap->outer(heap->outer_context, NULL, kind, size);
 }
 
@@ -186,11 +190,11 @@ static void *resize(struct heap *heap, void *block, size_t old_size, size_t new_
     bool is_ours = contains(heap, block);
     if (is_ours && class_of(old_size) == class_of(new_size))
         return block;
-    if (!is_ours && !heap->held)
+    if (!is_ours && !heap->is_held)
         return heap->outer(heap->outer_context, block, old_size, new_size);
     void *moved = make(heap, 0, new_size);
     if (!moved)
-        return new_size < old_size ? block : NULL; /* to shrink must not fail: its end is lost */
+        return new_size < old_size ? block : NULL; /* Lua expects that shrinking never fails */
     memcpy(moved, block, old_size < new_size ? old_size : new_size);
     if (is_ours)
         give_back(heap, block, old_size);
@@ -199,7 +203,7 @@ static void *resize(struct heap *heap, void *block, size_t old_size, size_t new_
     return moved;
 }
 
-/* lua_Alloc; without a block, `old_size` is the kind of object that is made. */
+/* The state's lua_Alloc. Where `block` is NULL, `old_size` is the kind of object that is made. */
 static void *allocate(void *context, void *block, size_t old_size, size_t new_size)
 {
     struct heap *heap = context;
@@ -214,6 +218,7 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
     return NULL;
 }
 
+/* Bytes of addresses to ask for first: many more than the state will need. */
 static size_t range_wanted(void)
 {
     size_t size = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE) * 4;
@@ -224,6 +229,7 @@ static size_t range_wanted(void)
     return size / OPENED_AT_ONCE * OPENED_AT_ONCE;
 }
 
+/* Reserves the range, a smaller one where the system refuses. */
 static bool reserve(struct heap *heap)
 {
     for (size_t size = range_wanted(); size >= SMALLEST_RANGE;
@@ -258,7 +264,7 @@ struct heap *heap_install(lua_State *L)
 
 void heap_hold(struct heap *heap, bool held)
 {
-    heap->held = held;
+    heap->is_held = held;
     if (!held && !heap->used)
         empty(heap);
 }
@@ -268,7 +274,7 @@ void heap_enter_worker(struct heap *heap)
     heap->base = heap->top = heap->opened = heap->end = NULL;
     memset(heap->free, 0, sizeof heap->free);
     heap->used = heap->kept = heap->dropped = 0;
-    heap->held = heap->in_worker = true;
+    heap->is_held = heap->in_worker = true;
     reserve(heap);
 }
 

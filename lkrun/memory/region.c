@@ -1,4 +1,4 @@
-/* The region of a process: segments of whole pages in one memfd, mapped once, MAP_SHARED.
+/* The region of a process: segments of whole pages in one memfd, which is mapped once, MAP_SHARED.
  *
  * What always holds:
  * - Pages [0, top) are covered by spans without a gap: allocated, free, or waiting. A span's first
@@ -25,14 +25,14 @@
 #include "memory/region_make.h"
 #include "memory/region_warm.h"
 
-/* Freed pages are kept, because touching fresh ones costs a fault each; beyond this much they
- * go. */
+/* Freed pages are kept, because touching fresh ones costs a page fault each; beyond this many bytes
+ * they go back to the system. */
 #define KEEP_BYTES ((size_t)256 << 20)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct region own;
-static struct region inherited; /* of the process that forked this one */
-static uint32_t generation_count;
+static struct region inherited;    /* of the process that forked this one */
+static uint32_t generation_count;  /* generations of workers begun so far; the last one's number */
 static uint32_t *live_generations; /* [live_capacity], ascending */
 static int live_count, live_capacity;
 static _Thread_local char message[200];
@@ -101,7 +101,7 @@ static void unlink_span(uint32_t *list, uint32_t first)
 
 static void empty_pages(uint32_t first, uint32_t pages)
 {
-    /* A refusal leaves the bytes as they are, and the span dirty. */
+    /* Where the system refuses, the bytes stay as they are, and the span stays dirty. */
     if (fallocate(own.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)first * PAGE,
                   (off_t)pages * PAGE) == 0) {
         own.spans[first].dirty = false;
@@ -110,7 +110,7 @@ static void empty_pages(uint32_t first, uint32_t pages)
     }
 }
 
-/* Merges with free neighbours and puts the result in its bin. */
+/* Merges a span with its free neighbours, and puts the result in its bin. */
 static void add_free(uint32_t first, uint32_t pages, bool dirty)
 {
     if (dirty)
@@ -138,7 +138,7 @@ static void add_free(uint32_t first, uint32_t pages, bool dirty)
     link_span(&own.bin[bin_of(pages)], first);
 }
 
-/* The first fit in its own bin, else the head of a larger one. */
+/* The first fit in the bin of that length, else the first span of a bin of larger ones. */
 static uint32_t find_free(uint32_t pages)
 {
     for (int i = bin_of(pages); i < BINS; i++)
@@ -148,8 +148,8 @@ static uint32_t find_free(uint32_t pages)
     return NONE;
 }
 
-/* Empties all free pages, so that they become one with their neighbours, and with those that were
- * never used: where nothing fits, this is the last thing to try. */
+/* Empties all free pages, so that free spans merge with each other and with the pages that were
+ * never used. Where no span is long enough, this is the last thing to try. */
 static void gather_free(void)
 {
     for (int i = 0; i < BINS; i++)
@@ -254,7 +254,8 @@ size_t region_segment_bytes(const void *segment)
     return bytes;
 }
 
-/* Whether workers that inherited a span of these dates may live. */
+/* Whether a worker may live that inherited a span which was allocated and freed at these numbers of
+ * generations. */
 static bool still_inherited(uint32_t born, uint32_t freed)
 {
     for (int i = 0; i < live_count; i++)
@@ -359,7 +360,7 @@ void region_mark_writable(void *segment, bool writable)
     pthread_mutex_unlock(&lock);
 }
 
-/* One mprotect a run of neighbours that workers must not write. */
+/* Protects what workers must not write, with one mprotect for each run of neighbouring spans. */
 static void protect_inherited(void)
 {
     uint32_t start = 0;

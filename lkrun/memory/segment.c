@@ -1,7 +1,7 @@
-/* What always holds: `travelling` is the sum of `bytes` over all segments of that direction. So
- * that tensors fill neither the region nor memory, however many tasks are ahead of the workers or
- * results of the loop, whoever sends asks segments_crowd first. A worker that is a thread may be
- * the host of workers of its own, hence the atomics. */
+/* What always holds: `travelling[d]` is the sum of `travelling_bytes` over all segments of
+ * direction d. Whoever sends asks segments_crowd first, so that tensors fill neither the region nor
+ * memory, however many tasks wait for workers, or results for the loop that takes them. The
+ * counters are atomic because a worker that is a thread may be the host of workers of its own. */
 #include "memory/segment.h"
 
 #include <stdatomic.h>
@@ -9,7 +9,7 @@
 
 #include "memory/region.h"
 
-/* Bytes on their way in one direction, and the part of the region they may take, at most. */
+/* In one direction no more is under way than this many bytes, and this part of the region. */
 #define MOST_BYTES ((size_t)64 << 20)
 #define MOST_SHARE 8
 
@@ -24,8 +24,10 @@ bool segment_add(struct segment **list, enum direction direction, size_t bytes, 
         free(segment);
         return false;
     }
-    *segment = (struct segment){
-        .next = *list, .address = address, .bytes = bytes, .direction = (uint8_t)direction};
+    *segment = (struct segment){.next = *list,
+                                .address = address,
+                                .travelling_bytes = bytes,
+                                .direction = (uint8_t)direction};
     travelling[direction] += bytes;
     *list = segment;
     return true;
@@ -34,8 +36,8 @@ bool segment_add(struct segment **list, enum direction direction, size_t bytes, 
 void segments_arrive(struct segment *list)
 {
     for (; list; list = list->next) {
-        travelling[list->direction] -= list->bytes;
-        list->bytes = 0;
+        travelling[list->direction] -= list->travelling_bytes;
+        list->travelling_bytes = 0;
     }
 }
 
