@@ -154,8 +154,8 @@ bool atomic_file_commit(struct atomic_file *file)
     bool done = fsync(file->fd) == 0 || errno == EINVAL || errno == ENOTSUP;
     done = done && (file->temporary[0] || give_name(file));
     int error = errno;
-    done = close(file->fd) == 0 &&
-           done; /* a network file system may report only now that it is full */
+    /* A network file system that is full may report that only here. */
+    done = close(file->fd) == 0 && done;
     if (!done)
         fail(file, "writing failed: %s", strerror(error));
     else if (rename(file->temporary, file->target) < 0)

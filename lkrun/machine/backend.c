@@ -3,14 +3,14 @@
  * The library is loaded once, under `mutex`, and `backend` is whole before `loaded` says so;
  * neither changes afterwards.
  *
- * The fork gate: a thread is inside BLAS between the moment its counter goes up with `forking` seen
- * false and the moment it goes down. Both sides write first and look second, in one total order, so
- * that a fork and a thread that enters cannot both have missed the other. The counters are spread
- * over cache lines so that threads at work do not meet in one of them.
+ * The fork gate: a thread is inside BLAS between the moment its counter goes up while it sees
+ * `forking` false and the moment the counter goes down. Both sides write first and look second, in
+ * one total order, so that a fork and a thread that enters cannot both have missed the other. The
+ * counters are spread over cache lines so that threads at work do not share one.
  *
- * The thread count: `wanted` applies to a thread when its `applied` equals `wish`. A pthread build
- * of OpenBLAS has one count for the process; an OpenMP build takes it from a variable that every
- * thread has for itself, so there each thread sets it when it first comes by. */
+ * The thread count: `wanted` holds in a thread when the thread's `applied` equals `wish`. A pthread
+ * build of OpenBLAS has one count for the process; an OpenMP build takes it from a variable that
+ * every thread has for itself, so there each thread sets it before its next call. */
 #include "machine/backend.h"
 
 #include <dlfcn.h>
@@ -31,13 +31,14 @@ static struct backend backend;
 static atomic_bool loaded;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
-static atomic_int wanted = -1;
-static atomic_uint wish; /* goes up when `wanted` changes */
-static unsigned process_applied;
-static _Thread_local unsigned applied;
+static atomic_int wanted = -1;         /* threads; -1: the backend is left alone */
+static atomic_uint wish;               /* goes up when `wanted` changes */
+static unsigned process_applied;       /* the `wish` that was applied last, by any thread */
+static _Thread_local unsigned applied; /* the same, by this thread */
 
 static bool in_worker;
-/* A forked process that inherits libgomp in use hangs in it: there OpenBLAS must not call it. */
+/* A forked process that inherited libgomp in use hangs when it calls it. With one thread, OpenBLAS
+ * does not call it. */
 static bool openmp_inherited;
 
 /* ---- The fork gate ---- */
@@ -52,8 +53,8 @@ static pthread_mutex_t gate_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_moved = PTHREAD_COND_INITIALIZER;
 static pthread_mutex_t fork_mutex = PTHREAD_MUTEX_INITIALIZER;
 
-static _Thread_local int depth;
-static _Thread_local int counter = -1;
+static _Thread_local int depth;        /* calls of backend_enter without their backend_leave */
+static _Thread_local int counter = -1; /* which of the gate's is this thread's; -1: none yet */
 
 static int own_counter(void)
 {
@@ -142,11 +143,11 @@ void backend_enter_worker(void)
 /* ---- How many threads ---- */
 
 /* What the user's environment says to the library itself, as it was when first looked at. What
- * Snakemake says to every library is not the user's: each worker would take all
- * of the job's threads. */
+ * Snakemake sets for every library does not count: by it each worker would take all threads of the
+ * job. */
 static struct {
-    const char *variable; /* NULL: nothing */
-    /* An OpenMP build does not look at OPENBLAS_NUM_THREADS: the count to give it; 0: none. */
+    const char *variable; /* NULL: nothing is set */
+    /* The count to give to an OpenMP build, which does not read OPENBLAS_NUM_THREADS; 0: none. */
     int openmp_threads;
 } user;
 
@@ -168,24 +169,25 @@ static void read_user(void)
     }
 }
 
-const char *backend_user_variable(void)
+/* The variable by which the user set the library's threads, or NULL. */
+static const char *user_variable(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, read_user);
     return user.variable;
 }
 
-/* What the library is to be told; -1: nothing. */
+/* The count that the library is to be given; -1: none. */
 static int threads_to_set(bool openmp)
 {
     if (openmp_inherited)
         return 1;
-    if (backend_user_variable())
+    if (user_variable())
         return openmp && user.openmp_threads > 0 ? user.openmp_threads : -1;
     return atomic_load(&wanted);
 }
 
-/* Makes the count hold in this thread. */
+/* Gives the library the count that holds for this thread. */
 static void apply_threads(void)
 {
     backend_enter();
@@ -203,7 +205,7 @@ static void apply_threads(void)
 
 void backend_set_threads(int threads)
 {
-    (void)backend_user_variable(); /* the environment as it was at the start counts */
+    (void)user_variable(); /* notes the environment before anybody changes it */
     atomic_store(&wanted, threads);
     atomic_fetch_add(&wish, 1);
     if (backend_is_loaded())
@@ -244,7 +246,7 @@ static const struct library_symbol symbols[] = {
     CONTROL(get_parallel),
 };
 
-/* Fills `backend`; on failure gives false with what was wrong in `problem`. */
+/* Fills `backend`. False, with `problem` filled in, where the library can't be used. */
 static bool load_library(char *problem, size_t size)
 {
     if (in_worker) {
@@ -253,7 +255,7 @@ static bool load_library(char *problem, size_t size)
         if (openmp)
             dlclose(openmp);
     }
-    void *handle = backend_open(backend_user_variable() ? -1 : threads_to_set(false));
+    void *handle = backend_open(user_variable() ? -1 : threads_to_set(false));
     if (!handle) {
         snprintf(problem, size, "%s", dlerror());
         return false;
@@ -321,14 +323,14 @@ static int l_threads(lua_State *L)
     return 1;
 }
 
-/* {loaded, threads, variable, config, parallel}; the last two once it is loaded. */
+/* describe() → {loaded, threads, variable, config, parallel}; the last two once it is loaded. */
 static int l_describe(lua_State *L)
 {
     static const char *const parallel[] = {"sequential", "pthread", "openmp"};
     lua_createtable(L, 0, 5);
     lua_pushboolean(L, backend_is_loaded());
     lua_setfield(L, -2, "loaded");
-    lua_pushstring(L, backend_user_variable());
+    lua_pushstring(L, user_variable());
     lua_setfield(L, -2, "variable");
     lua_pushinteger(L, backend_threads());
     lua_setfield(L, -2, "threads");

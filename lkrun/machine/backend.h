@@ -69,26 +69,25 @@ struct backend {
     int (*get_parallel)(void); /* 0: one thread only, 1: pthreads, 2: OpenMP */
 };
 
-/* The library, with the threads that were asked for set in this thread; raises when OpenBLAS is not
- * found. Cheap once loaded: a file that needs it says backend_load(L)->dgemm(…) each time. */
+/* The library, loaded if it is not yet, with the count of threads set for this thread; raises when
+ * OpenBLAS is not found. Cheap once it is loaded: call backend_load(L)->dgemm(…) each time. */
 const struct backend *backend_load(lua_State *L);
 bool backend_is_loaded(void);
 
-/* Threads the backend uses from now on, now if it is loaded, else when it is; -1 leaves it alone,
- * and so does the user's own OPENBLAS_NUM_THREADS, OMP_NUM_THREADS. */
+/* Sets how many threads the backend uses: at once if it is loaded, else when it is. -1 leaves it
+ * alone. Where the user set OPENBLAS_NUM_THREADS or the like, that holds instead. */
 void backend_set_threads(int threads);
-int backend_threads(void); /* what the library says; 0 where it is not loaded */
-/* The variable by which the user set the library's threads, or NULL. */
-const char *backend_user_variable(void);
+int backend_threads(void); /* what the library says; 0: it is not loaded */
 
-/* Between these two a thread is inside BLAS. No fork happens meanwhile (backend_fork_lock waits):
- * OpenBLAS's fork handler would hang. They nest. A thread that holds the fork lock is not
- * inside. */
+/* Between these two a thread is inside BLAS. They nest. No fork happens meanwhile: OpenBLAS's fork
+ * handler would hang, so backend_fork_lock waits until no thread is inside, and lets none enter
+ * before backend_fork_unlock. A thread that holds the fork lock is not inside itself. */
 void backend_enter(void);
 void backend_leave(void);
 void backend_fork_lock(void);
 void backend_fork_unlock(void);
-/* In a new worker: forgets the lock's state and prepares the library for one process of its own. */
+/* In a new worker: no thread is inside, the lock is free, and the library is used so that it works
+ * in a forked process. */
 void backend_enter_worker(void);
 
 #endif

@@ -4,6 +4,7 @@
 #include "machine/backend_open.h"
 
 #include <dlfcn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +15,9 @@ static void *open_library(void)
     return dlopen(BACKEND_LIBRARY, RTLD_NOW | RTLD_LOCAL);
 }
 
-/* It knows CPUs by their model numbers, and one younger than itself gets the kernels of a Pentium
- * 4: a matrix product then takes four times as long. Gives the kernels that such a CPU can run,
- * NULL where the library's choice stands. */
+/* OpenBLAS knows CPUs by their model numbers. On a CPU that is younger than the library it takes
+ * the kernels of a Pentium 4, with which a matrix product takes four times as long. Gives the name
+ * of better kernels that such a CPU can run; NULL: the library's own choice is right. */
 static const char *better_kernels(void *handle)
 {
 #ifdef __x86_64__
@@ -38,18 +39,19 @@ static const char *better_kernels(void *handle)
     return NULL;
 }
 
-/* Whether two texts "NAME=value" are of one variable. */
+/* Whether two texts "NAME=value" are about the same variable. */
 static bool names_same(const char *variable, const char *other)
 {
     const char *end = other ? strchr(other, '=') : NULL;
     return end && strncmp(variable, other, (size_t)(end - other) + 1) == 0;
 }
 
-/* That were in use for a moment. Some other thread may still read them. */
+/* Environments that were in use for a moment: never freed, because another thread may still read
+ * them. */
 static char **volatile environments[2];
 
-/* Loads it under the present environment but for these variables, "NAME=value" or NULL. Other
- * threads may read the environment meanwhile: they see one array or the other. */
+/* Loads the library while these variables ("NAME=value", or NULL) are in the environment. Another
+ * thread that reads the environment meanwhile sees one array or the other, each of them whole. */
 static void *open_under(char *first, char *second)
 {
     char **before = environ;
@@ -77,14 +79,15 @@ void *backend_open(int threads)
     static char threads_text[48], kernels_text[48];
     char *threads_variable = NULL;
     if (threads > 0) {
-        /* It starts as many threads as the machine has CPUs unless this says otherwise. */
+        /* Without this the library would start as many threads as the machine has CPUs. */
         snprintf(threads_text, sizeof threads_text, "OPENBLAS_NUM_THREADS=%d", threads);
         threads_variable = threads_text;
     }
     void *handle = open_under(threads_variable, NULL);
     const char *kernels = handle ? better_kernels(handle) : NULL;
     if (kernels) {
-        /* The runtime of an OpenMP build stays: loaded again it would forget what it allocated. */
+        /* Keeps the runtime of an OpenMP build loaded: a new one would not know the old
+         * one's memory. */
         void *openmp = dlopen("libgomp.so.1", RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
         dlclose(handle);
         if (openmp)

@@ -1,13 +1,12 @@
-/* Opening OpenBLAS with what it reads from the environment while it loads, and only then. */
+/* Loading OpenBLAS, with variables that are in the environment only meanwhile. */
 #ifndef LKRUN_BACKEND_OPEN_H
 #define LKRUN_BACKEND_OPEN_H
 
-#include <stdbool.h>
-
 #define BACKEND_LIBRARY "libopenblas.so.0"
 
-/* dlopen, with `threads` to start (0 or less: as many as it likes) and with kernels for this CPU;
- * NULL with dlerror. The environment is as before afterwards. Once in a process, under a lock. */
+/* dlopen of the library, so that it starts `threads` threads (0 or less: as many as it likes) and
+ * takes kernels for this CPU. NULL with dlerror. Afterwards the environment is as before. To be
+ * called once in a process, under a lock. */
 void *backend_open(int threads);
 
 #endif

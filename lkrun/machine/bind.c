@@ -1,11 +1,9 @@
-/* LK_BIND: which worker runs where.
- *
- * What always holds: a plan is a function of the topology, the mode and the numbers asked for, and
- * of nothing else. A slot is CPUs of one NUMA node that this process may use, and no two slots
- * share a CPU. Slots are in the order in which workers take them, one node after the other in turn,
- * so that few workers have the memory of all nodes to themselves; when there are more workers than
- * slots they begin anew. The plan is made in the host and inherited: a worker only goes to its
- * place. */
+/* What always holds: a plan is a function of the topology, the mode and the numbers asked for, and
+ * of nothing else. A group is CPUs of one NUMA node that this process may use, and no two groups
+ * share a CPU. The groups are in the order in which workers take them, of each node in turn, so
+ * that a few workers have the memory of all nodes to themselves; where there are more workers than
+ * groups, the workers begin again with the first. The plan is made in the host, and its workers
+ * inherit it: a worker only binds itself. */
 #include "machine/bind.h"
 
 #include <errno.h>
@@ -26,48 +24,48 @@
 
 enum mode { MODE_NONE, MODE_CORE, MODE_NUMA };
 
-struct slot {
-    int *cpus; /* [count], the system's numbers; owned */
+struct cpu_group {
+    int *cpus; /* [count], by the system's numbers; owned */
     int count;
-    int node; /* the system's number, -1: none */
-    int order;
+    int node;  /* by the system's number; -1: the machine has none */
+    int order; /* among the groups of its node, from 0 */
 };
 
 struct plan {
-    struct slot *slots;
+    struct cpu_group *groups;
     int count;
 };
 
-static struct plan current;
+static struct plan current; /* empty: workers are not bound */
 
 static void plan_free(struct plan *plan)
 {
     for (int i = 0; i < plan->count; i++)
-        free(plan->slots[i].cpus);
-    free(plan->slots);
+        free(plan->groups[i].cpus);
+    free(plan->groups);
     *plan = (struct plan){0};
 }
 
-/* A new slot of `node`, the `order`-th of it. */
-static struct slot *add_slot(struct plan *plan, int node, int order)
+/* Adds an empty group; NULL: out of memory. */
+static struct cpu_group *add_group(struct plan *plan, int node, int order)
 {
-    struct slot *more = realloc(plan->slots, sizeof *more * (size_t)(plan->count + 1));
+    struct cpu_group *more = realloc(plan->groups, sizeof *more * (size_t)(plan->count + 1));
     if (!more)
         return NULL;
-    plan->slots = more;
-    more[plan->count] = (struct slot){.node = node, .order = order};
+    plan->groups = more;
+    more[plan->count] = (struct cpu_group){.node = node, .order = order};
     return &more[plan->count++];
 }
 
-static bool add_cpus(const struct topology_library *hwloc, struct slot *slot,
+static bool add_cpus(const struct topology_library *hwloc, struct cpu_group *group,
                      hwloc_const_cpuset_t set)
 {
     for (int cpu = hwloc->bitmap_next(set, -1); cpu >= 0; cpu = hwloc->bitmap_next(set, cpu)) {
-        int *more = realloc(slot->cpus, sizeof *more * (size_t)(slot->count + 1));
+        int *more = realloc(group->cpus, sizeof *more * (size_t)(group->count + 1));
         if (!more)
             return false;
-        slot->cpus = more;
-        more[slot->count++] = cpu;
+        group->cpus = more;
+        more[group->count++] = cpu;
     }
     return true;
 }
@@ -75,55 +73,57 @@ static bool add_cpus(const struct topology_library *hwloc, struct slot *slot,
 static bool is_taken(const struct plan *plan, int cpu)
 {
     for (int i = 0; i < plan->count; i++)
-        for (int k = 0; k < plan->slots[i].count; k++)
-            if (plan->slots[i].cpus[k] == cpu)
+        for (int k = 0; k < plan->groups[i].count; k++)
+            if (plan->groups[i].cpus[k] == cpu)
                 return true;
     return false;
 }
 
-/* The cores of one node, `width` to a slot; a rest too small for a slot of its own is left free. */
+/* Adds groups of `width` cores of this node (NULL: of the machine). A rest of fewer cores makes a
+ * group only where it is the first one. False: out of memory. */
 static bool add_cores(const struct topology_library *hwloc, hwloc_topology_t topology,
                       struct plan *plan, hwloc_obj_t node, int width)
 {
     hwloc_obj_type_t kind =
         topology_count(topology, HWLOC_OBJ_CORE) ? HWLOC_OBJ_CORE : HWLOC_OBJ_PU;
-    int first = plan->count, in_slot = width;
-    struct slot *slot = NULL;
+    int first = plan->count, in_group = width;
+    struct cpu_group *group = NULL;
     for (unsigned i = 0; i < topology_count(topology, kind); i++) {
         hwloc_obj_t core = topology_object(topology, kind, i);
         if ((node && !hwloc->bitmap_intersects(core->cpuset, node->cpuset)) ||
             is_taken(plan, hwloc->bitmap_next(core->cpuset, -1)))
             continue;
-        if (in_slot == width) {
-            slot = add_slot(plan, node ? (int)node->os_index : -1, plan->count - first);
-            in_slot = 0;
+        if (in_group == width) {
+            group = add_group(plan, node ? (int)node->os_index : -1, plan->count - first);
+            in_group = 0;
         }
-        if (!slot || !add_cpus(hwloc, slot, core->cpuset))
+        if (!group || !add_cpus(hwloc, group, core->cpuset))
             return false;
-        in_slot++;
+        in_group++;
     }
-    if (plan->count > first + 1 && in_slot < width)
-        free(plan->slots[--plan->count].cpus);
+    if (plan->count > first + 1 && in_group < width)
+        free(plan->groups[--plan->count].cpus);
     return true;
 }
 
-/* All CPUs of one node; one with memory alone, or with CPUs that another node has too, is none. */
+/* Adds a group of all CPUs of this node, unless it has none, or another node has them too. False:
+ * out of memory. */
 static bool add_node(const struct topology_library *hwloc, struct plan *plan, hwloc_obj_t node)
 {
     int cpu = hwloc->bitmap_next(node->cpuset, -1);
     if (cpu < 0 || is_taken(plan, cpu))
         return true;
-    struct slot *slot = add_slot(plan, (int)node->os_index, 0);
-    return slot && add_cpus(hwloc, slot, node->cpuset);
+    struct cpu_group *group = add_group(plan, (int)node->os_index, 0);
+    return group && add_cpus(hwloc, group, node->cpuset);
 }
 
-static int compare_slots(const void *a, const void *b)
+static int compare_groups(const void *a, const void *b)
 {
-    const struct slot *one = a, *other = b;
+    const struct cpu_group *one = a, *other = b;
     return one->order != other->order ? one->order - other->order : one->node - other->node;
 }
 
-/* False: out of memory. */
+/* Fills an empty plan. False: out of memory. */
 static bool plan_make(struct plan *plan, hwloc_topology_t topology, enum mode mode, int width)
 {
     const char *problem;
@@ -137,11 +137,11 @@ static bool plan_make(struct plan *plan, hwloc_topology_t topology, enum mode mo
     }
     if (made && !plan->count)
         made = add_cores(hwloc, topology, plan, NULL, width);
-    qsort(plan->slots, (size_t)plan->count, sizeof *plan->slots, compare_slots);
+    qsort(plan->groups, (size_t)plan->count, sizeof *plan->groups, compare_groups);
     return made;
 }
 
-/* The topology of what this process may use. */
+/* Opens the topology of what this process may use. */
 static hwloc_topology_t open_allowed(const char **problem)
 {
     hwloc_topology_t topology = topology_open(problem);
@@ -156,16 +156,16 @@ static hwloc_topology_t open_allowed(const char **problem)
     return topology;
 }
 
-/* Where the region's pages lie is decided when each is first touched, by whoever built the model:
- * on one node. Workers of all nodes share its memory evenly when they are spread; those that are
- * there move. */
+/* Spreads the region's pages over the nodes that workers are bound to, and moves those that are in
+ * memory already. A page otherwise lies on the node of whoever touched it first: a model, on the
+ * node of the thread that built it, whose memory the workers of all nodes would then wait for. */
 static void spread_region(const struct plan *plan, int jobs)
 {
     enum { BITS = 8 * sizeof(unsigned long), WORDS = 16 };
     unsigned long nodes[WORDS] = {0};
     int count = 0;
     for (int i = 0; i < plan->count && i < jobs; i++) {
-        int node = plan->slots[i].node;
+        int node = plan->groups[i].node;
         if (node < 0 || node >= WORDS * (int)BITS || nodes[node / BITS] >> (node % BITS) & 1)
             continue;
         nodes[node / BITS] |= 1ul << (node % BITS);
@@ -179,18 +179,19 @@ static void spread_region(const struct plan *plan, int jobs)
                     strerror(errno));
 }
 
-static void describe(struct buffer *text, const struct slot *slot)
+/* Puts the group's CPUs into the text: "0-3,8". */
+static void describe(struct buffer *text, const struct cpu_group *group)
 {
     text->length = 0;
-    for (int i = 0; i < slot->count; i++) {
+    for (int i = 0; i < group->count; i++) {
         int last = i;
-        while (last + 1 < slot->count && slot->cpus[last + 1] == slot->cpus[last] + 1)
+        while (last + 1 < group->count && group->cpus[last + 1] == group->cpus[last] + 1)
             last++;
         const char *comma = i ? "," : "";
         if (last > i)
-            buffer_printf(text, "%s%d-%d", comma, slot->cpus[i], slot->cpus[last]);
+            buffer_printf(text, "%s%d-%d", comma, group->cpus[i], group->cpus[last]);
         else
-            buffer_printf(text, "%s%d", comma, slot->cpus[i]);
+            buffer_printf(text, "%s%d", comma, group->cpus[i]);
         i = last;
     }
 }
@@ -199,10 +200,10 @@ static void log_plan(const struct plan *plan, int jobs)
 {
     struct buffer text = {0};
     for (int i = 0; log_enabled(LOG_LEVEL_DEBUG) && i < jobs; i++) {
-        const struct slot *slot = &plan->slots[i % plan->count];
-        describe(&text, slot);
+        const struct cpu_group *group = &plan->groups[i % plan->count];
+        describe(&text, group);
         log_message(LOG_LEVEL_DEBUG, "worker %d is bound to CPU %s of NUMA node %d%s", i + 1,
-                    text.data ? text.data : "", slot->node,
+                    text.data ? text.data : "", group->node,
                     i >= plan->count ? ", with others" : "");
     }
     buffer_free(&text);
@@ -249,7 +250,7 @@ bool bind_prepare(int jobs, int threads, char *reason, size_t size)
     if (is_ours)
         spread_region(&current, jobs);
     else
-        bind_forget(); /* a machine that is only described: nobody can go there */
+        bind_forget(); /* HWLOC_SYNTHETIC describes another machine: there is nothing to bind to */
     return true;
 }
 
@@ -257,16 +258,16 @@ void bind_enter_worker(int place)
 {
     if (!current.count)
         return;
-    const struct slot *slot = &current.slots[place % current.count];
+    const struct cpu_group *group = &current.groups[place % current.count];
     int most = 0;
-    for (int i = 0; i < slot->count; i++)
-        most = slot->cpus[i] > most ? slot->cpus[i] : most;
+    for (int i = 0; i < group->count; i++)
+        most = group->cpus[i] > most ? group->cpus[i] : most;
     cpu_set_t *set = CPU_ALLOC(most + 1);
     size_t size = CPU_ALLOC_SIZE(most + 1);
     if (set) {
         CPU_ZERO_S(size, set);
-        for (int i = 0; i < slot->count; i++)
-            CPU_SET_S(slot->cpus[i], size, set);
+        for (int i = 0; i < group->count; i++)
+            CPU_SET_S(group->cpus[i], size, set);
         if (sched_setaffinity(0, size, set) != 0)
             log_message(LOG_LEVEL_WARN, "LK_BIND: this worker could not be bound: %s",
                         strerror(errno));
@@ -299,13 +300,13 @@ static int l_plan(lua_State *L)
         return raise_error(L, "LK_BIND", "no CPU was found");
     lua_createtable(L, jobs, 0);
     for (int i = 0; i < jobs; i++) {
-        const struct slot *slot = &current.slots[i % current.count];
+        const struct cpu_group *group = &current.groups[i % current.count];
         lua_createtable(L, 0, 2);
-        lua_pushinteger(L, slot->node);
+        lua_pushinteger(L, group->node);
         lua_setfield(L, -2, "node");
-        lua_createtable(L, slot->count, 0);
-        for (int k = 0; k < slot->count; k++) {
-            lua_pushinteger(L, slot->cpus[k]);
+        lua_createtable(L, group->count, 0);
+        for (int k = 0; k < group->count; k++) {
+            lua_pushinteger(L, group->cpus[k]);
             lua_rawseti(L, -2, k + 1);
         }
         lua_setfield(L, -2, "cpus");

@@ -1,4 +1,4 @@
-/* LK_BIND: which worker runs where. */
+/* LK_BIND: which worker runs on which CPUs. */
 #ifndef LKRUN_BIND_H
 #define LKRUN_BIND_H
 
@@ -9,13 +9,13 @@
 /* Raises when LK_BIND is no way to bind. */
 void bind_check_environment(lua_State *L);
 
-/* Before the fork of `jobs` workers of `threads` threads each: plans by LK_BIND, says at level
- * debug who goes where, and spreads the region over the NUMA nodes that workers run on. False, with
- * `reason` set, when the machine can't be looked at. */
+/* Before the fork of `jobs` workers of `threads` threads each: plans by LK_BIND which worker runs
+ * where, logs that at level debug, and spreads the region over the NUMA nodes that workers run on.
+ * False, with `reason` set, when the machine's topology can't be found. */
 bool bind_prepare(int jobs, int threads, char *reason, size_t size);
-/* In a worker: goes where the plan says, if there is one. */
+/* In a worker, the `place`-th from 0: binds it to its CPUs, if there is a plan. */
 void bind_enter_worker(int place);
-/* In the host, after the fork. */
+/* In the host, after the fork: drops the plan. */
 void bind_forget(void);
 
 #endif

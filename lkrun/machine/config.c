@@ -1,7 +1,7 @@
 /* The configuration is resolved once in a process: until then `current` means nothing, and from
- * then on it never changes, except that a new worker starts with the one it was given. Resolving
- * reads the environment, checks everything, and only then commits, so that an error leaves no
- * trace. */
+ * then on it never changes, except that a new worker starts with the one it is given. Resolving
+ * reads the environment and checks everything before it sets anything, so that an error changes
+ * nothing. */
 #include "machine/config.h"
 
 #include <limits.h>
@@ -32,10 +32,10 @@ static const struct {
 static const char *const source_names[] = {"default", "grant", "variable", "parameter", "worker"};
 
 static struct config current;
-static char **prepared; /* the environment of workers that are forked next; owned */
-static _Thread_local const struct config *of_thread; /* in a worker that is a thread: its own */
-static struct config_grant grant;
-static struct config_grant told; /* by config_set_grant */
+static char **prepared; /* the environment of the workers that are forked next; owned */
+static _Thread_local const struct config *of_thread; /* of this worker, if it is a thread */
+static struct config_grant grant;                    /* that `current` was resolved with */
+static struct config_grant told; /* by config_set_grant; `who` is NULL: nothing was */
 static atomic_bool initialized;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
@@ -51,8 +51,8 @@ static bool is_allowed(enum config_knob knob, long long value)
     return (value >= 1 && value <= CONFIG_LIMIT) || (knob == KNOB_BACKEND_THREADS && value == -1);
 }
 
-/* A whole number and nothing else: no sign but the one of -1, no space, no exponent. Out of range:
- * 0. */
+/* The text as a whole number; 0: it is none, or out of range. No sign but that of -1, no space, no
+ * exponent. */
 static long long parse(const char *text)
 {
     if (strcmp(text, "-1") == 0)
@@ -95,7 +95,7 @@ static int knob_named(const char *name)
     return -1;
 }
 
-/* On top: the key that is none, and its value. */
+/* Raises for the key below the top of the stack, which names no parameter. */
 static void refuse_parameter(lua_State *L, const char *where)
 {
     const char *names[KNOB_COUNT + 1] = {NULL};
@@ -155,6 +155,7 @@ static struct config_grant find_grant(lua_State *L)
     return (struct config_grant){(int)cpus, "SLURM_CPUS_PER_TASK"};
 }
 
+/* Gives a knob that nobody has set this value. */
 static void fill(struct config *config, enum config_knob knob, const struct config_grant *given,
                  int value)
 {
@@ -164,8 +165,8 @@ static void fill(struct config *config, enum config_knob knob, const struct conf
     config->source[knob] = given->who ? FROM_GRANT : FROM_DEFAULT;
 }
 
-/* What nobody set. A scheduler's grant is used whole; without one, a program that shares the
- * machine takes no more than the caps. */
+/* Sets what nobody has set. A scheduler's grant is used whole; a program without one shares the
+ * machine with others, and takes no more than the caps. */
 static void fill_defaults(struct config *config, const struct config_grant *given)
 {
     int cpus = given->cpus;
@@ -176,7 +177,7 @@ static void fill_defaults(struct config *config, const struct config_grant *give
     fill(config, KNOB_CHILD_THREADS, given, clamp(cpus / config->value[KNOB_PROCESSES], 1, cap));
 }
 
-/* Reduces what exceeds a scheduler's grant; says in `warning` what was. */
+/* Reduces what exceeds a scheduler's grant; `warning` says what that was. */
 static void reduce_to_grant(struct config *config, const struct config_grant *given, char *warning,
                             size_t size)
 {
@@ -196,7 +197,8 @@ static void reduce_to_grant(struct config *config, const struct config_grant *gi
                  given->cpus, given->who, given->cpus);
 }
 
-/* Initializes with the parameters at this index (0: none). False: somebody already had. */
+/* Initializes with the table of parameters at this index (0: there is none). False: that was done
+ * before. */
 static bool initialize(lua_State *L, int parameters)
 {
     struct config config = {0};
@@ -315,7 +317,7 @@ void config_enter_worker(const struct config *worker)
         current.source[knob] = FROM_WORKER;
     if (prepared || config_prepare_worker(worker))
         environ = prepared;
-    prepared = NULL; /* from here on the C library's; workers of this process get their own */
+    prepared = NULL; /* it is the environment now; workers of this process get one of their own */
     backend_set_threads(current.value[KNOB_BACKEND_THREADS]);
     atomic_store(&initialized, true);
 }
@@ -338,7 +340,7 @@ static int l_ensure(lua_State *L)
     return 0;
 }
 
-/* grant(cpus): what Snakemake gave this job. */
+/* grant(cpus): Snakemake gave this job so many CPUs. */
 static int l_grant(lua_State *L)
 {
     lua_Integer cpus = luaL_checkinteger(L, 1);
@@ -361,8 +363,8 @@ static int l_config(lua_State *L)
     return 1;
 }
 
-/* {processes = "variable", …, cpus = 8, granted_by = "SLURM_CPUS_PER_TASK"}: where each comes
- * from. */
+/* sources() → where each knob's value comes from, and the CPUs that were shared out:
+ * {processes = "variable", …, cpus = 8, granted_by = "SLURM_CPUS_PER_TASK"} */
 static int l_sources(lua_State *L)
 {
     const struct config *config = config_ensure(L);

@@ -42,9 +42,9 @@ static int affinity_count(void)
 /* A hierarchy of cgroups: the unified one of v2, or the one of a v1 controller. */
 struct hierarchy {
     const char *controller; /* NULL: the unified one */
-    char *cgroup;           /* this process's, as /proc/self/cgroup has it; owned */
-    char *mount;            /* where `part` of the hierarchy is mounted; owned */
-    char *part;             /* owned */
+    char *cgroup;           /* that this process is in, as /proc/self/cgroup names it; owned */
+    char *part;             /* of the hierarchy that is mounted; owned */
+    char *mount;            /* where that part is mounted; owned */
 };
 
 static void hierarchy_free(struct hierarchy *hierarchy)
@@ -127,7 +127,7 @@ static const char *below(const char *part, const char *cgroup)
     return leaves ? NULL : rest;
 }
 
-/* Whether a mount of `part` shows more of the way to the cgroup than the one found before. */
+/* Whether a mount of `part` shows more of the way to the cgroup than the mount found before. */
 static bool is_better(const struct hierarchy *hierarchy, const char *part)
 {
     bool inside = below(part, hierarchy->cgroup);
@@ -198,7 +198,7 @@ static char *read_line(const char *root, const char *folder, const char *name)
     return line;
 }
 
-/* Quota over period in CPUs, rounded up; 0: no limit. */
+/* The quota over its period, in CPUs and rounded up; 0: no limit. */
 static int quota_of(const char *root, const char *folder, const struct hierarchy *hierarchy)
 {
     bool v1 = hierarchy->controller;
@@ -240,6 +240,7 @@ static int cpuset_of(const char *root, const char *folder, const struct hierarch
     return (int)count;
 }
 
+/* The lower of two limits, of which 0 is none. */
 static int least(int limit, int other)
 {
     return !other || (limit && limit < other) ? limit : other;
@@ -273,7 +274,16 @@ static int least_on_the_way(const char *root, const char *controller,
     return limit;
 }
 
-void cpu_limits_read(const char *root, struct cpu_limits *limits)
+/* Each in whole CPUs; 0: no such limit was found. */
+struct cpu_limits {
+    int affinity; /* CPUs in the affinity mask */
+    int cpuset;   /* CPUs in the cgroup's cpuset, v1 and v2 */
+    int quota;    /* the least quota of the cgroup and those above it, v1 and v2, rounded up */
+};
+
+/* What holds for this process. The files of /proc and of the cgroups are looked up under `root`,
+ * "" for the running system's own. */
+static void read_limits(const char *root, struct cpu_limits *limits)
 {
     limits->affinity = affinity_count();
     limits->cpuset =
@@ -282,7 +292,8 @@ void cpu_limits_read(const char *root, struct cpu_limits *limits)
         least(least_on_the_way(root, NULL, quota_of), least_on_the_way(root, "cpu", quota_of));
 }
 
-int cpu_limits_count(const struct cpu_limits *limits)
+/* The least of the limits, at least 1. */
+static int count_of(const struct cpu_limits *limits)
 {
     int count = least(least(limits->affinity, limits->cpuset), limits->quota);
     return count > 0 ? count : 1;
@@ -291,11 +302,11 @@ int cpu_limits_count(const struct cpu_limits *limits)
 int cpu_count(void)
 {
     struct cpu_limits limits;
-    cpu_limits_read("", &limits);
-    return cpu_limits_count(&limits);
+    read_limits("", &limits);
+    return count_of(&limits);
 }
 
-/* ---- The topology ---- */
+/* ---- lkrun.core.cpu ---- */
 
 static void set_count(lua_State *L, const char *name, hwloc_topology_t topology,
                       hwloc_obj_type_t type)
@@ -304,14 +315,16 @@ static void set_count(lua_State *L, const char *name, hwloc_topology_t topology,
     lua_setfield(L, -2, name);
 }
 
-int cpu_topology(lua_State *L)
+/* topology() → {packages, cores, cpus, numa_nodes} of this machine, or of the one that
+ * HWLOC_SYNTHETIC describes; raises when hwloc is not found or finds nothing. */
+static int l_topology(lua_State *L)
 {
     const char *problem;
     if (!topology_library(&problem))
         return raise_error(L, "hwloc", "%s", problem);
     lua_createtable(L, 0, 4);
-    for (int i = 0; i < 4;
-         i++) { /* room for the fields: nothing below raises while hwloc holds memory */
+    /* Makes the fields now, so that nothing below raises while hwloc holds memory. */
+    for (int i = 0; i < 4; i++) {
         static const char *const names[] = {"packages", "cores", "cpus", "numa_nodes"};
         lua_pushinteger(L, 0);
         lua_setfield(L, -2, names[i]);
@@ -327,12 +340,11 @@ int cpu_topology(lua_State *L)
     return 1;
 }
 
-/* ---- lkrun.core.cpu ---- */
-
+/* limits(root) → {affinity, cpuset, quota, count} */
 static int l_limits(lua_State *L)
 {
     struct cpu_limits limits;
-    cpu_limits_read(luaL_optstring(L, 1, ""), &limits);
+    read_limits(luaL_optstring(L, 1, ""), &limits);
     lua_createtable(L, 0, 4);
     lua_pushinteger(L, limits.affinity);
     lua_setfield(L, -2, "affinity");
@@ -340,14 +352,14 @@ static int l_limits(lua_State *L)
     lua_setfield(L, -2, "cpuset");
     lua_pushinteger(L, limits.quota);
     lua_setfield(L, -2, "quota");
-    lua_pushinteger(L, cpu_limits_count(&limits));
+    lua_pushinteger(L, count_of(&limits));
     lua_setfield(L, -2, "count");
     return 1;
 }
 
 static const luaL_Reg functions[] = {
     {"limits", l_limits},
-    {"topology", cpu_topology},
+    {"topology", l_topology},
     {NULL, NULL},
 };
 

@@ -1,9 +1,10 @@
-/* The descriptors that make hands down are shared by every process of its tree: whether they block
- * is for none of them to change. So a pipe is opened anew, through /proc, for a description of our
- * own that does not block; nobody ever waits in a read for a token that another took first.
+/* All processes under a make share the descriptors that it hands down, and so none of them may
+ * change whether reading blocks. This file opens the pipe anew, through /proc: that gives a
+ * description of our own that does not block, so that nobody ever waits in a read for a token that
+ * another process took first.
  *
- * What always holds: held[0 .. held_count) are the bytes read and not written back. They go back as
- * they came, as make asks. */
+ * What always holds: held[0 .. held_count) are the bytes that were read and not written back. Each
+ * goes back as it came, as make demands. */
 #include "machine/jobserver.h"
 
 #include <errno.h>
@@ -20,13 +21,14 @@
 #include "screen/log.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static _Atomic pid_t owner;               /* the process that has looked; 0: none yet */
-static bool limits;                       /* there is one, reachable or not */
-static int read_end = -1, write_end = -1; /* ours */
+static _Atomic pid_t owner; /* the process that has looked for a jobserver; 0: none yet */
+static bool limits;         /* there is a jobserver, whether it can be reached or not */
+static int read_end = -1, write_end = -1; /* of the pipe opened anew; -1: it can't be reached */
 static char held[CONFIG_LIMIT];
 static _Atomic int held_count;
 
-/* The value of the last such option; what follows " -- " are variables. */
+/* The value of the last option of MAKEFLAGS that names a jobserver. Behind "--" there are variables
+ * and no options. */
 static bool find_option(const char *flags, char *value, size_t size)
 {
     static const char *const names[] = {"--jobserver-auth=", "--jobserver-fds="};
@@ -64,7 +66,8 @@ static int reopen(int descriptor, int mode)
     return open(path, mode | O_NONBLOCK | O_CLOEXEC);
 }
 
-/* Whether both are ends of one pipe, each open the way it should be. */
+/* Whether these are the two ends of one pipe, the first open for reading, the second
+ * for writing. */
 static bool is_pipe(int for_reading, int for_writing)
 {
     struct stat in, out;
@@ -116,7 +119,8 @@ static void give_lock(void)
     pthread_mutex_unlock(&lock);
 }
 
-/* With the lock held. */
+/* Under the lock: finds the jobserver, once in a process; a forked process starts
+ * without tokens. */
 static void look(void)
 {
     pid_t self = getpid();
@@ -124,7 +128,7 @@ static void look(void)
         return;
     bool forked = owner != 0;
     owner = self;
-    held_count = 0; /* the parent's are its own */
+    held_count = 0; /* what the parent holds is the parent's */
     if (forked)
         return;
     pthread_atfork(take_lock, give_lock, give_lock);
@@ -174,7 +178,7 @@ void jobserver_give(void)
     look();
     if (held_count > 0) {
         held_count--;
-        (void)!write(write_end, &held[held_count], 1); /* what was taken left room */
+        (void)!write(write_end, &held[held_count], 1); /* never full: this byte was taken from it */
     }
     give_lock();
 }

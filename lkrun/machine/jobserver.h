@@ -6,16 +6,16 @@
 
 #include <stdbool.h>
 
-/* Whether MAKEFLAGS names a jobserver. One that it names but that cannot be reached never has a
- * token; a warning has said so, once. */
+/* Whether MAKEFLAGS names a jobserver. One that can't be reached never has a token, and a warning
+ * has said so, once. */
 bool jobserver_limits(void);
 /* Takes a token if one is there; never waits. */
 bool jobserver_take(void);
-/* Gives one back. */
+/* Gives one token back, if this process holds any. */
 void jobserver_give(void);
-/* Readable while a token may be there; -1: there will be none. */
+/* A descriptor that is readable while a token may be there; -1: there will be none. */
 int jobserver_descriptor(void);
-/* All that this process holds; for a process that ends at once, in a signal handler too. */
+/* Gives back all tokens that this process holds, when it ends. Async-signal-safe. */
 void jobserver_give_all(void);
 
 #endif

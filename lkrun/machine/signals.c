@@ -1,13 +1,14 @@
 /* How a signal reaches a program.
  *
  * The first SIGINT or SIGTERM becomes the Lua error `interrupted`, in one of two ways: a C function
- * that waits looks at signal_pending(), or a hook raises it before the next instruction of Lua
- * code. A hook belongs to one coroutine, so coroutine.resume and coroutine.wrap are ours in the
- * executable and keep the invariant: while Lua code of the main thread runs, `running` is its
- * coroutine, and while a signal is pending the hook is on `running` and on no other. (A coroutine
- * resumed by some C library directly is interrupted when it yields or ends.)
+ * that waits looks at signal_pending(), or a hook raises the error before the next instruction of
+ * Lua code. A hook belongs to one coroutine; so in the executable coroutine.resume and
+ * coroutine.wrap are replaced by ours, which keep the invariant: while Lua code of the main thread
+ * runs, `running` is its coroutine, and while a signal is pending the hook is on `running` and on
+ * no other coroutine. (A coroutine that a C library resumes without them is interrupted when it
+ * yields or ends.)
  *
- * The second one ends the process where it stands. */
+ * The second signal ends the process where it stands. */
 #include "machine/signals.h"
 
 #include <errno.h>
@@ -28,28 +29,31 @@
 #include "screen/terminal_editing.h"
 #include "base/util.h"
 
-/* Two of the same signal within this are one request: GNU timeout and some shells send it to the
- * process and then to its group. */
+/* The same signal twice within this time is one request: GNU timeout and some shells send it to the
+ * process and then to the process's group. */
 #define ONE_REQUEST_NANOSECONDS 50000000u
 
-static volatile sig_atomic_t pending;
-static volatile sig_atomic_t received;
-static volatile sig_atomic_t lost; /* a mapped file has: mapping.h */
+static volatile sig_atomic_t pending;  /* signal that arrived and was not raised yet; 0: none */
+static volatile sig_atomic_t received; /* signal that arrived last; 0: none */
 static volatile uint64_t received_at;
-static bool is_worker;            /* a process that is one, or a template */
-static bool host_was_interrupted; /* in another host, and what caught its error has not told yet */
-static int descriptor = -1;
-static pid_t owner; /* the process that installed the handlers, and no child of it */
+static volatile sig_atomic_t file_was_lost; /* a mapped file: the loss is to be raised */
+static bool is_worker;                      /* this process is a worker or a template */
+/* In another host: its own interruption was caught by signal_rethrow's caller, and is to
+ * be raised. */
+static bool host_was_interrupted;
+static int descriptor = -1; /* eventfd, readable while a signal is pending; -1: no handlers */
+static pid_t owner;         /* the process that installed the handlers; a child of it is not */
 static pthread_t main_thread;
+/* NULL: no Lua code of ours runs in this thread. */
 static _Thread_local lua_State *volatile running;
 
-/* Of a worker that is a thread. It gets no signal of the program's, but END_SIGNAL when its task is
- * to end; from then on the hook raises before every instruction. */
+/* A worker that is a thread gets no signal of the program's, but END_SIGNAL when its task is to
+ * end; from then on its hook raises before every instruction. */
 #define END_SIGNAL SIGURG /* ignored where it is not handled, and hardly ever used */
 static _Thread_local bool is_thread_worker;
 static _Thread_local volatile sig_atomic_t ending;
 
-/* The hook that ours displaced on `running`. */
+/* The hook that was on `running` before ours. */
 static struct {
     lua_Hook hook;
     int mask, count;
@@ -78,7 +82,7 @@ static void remove_hook(lua_State *L)
 static void raise_loss(lua_State *L)
 {
     char problem[MAPPING_PROBLEM_SIZE];
-    lost = 0;
+    file_was_lost = 0;
     mapping_describe_loss(problem);
     lua_pushstring(L, problem);
     lua_error(L);
@@ -89,12 +93,13 @@ static void interrupt(lua_State *L, lua_Debug *activation)
     (void)activation;
     if (ending)
         signal_raise_if_pending(L);
-    /* What else is pending stays so, and the hook for it. */
-    if (!lost || !signal_pending())
+    /* Where both a loss and a signal are to be raised, the hook stays for the second. */
+    if (!file_was_lost || !signal_pending())
         remove_hook(L);
-    if (lost && !is_thread_worker)
+    if (file_was_lost && !is_thread_worker)
         raise_loss(L);
-    /* A coroutine made while the hook was set has inherited it: then nothing may be pending. */
+    /* There may be nothing to raise: a coroutine that was made while the hook was set
+     * inherited it. */
     signal_raise_if_pending(L);
 }
 
@@ -139,8 +144,8 @@ void signal_raise_if_pending(lua_State *L)
         lua_pushliteral(L, HOST_INTERRUPTED);
         lua_error(L);
     }
-    /* Another host's handler may have set a hook, as the stock interpreter's does: it has a call to
-     * run before. */
+    /* Another host's handler of the signal may have set a hook, as that of the stock interpreter
+     * does: this call gives it its turn. */
     if (lua_gethookmask(L) & LUA_MASKCALL && owner != getpid()) {
         lua_pushcfunction(L, nothing);
         lua_call(L, 0, 0);
@@ -200,7 +205,7 @@ static void on_interrupt(int signal_number)
 {
     int saved_errno = errno;
     if (!pthread_equal(pthread_self(), main_thread)) {
-        pthread_kill(main_thread, signal_number); /* `running` is that thread's */
+        pthread_kill(main_thread, signal_number); /* that thread runs the program */
     } else if (getpid() == owner) {
         uint64_t now = clock_nanoseconds();
         bool same_request =
@@ -218,8 +223,8 @@ static void on_interrupt(int signal_number)
     errno = saved_errno;
 }
 
-/* In the handler of this signal, which says that a mapped file has lost data: the program's own Lua
- * code, if this is the executable, raises that before its next instruction. */
+/* Called by the handler of SIGBUS when a mapped file has lost data: the program's own Lua code
+ * raises that before its next instruction. */
 static void interrupt_program(int signal_number)
 {
     if (getpid() != owner || is_thread_worker)
@@ -228,18 +233,18 @@ static void interrupt_program(int signal_number)
         pthread_kill(main_thread, signal_number);
         return;
     }
-    lost = 1;
+    file_was_lost = 1;
     set_hook(running);
 }
 
 void signal_forget_loss(void)
 {
     if (!is_thread_worker)
-        lost = 0;
+        file_was_lost = 0;
 }
 
-/* Whoever read our output has gone: that ends a program quietly. A pipe to some other program that
- * went is for the program to handle: its write fails with EPIPE. */
+/* Ends the program quietly when the reader of its standard output has gone. Where the pipe led to
+ * some other program, this program handles it: its write fails with EPIPE. */
 static void on_broken_pipe(int signal_number)
 {
     struct pollfd output = {.fd = STDOUT_FILENO};
@@ -254,7 +259,7 @@ static void on_broken_pipe(int signal_number)
 
 static void ignore(int signal_number)
 {
-    (void)signal_number; /* unlike SIG_IGN, this is not inherited by programs that are started */
+    (void)signal_number; /* unlike SIG_IGN, a handler is not inherited by programs started */
 }
 
 static void handle(int signal_number, void (*handler)(int), int flags)
@@ -263,7 +268,8 @@ static void handle(int signal_number, void (*handler)(int), int flags)
     sigaction(signal_number, &action, NULL);
 }
 
-/* Ctrl-Z: the shell's prompt must not run into a bar. The bar comes back at its next drawing. */
+/* Ctrl-Z: takes the bars off, so that the shell's prompt does not run into one. They come back when
+ * they are drawn next. */
 static void on_stop(int signal_number)
 {
     int saved_errno = errno;
@@ -276,7 +282,7 @@ static void on_stop(int signal_number)
     }
     handle(signal_number, SIG_DFL, 0);
     raise(signal_number);
-    pthread_sigmask(SIG_UNBLOCK, &stop, NULL); /* it stops here, and goes on here */
+    pthread_sigmask(SIG_UNBLOCK, &stop, NULL); /* here the process stops, and later goes on */
     handle(signal_number, on_stop, SA_RESTART);
     if (getpid() == owner)
         editing_resume();
@@ -299,7 +305,7 @@ void signals_enter_worker(void)
         return;
     if (!is_ignored(SIGTERM))
         handle(SIGTERM, SIG_DFL, 0);
-    /* The counter behind the descriptor is the parent's too: it stays as it is. */
+    /* Closed unread: the parent shares the counter behind it. */
     close(descriptor);
     descriptor = -1;
     forget_pending();
@@ -310,7 +316,7 @@ void signals_enter_worker(void)
 static void switch_coroutine(lua_State *last, lua_State *next)
 {
     running = next;
-    if (signal_pending() || (lost && !is_thread_worker)) {
+    if (signal_pending() || (file_was_lost && !is_thread_worker)) {
         remove_hook(last);
         set_hook(next);
     }
@@ -363,11 +369,10 @@ static int call_wrapped(lua_State *L)
     if (results >= 0)
         return results;
     int status = lua_status(co);
-    if (status != LUA_OK &&
-        status != LUA_YIELD) { /* it died of this error: close what it left open */
-        status = lua_resetthread(co);
+    if (status != LUA_OK && status != LUA_YIELD) { /* the error has ended the coroutine */
+        status = lua_resetthread(co);              /* closes its to-be-closed variables */
         if (status != LUA_OK)
-            lua_xmove(co, L, 1); /* the error, or one raised while closing */
+            lua_xmove(co, L, 1); /* that error, or one that was raised while closing */
     }
     if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
         luaL_where(L, 1);
@@ -388,7 +393,7 @@ static int coroutine_wrap(lua_State *L)
     return 1;
 }
 
-/* Resuming coroutines is ours in this state, whose main thread is L. */
+/* Replaces coroutine.resume and coroutine.wrap in this state, whose main thread is L. */
 static void watch_coroutines(lua_State *L)
 {
     static const luaL_Reg coroutine[] = {
@@ -404,7 +409,7 @@ static void on_end(int signal_number)
     (void)signal_number;
     if (!is_thread_worker)
         return;
-    ending = 1; /* without Lua code that runs, too: pools of its own may have to end */
+    ending = 1; /* even while no Lua code runs: the thread may be closing pools of its own */
     if (running)
         set_hook(running);
 }
@@ -418,7 +423,9 @@ void signals_enter_thread(lua_State *L)
 
 void signals_leave_thread(lua_State *L)
 {
-    running = NULL; /* `ending` stays: what its state still holds ends its own threads by it */
+    /* `ending` stays as it is: by it the invokers that the state still holds end their
+     * own threads. */
+    running = NULL;
     lua_sethook(L, NULL, 0, 0);
 }
 
@@ -437,8 +444,8 @@ void signals_install(lua_State *L)
         luaL_error(L, "lkrun: eventfd: %s", strerror(errno));
     watch_coroutines(L);
     handle(END_SIGNAL, on_end, 0);
-    /* Without SA_RESTART: a program that waits for input is interrupted too. What our parent had us
-     * ignore (nohup, a background job of a shell) we ignore. */
+    /* Without SA_RESTART, so that a program which waits for input is interrupted, too. A signal
+     * that our parent made us ignore (nohup, a shell's background job) stays ignored. */
     if (!is_ignored(SIGINT))
         handle(SIGINT, on_interrupt, 0);
     if (!is_ignored(SIGTERM))

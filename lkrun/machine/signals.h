@@ -8,45 +8,51 @@
 #include <stdbool.h>
 #include <lua.h>
 
-/* What is raised; also what an uncaught one ends with. A string. */
+/* The error that is raised, and what the message of an uncaught one ends with. */
 #define INTERRUPTED "interrupted"
 
-/* 0, or the SIGINT or SIGTERM that arrived and has not been raised yet. */
+/* The SIGINT or SIGTERM that has arrived and was not raised yet; 0: none. */
 int signal_pending(void);
-/* Readable while one is pending: for a poll, so that none is slept through between looking at
- * signal_pending() and waiting. -1 in another host; poll ignores that. */
+/* A descriptor that is readable while a signal is pending: for a poll, so that a signal which
+ * arrives between a look at signal_pending() and the wait ends the wait. -1, which poll ignores, in
+ * another host. */
 int signal_descriptor(void);
-/* Raises INTERRUPTED if one is pending, which it is no more then. A program that catches it may
- * clean up; the next signal ends the process at once. */
-void signal_raise_if_pending(lua_State *L); /* in another host, its call hook has a turn */
-/* Whether an error with this message is such an interruption (coroutine.wrap puts positions before
- * it). Text that says the same without a signal is none. */
+/* If a signal is pending, raises INTERRUPTED; the signal is not pending any more then. A program
+ * that catches the error may clean up; the next signal ends the process at once. In another host,
+ * the host's own call hook may raise. */
+void signal_raise_if_pending(lua_State *L);
+/* Whether an error with this message is an interruption; coroutine.wrap may have put positions in
+ * front of INTERRUPTED. Where no signal has arrived, the same text is none. */
 bool signal_is_interruption(const char *message);
-/* For what catches errors that it has no say in, like a task run in place: an interruption is
- * pending again, for signal_raise_if_pending as soon as the catcher has put its things in order.
- * The stock interpreter's own (lua.c raises "interrupted!" from a hook) counts, too. */
+/* For code that catches every error, such as that of a task that runs in place: makes an
+ * interruption pending again, for signal_raise_if_pending once that code has put its things in
+ * order. The stock interpreter's interruption ("interrupted!", which lua.c raises from a hook)
+ * counts, too. */
 void signal_rethrow(const char *message);
-/* In a new worker or template: SIGINT does nothing (the terminal sends it to all; the parent
- * decides), SIGTERM and SIGPIPE are as usual, nothing is pending. Programs it starts have the usual
- * dispositions. */
+/* In a new worker or template: nothing is pending. SIGINT, which a terminal sends to all processes,
+ * does nothing, because the parent decides what it means; SIGTERM and SIGPIPE do what they usually
+ * do. Programs that the worker starts get the usual dispositions. */
 void signals_enter_worker(void);
 
-/* In a worker that is a thread, with its state's main thread: the program's signals are not its
- * own. signal_end_thread makes what it runs raise INTERRUPTED, again and again, until
- * signals_leave_thread, and something be pending until the thread ends; in another host it does
- * nothing. */
+/* In a worker that is a thread, with the main Lua thread of its state: from now on, and until
+ * signals_leave_thread, the program's signals do not concern it. */
 void signals_enter_thread(lua_State *L);
 void signals_leave_thread(lua_State *L);
+/* Makes what such a thread runs raise INTERRUPTED, again and again, until signals_leave_thread; and
+ * a signal be pending there until the thread ends. In another host it does nothing. */
 void signal_end_thread(pthread_t thread);
 
 /* The last loss of a mapped file (mapping.h) has been raised already: the hook will not
  * raise it. */
 void signal_forget_loss(void);
 
-/* For the executable. */
-void signals_install(lua_State *L); /* once, from the main thread, with the main Lua thread */
-int signal_received(void);          /* 0, or the last that arrived, raised or not; in a worker that
-                                     * is a thread, whether it is to end */
-void signals_rearm(void);           /* the prompt is ready again: a SIGINT that came is forgotten */
+/* For the executable: installs the handlers. Once, from the main thread, with the main
+ * Lua thread. */
+void signals_install(lua_State *L);
+/* The signal that arrived last, raised or not; 0: none. In a worker that is a thread: whether it is
+ * to end. */
+int signal_received(void);
+/* For the prompt, when it is ready for the next line: forgets a SIGINT that has arrived. */
+void signals_rearm(void);
 
 #endif

@@ -1,14 +1,16 @@
-/* Snakemake names the job's threads in no variable of its own. It tells them to every numerical
- * library by that library's variable, the same number to all, and the temporary folder in four
- * variables. Users set some of these; nobody sets all of them alike, so that is the mark. What a
- * rule's own command sets for OpenBLAS or OpenMP is the user's, and does not spoil it. */
+/* Snakemake has no variable of its own for the job's threads. It sets the variable of every
+ * numerical library to that same number, and four variables to the temporary folder. Users set
+ * some of these variables, but nobody sets all of them alike, so that tells a job of
+ * Snakemake's. The variables of OpenBLAS and OpenMP are not looked at: a rule's own command may
+ * set them otherwise. */
 #include "machine/snakemake.h"
 
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The value that all of these variables have; NULL where one is unset, empty or another. */
+/* The value that all of these variables have; NULL where one is unset, empty or has
+ * another value. */
 static const char *shared_value(const char *const *names, size_t count)
 {
     const char *value = getenv(names[0]);

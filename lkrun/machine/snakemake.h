@@ -3,7 +3,7 @@
 #ifndef LKRUN_SNAKEMAKE_H
 #define LKRUN_SNAKEMAKE_H
 
-/* The job's `threads`; 0: no job of Snakemake's. */
+/* The job's `threads`; 0: this is no job of Snakemake's. */
 int snakemake_threads(void);
 
 #endif

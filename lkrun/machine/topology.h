@@ -1,4 +1,4 @@
-/* hwloc, loaded on first use: what cpu.c and bind.c ask it. */
+/* hwloc, loaded on first use: those of its functions that cpu.c and bind.c call. */
 #ifndef LKRUN_TOPOLOGY_H
 #define LKRUN_TOPOLOGY_H
 
@@ -20,14 +20,14 @@ struct topology_library {
     int (*bitmap_intersects)(hwloc_const_bitmap_t, hwloc_const_bitmap_t);
 };
 
-/* NULL, with *problem set, when the library can't be used. */
+/* The library's functions; NULL, with *problem set, when it can't be used. */
 const struct topology_library *topology_library(const char **problem);
 
-/* The topology of this machine, or of the one that HWLOC_SYNTHETIC or HWLOC_XMLFILE describes; NULL
- * with *problem set. The caller destroys it. */
+/* The topology of this machine, or of the one that HWLOC_SYNTHETIC or HWLOC_XMLFILE describes. The
+ * caller destroys it. NULL, with *problem set, when there is none. */
 hwloc_topology_t topology_open(const char **problem);
 
-/* Objects of this kind; 0 where the topology has none. */
+/* How many objects of this type the topology has. */
 unsigned topology_count(hwloc_topology_t topology, hwloc_obj_type_t type);
 hwloc_obj_t topology_object(hwloc_topology_t topology, hwloc_obj_type_t type, unsigned index);
 

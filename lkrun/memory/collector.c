@@ -39,8 +39,7 @@ struct collector {
     int mode;                    /* LUA_GCGEN or LUA_GCINC; -1: not known */
     int minor, major;            /* of the generational mode, in percent */
     int pause, multiplier, step; /* of the incremental mode, asked for while held; 0: not asked */
-    bool
-        is_due; /* the last release came in a finalizer, where lua_gc does nothing: it is to be done */
+    bool is_due; /* the last release, in a finalizer, where lua_gc does nothing, is to be done */
 };
 
 static const char key; /* of the struct in the state's registry */

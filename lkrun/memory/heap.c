@@ -35,7 +35,7 @@
 #define SHOW(block, size) ((void)0)
 #endif
 
-#define STEP          16u /* sizes of small classes, and the starts of blocks, are multiples of it */
+#define STEP          16u /* sizes of small classes, and starts of blocks, are multiples of it */
 #define SMALL         ((size_t)512)
 #define SMALL_CLASSES ((int)(SMALL / STEP))
 #define CLASSES       (SMALL_CLASSES + 4 * 40) /* above SMALL there are four to each doubling */

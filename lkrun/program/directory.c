@@ -1,4 +1,4 @@
-/* What is in a folder, for completing file names. */
+/* The names in a folder, for completing file names. */
 #include <dirent.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -19,8 +19,8 @@ static bool is_directory(const char *folder, const struct dirent *entry)
            stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-/* list(folder): the names there, those of folders with "/" at their end; none where it can't be
- * read. */
+/* list(folder) → the names there, those of folders with "/" at their end; none where the folder
+ * can't be read */
 static int list(lua_State *L)
 {
     const char *folder = luaL_checkstring(L, 1);

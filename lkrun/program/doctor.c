@@ -1,4 +1,4 @@
-/* What `lkrun doctor` asks the system: its limits, itself, and the libraries. */
+/* What `lkrun doctor` asks the system: the limits of this process, the machine, the libraries. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,7 @@ static void set_limit(lua_State *L, const char *name, rlim_t value)
     lua_setfield(L, -2, name);
 }
 
-/* limits() → {processes = {soft =, hard =}, …}; what is missing is unlimited */
+/* limits() → {processes = {soft =, hard =}, …}, without those that are unlimited */
 static int limits(lua_State *L)
 {
     static const struct {
@@ -78,7 +78,8 @@ static int system_facts(lua_State *L)
     return 1;
 }
 
-/* Pushes what a function of the library says of its version: a text, or an hwloc-like number. */
+/* Pushes the version that this function of the library gives: hwloc's gives a number, others
+ * a text. */
 static void push_version(lua_State *L, void *handle, const char *symbol)
 {
     void *found = dlsym(handle, symbol);
@@ -97,8 +98,8 @@ static void push_version(lua_State *L, void *handle, const char *symbol)
     }
 }
 
-/* library(file, symbol) → where it is, and what the function `symbol` says of its version; or nil
- * and why it can't be loaded. */
+/* library(file, symbol) → the library's path, and the version that its function `symbol` gives; or
+ * nil, and why the library can't be loaded */
 static int library(lua_State *L)
 {
     const char *file = luaL_checkstring(L, 1), *symbol = luaL_optstring(L, 2, "");

@@ -1,10 +1,10 @@
-/* $XDG_STATE_HOME/lkrun/history: an entry a line, oldest first, in which a newline of the entry is
- * "\n" and a backslash is "\\".
+/* $XDG_STATE_HOME/lkrun/history has an entry on each line, the oldest first. A newline of an entry
+ * stands there as "\n" and a backslash as "\\".
  *
- * Main invariant: whoever writes holds the lock of the file that is in place *now*. An entry is one
- * write at its end; a file that has grown too long is replaced as a whole, under the same lock. So
- * prompts that share it lose no entry, and a reader without the lock sees whole entries, all but
- * perhaps the last. */
+ * Main invariant: whoever writes holds the lock of the file that is in place *now*. An entry is
+ * added by one write at the end; a file that has grown too long is replaced as a whole, under the
+ * same lock. So prompts that share the file lose no entry, and a reader without the lock sees whole
+ * entries, except perhaps the last one. */
 #include "program/history.h"
 
 #include <errno.h>
@@ -22,10 +22,10 @@
 #include "program/report.h"
 #include "base/util.h"
 
-/* A file longer than this is cut to the newer half of it. */
+/* Of a file that is longer than this, the newer half is kept. */
 #define LENGTH_MAX ((off_t)4 << 20)
 
-/* Makes the folders of a path, all but its last part. */
+/* Makes the folders that a path leads through. */
 static bool make_folders(char *path)
 {
     for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
@@ -38,7 +38,7 @@ static bool make_folders(char *path)
     return true;
 }
 
-/* False where there is no home for it. */
+/* False where no variable says where the file should be, or its path is too long. */
 static bool find_path(char path[PATH_MAX])
 {
     const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
@@ -63,7 +63,7 @@ static bool read_whole(int file, struct buffer *text)
     return count == 0;
 }
 
-/* The line [at, stop) in place as an entry. */
+/* Turns the line [at, stop) into its entry, in place; a 0 ends it. */
 static void unescape(char *at, const char *stop)
 {
     char *to = at;
@@ -89,7 +89,7 @@ void history_load(void (*each)(const char *entry))
         for (char *at = text.data, *end = at + text.length, *stop; at < end; at = stop + 1) {
             stop = memchr(at, '\n', (size_t)(end - at));
             if (!stop)
-                break; /* it is being written */
+                break; /* another prompt is writing this entry */
             unescape(at, stop);
             if (*at)
                 each(at);
@@ -99,7 +99,7 @@ void history_load(void (*each)(const char *entry))
     close(file);
 }
 
-/* Opens the file that is in place, locked; -1 with errno. */
+/* Opens and locks the file that is in place; -1 with errno. */
 static int open_locked(char *path)
 {
     struct stat ours, there;
@@ -119,7 +119,7 @@ static int open_locked(char *path)
     }
 }
 
-/* Replaces the locked file by the newer half of it. Where that fails it goes on growing. */
+/* Replaces the locked file by its newer half. Where that fails, the file goes on growing. */
 static void shorten(int file, const char *path)
 {
     struct buffer text = {0};

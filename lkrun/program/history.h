@@ -6,7 +6,7 @@
 
 /* Calls `each` with every entry, oldest first, as text that ends with 0. */
 void history_load(void (*each)(const char *entry));
-/* Adds an entry at the end. What prevents it is told once, by the first call that fails. */
+/* Adds an entry at the end. The first call that fails says why on standard error. */
 void history_append(const char *entry, size_t length);
 
 #endif

@@ -1,4 +1,4 @@
-/* libedit, loaded on first use: what the prompt asks it. */
+/* libedit, loaded on first use: those of its functions that the prompt calls. */
 #ifndef LKRUN_LIBEDIT_H
 #define LKRUN_LIBEDIT_H
 
@@ -23,7 +23,7 @@ struct libedit {
     int (*history)(History *, HistEvent *, int, ...);
 };
 
-/* NULL, with *problem set, when the library can't be used. */
+/* The library's functions; NULL, with *problem set, when it can't be used. */
 const struct libedit *libedit_library(const char **problem);
 
 #endif

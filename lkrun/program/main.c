@@ -1,4 +1,4 @@
-/* The command line. What its parts mean is in docs/commandline.md. */
+/* The command line: docs/commandline.md says what its parts mean. */
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
@@ -41,17 +41,21 @@ static const char help[] =
 
 enum command { RUN_SCRIPT, RUN_CHUNK, RUN_INPUT, PROMPT, SUBCOMMAND, HELP, VERSION };
 
-/* The command line, understood. */
+/* The command line, and what it asks for. */
 struct invocation {
+    int argc;
+    char **argv;
     enum command command;
     const char *program; /* the script or the chunk; NULL: a prompt without a script */
-    int name;            /* argv[name] is arg[0]; what follows is the program's */
+    int name_at;         /* argv[name_at] is arg[0]; the program's arguments follow it */
+    int exit_status;
 };
 
-static bool input_was_closed; /* when we started */
+static bool input_was_closed; /* standard input was, when this process started */
 
-/* Whatever the program opens must not land on 0, 1 or 2. Reading a closed input gives its end;
- * writing to a closed output fails, for its descriptor is opened for reading. */
+/* Opens those of the descriptors 0, 1 and 2 that are closed, so that no file of the program's
+ * becomes one of them. Reading such an input gives its end; writing to such an output fails,
+ * because its descriptor is opened for reading. */
 static void open_standard_descriptors(void)
 {
     input_was_closed = fcntl(STDIN_FILENO, F_GETFD) < 0;
@@ -61,7 +65,8 @@ static void open_standard_descriptors(void)
                 abort();
 }
 
-/* Each is the module lkrun.command.NAME. NULL where `module` is none, or a part of one. */
+/* The subcommand NAME that this module is, as lkrun.command.NAME; NULL: it is none, or a part
+ * of one. */
 static const char *subcommand_of(const struct embedded_lua *module)
 {
     static const char prefix[] = "lkrun.command.";
@@ -81,7 +86,7 @@ static bool is_subcommand(const char *word)
     return false;
 }
 
-/* The subcommand that a word which names no file may have been meant to be, or NULL. */
+/* The subcommand that may have been meant by a word which names no file; NULL: none. */
 static const char *nearest_subcommand(const char *word)
 {
     const char *names[16];
@@ -104,31 +109,41 @@ static void report_unknown_option(const char *word)
         report_line("%s: unknown option; lkrun --help lists what there is", word);
 }
 
-/* Returns false after saying what is wrong. */
-static bool parse(int argc, char **argv, struct invocation *invocation)
+static void ask_for(struct invocation *invocation, enum command command, const char *program,
+                    int name_at)
 {
+    invocation->command = command;
+    invocation->program = program;
+    invocation->name_at = name_at;
+}
+
+/* Finds out what the command line asks for. False after saying what is wrong with it. */
+static bool parse(struct invocation *invocation)
+{
+    int argc = invocation->argc;
+    char **argv = invocation->argv;
     const char *first = argc > 1 ? argv[1] : NULL;
-    *invocation = (struct invocation){RUN_SCRIPT, first, 1};
+    ask_for(invocation, RUN_SCRIPT, first, 1);
     if (!first) {
-        *invocation = (struct invocation){isatty(STDIN_FILENO) ? PROMPT : RUN_INPUT, NULL, 0};
+        ask_for(invocation, isatty(STDIN_FILENO) ? PROMPT : RUN_INPUT, NULL, 0);
     } else if (strcmp(first, "--help") == 0) {
         invocation->command = HELP;
     } else if (strcmp(first, "--version") == 0) {
         invocation->command = VERSION;
     } else if (strcmp(first, "-") == 0) {
-        *invocation = (struct invocation){RUN_INPUT, NULL, 1};
+        ask_for(invocation, RUN_INPUT, NULL, 1);
     } else if (strcmp(first, "-e") == 0) {
         if (argc < 3) {
             report_line("-e: nothing follows; expected a piece of Lua");
             return false;
         }
-        *invocation = (struct invocation){RUN_CHUNK, argv[2], 2};
+        ask_for(invocation, RUN_CHUNK, argv[2], 2);
     } else if (strcmp(first, "-i") == 0) {
-        *invocation = (struct invocation){PROMPT, argc > 2 ? argv[2] : NULL, argc > 2 ? 2 : 0};
+        ask_for(invocation, PROMPT, argc > 2 ? argv[2] : NULL, argc > 2 ? 2 : 0);
     } else if (is_subcommand(first)) {
         invocation->command = SUBCOMMAND;
     } else if (strcmp(first, "--") == 0 && argc > 2) {
-        *invocation = (struct invocation){RUN_SCRIPT, argv[2], 2};
+        ask_for(invocation, RUN_SCRIPT, argv[2], 2);
     } else if (first[0] == '-') {
         report_unknown_option(first);
         return false;
@@ -136,19 +151,20 @@ static bool parse(int argc, char **argv, struct invocation *invocation)
     return true;
 }
 
-/* The global `arg`: the program's arguments from 1, its name at 0, ours before. */
-static void push_arguments(lua_State *L, int argc, char **argv, int name)
+/* Sets the global `arg`: the program's arguments from 1 on, its name at 0, our own
+ * arguments before. */
+static void set_arg(lua_State *L, const struct invocation *invocation)
 {
-    lua_createtable(L, argc - name, name + 1);
-    for (int i = 0; i < argc; i++) {
-        lua_pushstring(L, argv[i]);
-        lua_rawseti(L, -2, i - name);
+    lua_createtable(L, invocation->argc - invocation->name_at, invocation->name_at + 1);
+    for (int i = 0; i < invocation->argc; i++) {
+        lua_pushstring(L, invocation->argv[i]);
+        lua_rawseti(L, -2, i - invocation->name_at);
     }
     lua_setglobal(L, "arg");
 }
 
-/* Whether `path` is a file that can be read; says why not. It is not opened for that: a FIFO would
- * lose its writer. */
+/* Whether `path` is a file that can be read; where not, says why. The file is not opened to find
+ * out: the writer of a FIFO would see its reader come and go. */
 static bool is_readable(const char *path)
 {
     struct stat file;
@@ -171,7 +187,8 @@ static bool is_readable(const char *path)
     return true;
 }
 
-/* Pushes the compiled program; on failure says why and returns the exit status. */
+/* Pushes the compiled program, and gives STATUS_DONE; where it can't, says why and gives the exit
+ * status. */
 static int load_program(lua_State *L, const struct invocation *invocation)
 {
     int status;
@@ -195,32 +212,36 @@ static int load_program(lua_State *L, const struct invocation *invocation)
     return status == LUA_ERRFILE && exit_status == STATUS_FAILED ? STATUS_MISUSE : exit_status;
 }
 
-static int run_program(lua_State *L, int argc, char **argv, const struct invocation *invocation)
+static int run_program(lua_State *L, const struct invocation *invocation)
 {
+    int first = invocation->name_at + 1, argc = invocation->argc;
     int status = load_program(L, invocation);
     if (status != STATUS_DONE)
         return status;
     luaL_checkstack(L, argc, "too many arguments");
-    for (int i = invocation->name + 1; i < argc; i++)
-        lua_pushstring(L, argv[i]);
-    if (report_call(L, argc > invocation->name ? argc - invocation->name - 1 : 0, 0) != LUA_OK)
+    for (int i = first; i < argc; i++)
+        lua_pushstring(L, invocation->argv[i]);
+    if (report_call(L, argc > first ? argc - first : 0, 0) != LUA_OK)
         return report_error(L);
     return STATUS_DONE;
 }
 
-static int run_prompt(lua_State *L, int argc, char **argv, const struct invocation *invocation)
+static int run_prompt(lua_State *L, const struct invocation *invocation)
 {
     if (invocation->program) {
-        int status = run_program(L, argc, argv, invocation);
+        int status = run_program(L, invocation);
         if (status == STATUS_MISUSE || status == 128 + SIGTERM)
-            return status; /* else the prompt is where to look at what failed */
+            return status; /* after any other failure, the prompt is for looking at what failed */
     }
     return repl_run(L);
 }
 
-/* lkrun.command runs it; what it raises for the user to read has the exit status with it. */
-static int run_subcommand(lua_State *L, int argc, char **argv)
+/* The module lkrun.command runs it. What that raises for the user to read brings the
+ * exit status. */
+static int run_subcommand(lua_State *L, const struct invocation *invocation)
 {
+    int argc = invocation->argc;
+    char **argv = invocation->argv;
     lua_getglobal(L, "require");
     lua_pushliteral(L, "lkrun.command");
     if (report_call(L, 1, 1) != LUA_OK)
@@ -237,46 +258,40 @@ static int run_subcommand(lua_State *L, int argc, char **argv)
     return (int)lua_tointeger(L, -1);
 }
 
-struct task {
-    int argc;
-    char **argv;
-    struct invocation invocation;
-    int status;
-};
-
+/* Everything that may raise. */
 static int run(lua_State *L)
 {
-    struct task *task = lua_touserdata(L, 1);
+    struct invocation *invocation = lua_touserdata(L, 1);
     lua_settop(L, 0);
     luaL_openlibs(L);
     host_preload(L);
     signals_install(L);
     lua_gc(L, LUA_GCGEN, 0, 0); /* as in lua5.4 */
-    push_arguments(L, task->argc, task->argv, task->invocation.name);
-    if (task->invocation.command == SUBCOMMAND)
-        task->status = run_subcommand(L, task->argc, task->argv);
-    else if (task->invocation.command == PROMPT)
-        task->status = run_prompt(L, task->argc, task->argv, &task->invocation);
+    set_arg(L, invocation);
+    if (invocation->command == SUBCOMMAND)
+        invocation->exit_status = run_subcommand(L, invocation);
+    else if (invocation->command == PROMPT)
+        invocation->exit_status = run_prompt(L, invocation);
     else
-        task->status = run_program(L, task->argc, task->argv, &task->invocation);
+        invocation->exit_status = run_program(L, invocation);
     return 0;
 }
 
 int main(int argc, char **argv)
 {
-    struct task task = {.argc = argc, .argv = argv};
+    struct invocation invocation = {.argc = argc, .argv = argv};
     if (argc == 3 && strcmp(argv[1], SPAWN_ARGUMENT) == 0)
         return spawn_main(argv[2]);
     spawn_is_lkrun = true;
     signal(SIGCHLD, SIG_DFL);
     open_standard_descriptors();
-    setlocale(LC_CTYPE, ""); /* and nothing else: numbers keep their point */
+    setlocale(LC_CTYPE, ""); /* and no other category: numbers keep their decimal point */
     report_lost_output_at_exit();
-    if (!parse(argc, argv, &task.invocation))
+    if (!parse(&invocation))
         return STATUS_MISUSE;
-    if (task.invocation.command == HELP)
+    if (invocation.command == HELP)
         return fputs(help, stdout) < 0;
-    if (task.invocation.command == VERSION)
+    if (invocation.command == VERSION)
         return printf("lkrun %s (%s)\n", LKRUN_VERSION, LUA_RELEASE) < 0;
 
     lua_State *L = luaL_newstate();
@@ -285,9 +300,9 @@ int main(int argc, char **argv)
         return STATUS_FAILED;
     }
     lua_pushcfunction(L, run);
-    lua_pushlightuserdata(L, &task);
+    lua_pushlightuserdata(L, &invocation);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK)
-        task.status = report_error(L);
+        invocation.exit_status = report_error(L);
     lua_close(L);
-    return task.status;
+    return invocation.exit_status;
 }

@@ -1,5 +1,5 @@
-/* Where the manual lies: beside the executable, as it is built, as `make install` puts it, or as
- * luarocks does. */
+/* Where the manual is, as seen from the executable: where `make install`, the source tree or
+ * luarocks have it. */
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include <lua.h>
 #include <lauxlib.h>
 
-/* path(): of the manual's first page; nil where there is none. */
+/* path() → the path of the manual's first page; nil where there is none */
 static int path(lua_State *L)
 {
     static const char *const places[] = {"../share/doc/lkrun/docs/README.md", "../docs/README.md",

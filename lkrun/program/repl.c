@@ -1,5 +1,5 @@
-/* The prompt: an expression shows its values, a statement that is not finished goes on in the next
- * line. Ctrl-C drops what was typed, or interrupts what runs. */
+/* An expression shows its values; a statement that is not finished goes on in the next line. Ctrl-C
+ * drops what was typed, or interrupts what runs. */
 #include "program/repl.h"
 
 #include <errno.h>
@@ -21,14 +21,14 @@
 #include "screen/terminal.h"
 #include "base/util.h"
 
-/* What stays on the stack: functions of lua/lkrun/prompt.lua. */
+/* Stack indices of functions of lua/lkrun/prompt.lua, which stay on the stack. */
 enum { PRINT_RESULTS = 1, COMPLETE, LEAVING, HELD = LEAVING };
 
-static bool edited; /* lines are edited; else they come as they are */
+static bool is_edited; /* lines are edited by editor.c; else they are read as they come */
 
-/* Waits until there is something to read on the terminal or a signal is pending: a read alone would
- * sleep through a signal that came just before it. Standard input has no buffer that poll can't
- * see. */
+/* Waits until there is something to read on the terminal or a signal is pending; a read alone would
+ * sleep through a signal that came just before it. Standard input is unbuffered: poll sees all that
+ * was not read. */
 static void wait_for_terminal(void)
 {
     struct pollfd sources[] = {{.fd = STDIN_FILENO, .events = POLLIN},
@@ -37,7 +37,7 @@ static void wait_for_terminal(void)
         ;
 }
 
-/* Pushes the next line without its end, as it comes. */
+/* Pushes the next line without the newline at its end, as it comes. */
 static enum reading read_plain_line(lua_State *L, const char *prompt)
 {
     char *line = NULL;
@@ -64,7 +64,7 @@ static enum reading read_line(lua_State *L, const char *prompt)
 {
     fflush(stdout);
     progress_clear();
-    return edited ? editor_read(L, prompt, COMPLETE) : read_plain_line(L, prompt);
+    return is_edited ? editor_read(L, prompt, COMPLETE) : read_plain_line(L, prompt);
 }
 
 /* Whether the error on the top says that the text ended too early. */
@@ -77,8 +77,8 @@ static bool is_unfinished(lua_State *L, int status)
            strcmp(message + length - (sizeof mark - 1), mark) == 0;
 }
 
-/* Compiles the first `length` bytes of a text and behind them the rest as an expression, with `end`
- * after it; pushes the function or the error. */
+/* Compiles the first `length` bytes of a text as they are, and the rest behind them as an
+ * expression with `end` after it; pushes the function or the error. */
 static int compile_ending(lua_State *L, const char *text, size_t length, const char *end)
 {
     lua_pushlstring(L, text, length);
@@ -90,7 +90,7 @@ static int compile_ending(lua_State *L, const char *text, size_t length, const c
     return status;
 }
 
-/* Whether this much of a text is a chunk by itself. */
+/* Whether the first `length` bytes of a text are a chunk by themselves. */
 static bool compiles(lua_State *L, const char *text, size_t length)
 {
     bool whole = luaL_loadbuffer(L, text, length, "=stdin") == LUA_OK;
@@ -98,14 +98,15 @@ static bool compiles(lua_State *L, const char *text, size_t length)
     return whole;
 }
 
-/* Of a text of several rows that are statements and, from some row on, an expression: pushes the
- * function that gives its values; false, pushing nothing, for any other. With `whole` the text is
- * statements throughout too: a row that could go on the one before it does. */
-static bool compile_last_rows(lua_State *L, const char *text, bool whole)
+/* Where the text's first rows are statements and those from some row on are an expression: pushes
+ * the function that runs the statements and gives the expression's values. False, pushing nothing,
+ * for any other text. `is_chunk`: the text is statements throughout, too; then a row that can
+ * continue the row before it does so, and begins no expression. */
+static bool compile_last_rows(lua_State *L, const char *text, bool is_chunk)
 {
     for (size_t at = strlen(text); at > 0; at--) {
         const char *row = text + at + strspn(text + at, " \t\n");
-        if (text[at - 1] != '\n' || !*row || (whole && strchr("([{\"'-~", *row)) ||
+        if (text[at - 1] != '\n' || !*row || (is_chunk && strchr("([{\"'-~", *row)) ||
             !compiles(L, text, at))
             continue;
         if (compile_ending(L, row, 0, ";") == LUA_OK) {
@@ -118,7 +119,8 @@ static bool compile_last_rows(lua_State *L, const char *text, bool whole)
     return false;
 }
 
-/* Pushes what the text on the top compiles to, or the error; gives the status of the load. */
+/* Compiles the text on the top of the stack: pushes the function or the error, and gives the status
+ * of luaL_loadbuffer. */
 static int compile(lua_State *L)
 {
     size_t length;
@@ -127,7 +129,7 @@ static int compile(lua_State *L)
     if (status == LUA_OK)
         return status;
     lua_pop(L, 1);
-    status = compile_ending(L, text, 0, ""); /* "1 +" goes on */
+    status = compile_ending(L, text, 0, ""); /* finds that "1 +" goes on in the next line */
     if (is_unfinished(L, status))
         return status;
     lua_pop(L, 1);
@@ -138,8 +140,8 @@ static int compile(lua_State *L)
     return LUA_OK;
 }
 
-/* Pushes the text of the next statement or expression and what it compiles to (status LUA_OK), or
- * the error. */
+/* Pushes the text of the next statement or expression, and the function that it compiles to (status
+ * LUA_OK) or the error. */
 static enum reading read_statement(lua_State *L, int *status)
 {
     enum reading reading = read_line(L, "> ");
@@ -149,7 +151,7 @@ static enum reading read_statement(lua_State *L, int *status)
             return READ_LINE;
         reading = read_line(L, ">> ");
         if (reading == READ_END)
-            return READ_LINE; /* the error says what was missing */
+            return READ_LINE; /* the error on the stack says what is missing */
         if (reading == READ_INTERRUPTED)
             return reading;
         lua_remove(L, -2);
@@ -160,7 +162,7 @@ static enum reading read_statement(lua_State *L, int *status)
     return reading;
 }
 
-/* Runs what was compiled to the top, and prints its values. */
+/* Runs the function on the top of the stack, and prints its values. */
 static int run_statement(lua_State *L)
 {
     int function = lua_gettop(L), columns, rows;
@@ -178,8 +180,8 @@ static int run_statement(lua_State *L)
     return status;
 }
 
-/* Whether the statement is only a wish to leave, as other languages have it: then how to is
- * said. */
+/* Whether the statement only tries to leave the prompt as one leaves those of other languages
+ * ("quit"); if so, prints how to leave this one. */
 static bool is_about_leaving(lua_State *L, int statement)
 {
     lua_pushvalue(L, LEAVING);
@@ -191,16 +193,16 @@ static bool is_about_leaving(lua_State *L, int statement)
     return said;
 }
 
-/* The statement goes to the history as it was typed, right or wrong. */
+/* Adds the statement to the history as it was typed, right or wrong. */
 static void remember(lua_State *L, int index)
 {
     size_t length;
     const char *text = lua_tolstring(L, index, &length);
-    if (edited && strspn(text, " \t\n") < length)
+    if (is_edited && strspn(text, " \t\n") < length)
         editor_remember(text, length);
 }
 
-/* Leaves the functions of lua/lkrun/prompt.lua on the stack; false after telling what is wrong. */
+/* Puts the functions of lua/lkrun/prompt.lua on the stack; false after telling what is wrong. */
 static bool prepare(lua_State *L)
 {
     static const char *const held[HELD] = {"print_results", "complete", "leaving"};
@@ -223,7 +225,7 @@ int repl_run(lua_State *L)
     bool is_terminal = isatty(STDIN_FILENO);
     if (!prepare(L))
         return STATUS_FAILED;
-    edited = editor_open();
+    is_edited = editor_open();
     if (is_terminal) {
         setvbuf(stdin, NULL, _IONBF, 0);
         printf("lkrun %s, %s; lk is at hand; help() says more, Ctrl-D ends\n", LKRUN_VERSION,
@@ -243,13 +245,13 @@ int repl_run(lua_State *L)
         }
         lua_settop(L, HELD);
         if (signal_received() == SIGTERM || reading == READ_END) {
-            if (is_terminal && !edited)
+            if (is_terminal && !is_edited)
                 putchar('\n');
-            if (edited)
+            if (is_edited)
                 editor_close();
             return signal_received() == SIGTERM ? 128 + SIGTERM : STATUS_DONE;
         }
-        if (is_terminal && !edited && reading != READ_LINE)
+        if (is_terminal && !is_edited && reading != READ_LINE)
             putchar('\n');
     }
 }

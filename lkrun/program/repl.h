@@ -4,7 +4,7 @@
 
 #include <lua.h>
 
-/* Reads, runs and prints until the input ends; gives the exit status. */
+/* Reads, runs and prints until the input ends or SIGTERM comes; gives the exit status. */
 int repl_run(lua_State *L);
 
 #endif

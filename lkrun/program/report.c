@@ -17,7 +17,7 @@
 
 static void begin_message(void)
 {
-    fflush(stdout); /* what the program wrote before stands before it */
+    fflush(stdout); /* so that what the program wrote before stands before the message */
     progress_clear();
 }
 
@@ -32,7 +32,7 @@ void report_line(const char *format, ...)
     va_end(arguments);
 }
 
-/* "script.lua:12: interrupted": where is all that one wants to know of it. */
+/* Pushes "script.lua:12: interrupted". A traceback would say no more that is of use. */
 static void push_interrupted(lua_State *L)
 {
     if (push_program_position(L, true)) {
@@ -43,7 +43,8 @@ static void push_interrupted(lua_State *L)
     }
 }
 
-/* The traceback that an error object brought along: an invoker's, from the worker. */
+/* Appends to the text on the top the traceback that an invoker's error object brings from
+ * the worker. */
 static void append_own_traceback(lua_State *L, int object)
 {
     if (!lua_istable(L, object))
@@ -57,7 +58,8 @@ static void append_own_traceback(lua_State *L, int object)
     }
 }
 
-/* Where a traceback begins: for what our own modules refuse, where the program called them. */
+/* The level of the stack where the traceback begins. That of an error of our own modules begins
+ * where the program called them. */
 static int first_level(lua_State *L, const char *message)
 {
     int first = 1;
@@ -74,7 +76,7 @@ static int first_level(lua_State *L, const char *message)
     return first;
 }
 
-/* A command's own words on why it ends, and the exit status for that: no traceback is of use. */
+/* Whether this is a COMMAND_FAILURE: a command's own words on why it ends, and the exit status. */
 static bool is_failure(lua_State *L, int index)
 {
     if (!luaL_getmetafield(L, index, "__name"))
@@ -84,6 +86,7 @@ static bool is_failure(lua_State *L, int index)
     return is;
 }
 
+/* The message handler of report_call. */
 static int describe_error(lua_State *L)
 {
     if (is_failure(L, 1))
@@ -125,13 +128,13 @@ int report_error(lua_State *L)
     if (!message)
         message = "(error object is not a string)";
     if (strncmp(message, prefix, strlen(prefix)) == 0)
-        message += strlen(prefix); /* our own say so already */
+        message += strlen(prefix); /* report_line puts it in front */
     report_line("%s", message);
     lua_pop(L, 1);
     return status;
 }
 
-static pid_t program; /* a forked child of it has no say in how it ends */
+static pid_t program; /* the process whose exit is checked; its forked children are not */
 
 static void check_output(void)
 {

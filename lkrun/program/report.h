@@ -1,24 +1,26 @@
-/* How an error that nobody caught is told, and what exit status it gives. */
+/* How an error that nobody caught is reported, and which exit status it gives. */
 #ifndef LKRUN_REPORT_H
 #define LKRUN_REPORT_H
 
 #include <stdbool.h>
 #include <lua.h>
 
-enum exit_status { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_MISUSE = 2 }; /* 128 + n: signal n */
+/* A program that signal n ended has the status 128 + n. */
+enum exit_status { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_MISUSE = 2 };
 
-#define COMMAND_FAILURE "lkrun.command.Failure" /* class of { status =, message = } */
+/* Class of the tables {status =, message =} that a command raises to end. */
+#define COMMAND_FAILURE "lkrun.command.Failure"
 
-/* lua_pcall of a program: an error comes back as the text that report_error prints, traceback and
- * all. */
+/* lua_pcall of a program: on failure the error on the top is what report_error prints, with a
+ * traceback. */
 int report_call(lua_State *L, int arguments, int results);
 /* Prints the error on the top of the stack to standard error and pops it; gives the exit status. */
 int report_error(lua_State *L);
-/* One line on standard error, "lkrun: …", around the bar. */
+/* Prints "lkrun: …", one line, to standard error, above the bars. */
 void report_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* From now on exit() says so, and ends with status 1, when something written to standard output
- * was lost: a full disk, a closed descriptor. */
+/* From now on, when something that was written to standard output was lost (a full disk, a closed
+ * descriptor), exit() says so, and the status is 1. */
 void report_lost_output_at_exit(void);
 
 #endif

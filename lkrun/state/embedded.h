@@ -8,7 +8,7 @@
 
 struct embedded_lua {
     const char *name; /* as in require: "lkrun.log" */
-    const char *path; /* where it stood in the source tree; the chunk name */
+    const char *path; /* in the source tree; it is the chunk's name, too */
     const char *text; /* first byte */
     const char *end;  /* one past the last */
 };

@@ -6,7 +6,7 @@
 
 #include "machine/signals.h"
 
-/* (name, …): what this function of lua/lkrun/raised.lua says to the rest. */
+/* (name, value) → what this function of lua/lkrun/raised.lua gives for the value */
 static int call_raised(lua_State *L)
 {
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
@@ -24,8 +24,9 @@ static int call_raised(lua_State *L)
     return 1;
 }
 
-/* Pushes what that function says, a string. False, pushing nothing, where it fails: there may be no
- * memory or no stack left. An interruption meanwhile is the text. */
+/* Pushes the string that this function of raised.lua gives for the value at this index. False,
+ * pushing nothing, where it fails: there may be no memory or no stack left. Where an interruption
+ * comes meanwhile, its text is pushed. */
 static bool push_raised(lua_State *L, const char *function, int index)
 {
     lua_pushcfunction(L, call_raised);
@@ -38,7 +39,7 @@ static bool push_raised(lua_State *L, const char *function, int index)
     return false;
 }
 
-/* Whether it is what Lua says of a name that stands for nothing. */
+/* Whether this is Lua's message on a name that has no value. */
 static bool is_of_nil(lua_State *L, int index)
 {
     return lua_type(L, index) == LUA_TSTRING && strstr(lua_tostring(L, index), "a nil value (");

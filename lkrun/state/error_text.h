@@ -4,10 +4,10 @@
 
 #include <lua.h>
 
-/* Pushes the text of the error at this index: a string as it is, with the name of ours that may
- * have been meant by one that is nil; what has a __tostring by that, a table by its `message` or
- * its fields, all else by its type. For message handlers: it looks at the function that failed, and
- * raises nothing but what a __tostring raises, and no memory. */
+/* Pushes the text of the error at this index. That of a string is the string; where a name in it is
+ * nil, the name of ours that may have been meant follows. A value with a __tostring gives its text,
+ * a table its `message` or its fields, anything else its type. For message handlers: it looks at
+ * the function that failed. It raises only what a __tostring raises, and "not enough memory". */
 const char *push_error_text(lua_State *L, int index);
 
 #endif

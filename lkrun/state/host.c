@@ -43,7 +43,7 @@ int host_open(lua_State *L, const char *name)
     return 1;
 }
 
-/* `require "lkrun"` in a stock Lua that finds core.so. */
+/* What `require "lkrun"` calls in a stock Lua, which finds core.so as lkrun.so. */
 __attribute__((visibility("default"))) int luaopen_lkrun(lua_State *L);
 int luaopen_lkrun(lua_State *L)
 {

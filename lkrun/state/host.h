@@ -7,7 +7,7 @@
 /* Makes every embedded module available to `require`, before any file of that name. */
 void host_preload(lua_State *L);
 
-/* What a luaopen_ function does in a stock Lua: preloads all, then loads this one. */
+/* For the luaopen_ functions that a stock Lua calls: preloads all modules, then loads this one. */
 int host_open(lua_State *L, const char *name);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* By path, "lua/lkrun/log.lua": the whole text, or nil. */
+/* text(path) → the whole text of the module at "lua/lkrun/log.lua", or nil */
 static int text(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
@@ -15,7 +15,7 @@ static int text(lua_State *L)
     return 0;
 }
 
-/* All of them: name → path. */
+/* modules() → {["lkrun.log"] = "lua/lkrun/log.lua", …} */
 static int modules(lua_State *L)
 {
     lua_newtable(L);
