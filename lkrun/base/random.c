@@ -60,7 +60,8 @@ static uint64_t mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
-void random_open(struct random_stream *stream, uint64_t root, uint64_t map, uint64_t task)
+/* Opens the stream of task `task` (from 1) of map `map` (from 1) under the seed `root`. */
+static void open_stream(struct random_stream *stream, uint64_t root, uint64_t map, uint64_t task)
 {
     uint64_t key = mix(mix(root) + map * 0x9E3779B97F4A7C15u);
     stream->key[0] = (uint32_t)key;
@@ -98,7 +99,7 @@ uint64_t random_bits(struct random_stream *stream)
 {
     if (stream->used >= 4) {
         if (stream->used == RANDOM_DEFERRED)
-            random_open(stream, stream->root, stream->map, stream->counter[1]);
+            open_stream(stream, stream->root, stream->map, stream->counter[1]);
         philox(stream->counter, stream->key, stream->block);
         stream->counter[0]++;
         stream->used = 0;
@@ -163,7 +164,7 @@ struct random_stream *random_current(void)
     if (task_stream)
         return task_stream;
     if (!own_stream_open) {
-        random_open(&own_stream, random_system_seed(), 0, 0);
+        open_stream(&own_stream, random_system_seed(), 0, 0);
         own_stream_open = true;
     }
     return &own_stream;
@@ -205,7 +206,8 @@ static int push_normal(lua_State *L, struct random_stream *stream, int first)
 {
     double mean = luaL_optnumber(L, first, 0);
     double deviation = luaL_optnumber(L, first + 1, 1);
-    luaL_argcheck(L, deviation >= 0, first + 1, "a standard deviation is 0 or more");
+    luaL_argcheck(L, deviation >= 0, first + 1,
+                  "the standard deviation is negative; expected 0 or more");
     lua_pushnumber(L, mean + deviation * random_normal(stream));
     return 1;
 }
@@ -247,7 +249,7 @@ static int current_seed(lua_State *L)
     uint64_t seed = (uint64_t)luaL_checkinteger(L, 1);
     if (!task_stream)
         own_stream_open = true;
-    random_open(task_stream ? task_stream : &own_stream, seed, 0, 0);
+    open_stream(task_stream ? task_stream : &own_stream, seed, 0, 0);
     return 0;
 }
 
@@ -262,7 +264,7 @@ static int stream_open(lua_State *L)
     lua_Integer map = luaL_optinteger(L, 2, 1);
     lua_Integer task = luaL_optinteger(L, 3, 1);
     struct random_stream *stream = lua_newuserdatauv(L, sizeof *stream, 0);
-    random_open(stream, (uint64_t)root, (uint64_t)map, (uint64_t)task);
+    open_stream(stream, (uint64_t)root, (uint64_t)map, (uint64_t)task);
     luaL_setmetatable(L, STREAM_CLASS);
     return 1;
 }
@@ -348,7 +350,7 @@ static int math_randomseed(lua_State *L)
     else
         seeds[0] = luaL_checkinteger(L, 1);
     seeds[1] = luaL_optinteger(L, 2, 0);
-    random_open(task_stream, (uint64_t)seeds[0], 0, (uint64_t)seeds[1]);
+    open_stream(task_stream, (uint64_t)seeds[0], 0, (uint64_t)seeds[1]);
     lua_pushinteger(L, seeds[0]);
     lua_pushinteger(L, seeds[1]);
     return 2;

@@ -17,9 +17,8 @@ struct random_stream {
 };
 #define RANDOM_DEFERRED 5
 
-/* Opens the stream of task `task` (from 1) of map `map` (from 1) under the seed `root`. */
-void random_open(struct random_stream *stream, uint64_t root, uint64_t map, uint64_t task);
-/* The same, with most of the work left to the first draw: most tasks draw nothing. */
+/* Opens the stream of task `task` (from 1) of map `map` (from 1) under the seed `root`. Most of the
+ * work is left to the first draw: most tasks draw nothing. */
 static inline void random_defer(struct random_stream *stream, uint64_t root, uint64_t map,
                                 uint64_t task)
 {

@@ -312,7 +312,7 @@ static int l_set_threads(lua_State *L)
 {
     lua_Integer threads = luaL_checkinteger(L, 1);
     luaL_argcheck(L, threads == -1 || (threads >= 1 && threads <= 1000000), 1,
-                  "-1 or from 1 to 1000000 expected");
+                  "expected -1, or a number from 1 to 1000000");
     backend_set_threads((int)threads);
     return 0;
 }

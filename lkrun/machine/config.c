@@ -344,7 +344,7 @@ static int l_ensure(lua_State *L)
 static int l_grant(lua_State *L)
 {
     lua_Integer cpus = luaL_checkinteger(L, 1);
-    luaL_argcheck(L, cpus >= 1 && cpus <= CONFIG_LIMIT, 1, "no number of CPUs");
+    luaL_argcheck(L, cpus >= 1 && cpus <= CONFIG_LIMIT, 1, "expected a number of CPUs");
     config_set_grant((int)cpus, "Snakemake");
     return 0;
 }

@@ -304,13 +304,13 @@ void pool_trace_death(struct pool *pool, const struct worker *worker, const char
     char text[160], arguments[256], name[64];
     empty_lane(trace, lane, row);
     trace_escape(text, sizeof text, how);
-    if (atomic_load(&lane->since) && flight) {
+    if (atomic_load(&lane->running_since) && flight) {
         struct trace_record record = lane->running;
         record.ended = clock_nanoseconds();
         record.kind = SPAN_FAILED;
         write_task(trace, row, &record, "crash");
     }
-    atomic_store(&lane->since, 0);
+    atomic_store(&lane->running_since, 0);
     unsigned long long index = flight ? flight->index : 0;
     snprintf(arguments, sizeof arguments, "\"how\":\"%s\",\"index\":%llu", text, index);
     mark(trace, row, flight ? "crash" : "end", flight ? "crash" : "ends", arguments);

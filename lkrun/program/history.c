@@ -169,8 +169,8 @@ void history_append(const char *entry, size_t length)
     if (whole && buffer_append(&line, "\n", 1) && find_path(path) &&
         !append(path, line.data, line.length) && !told) {
         told = true;
-        report_line("%s: the history could not be written: %s; this prompt goes on without", path,
-                    strerror(errno));
+        report_line("%s: the history could not be written: %s; this prompt goes on without it",
+                    path, strerror(errno));
     }
     buffer_free(&line);
 }

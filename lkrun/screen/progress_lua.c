@@ -18,7 +18,7 @@ static struct progress **holder_check(lua_State *L, int index)
 {
     struct progress **holder = luaL_checkudata(L, index, PROGRESS_CLASS);
     if (!*holder)
-        raise_error(L, "progress", "the display was collected");
+        raise_error(L, "progress", "the display was collected; make another one");
     return holder;
 }
 

@@ -329,7 +329,7 @@ void lane_begin(struct trace_lane *lane, uint64_t index, uint64_t map)
 {
     uint64_t now = clock_nanoseconds();
     lane->running = (struct trace_record){.index = index, .begun = now, .map = (uint32_t)map};
-    atomic_store_explicit(&lane->since, now, memory_order_release);
+    atomic_store_explicit(&lane->running_since, now, memory_order_release);
 }
 
 void lane_end(struct trace_lane *lane, bool failed)
@@ -338,7 +338,7 @@ void lane_end(struct trace_lane *lane, bool failed)
     record.kind = failed ? SPAN_FAILED : SPAN_TASK;
     record.ended = clock_nanoseconds();
     put(lane, &record);
-    atomic_store_explicit(&lane->since, 0, memory_order_release);
+    atomic_store_explicit(&lane->running_since, 0, memory_order_release);
 }
 
 void lane_idle(struct trace_lane *lane, uint64_t begun, uint64_t ended)

@@ -63,10 +63,10 @@ struct trace_record {
 #define LANE_RECORDS 4096u
 
 /* Invariant: the records from tail to head are whole; the worker alone moves head, the host alone
- * moves tail. While `since` is not 0 a task runs, which only `running` describes. */
+ * moves tail. While `running_since` is not 0 a task runs, which only `running` describes. */
 struct trace_lane {
     _Alignas(CACHE_LINE) _Atomic uint64_t head;
-    _Atomic uint64_t since; /* when the running task began; 0: none runs */
+    _Atomic uint64_t running_since; /* when the running task began; 0: none runs */
     struct trace_record running;
     _Atomic uint64_t lost; /* records there was no room for */
     _Alignas(CACHE_LINE) _Atomic uint64_t tail;

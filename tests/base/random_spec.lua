@@ -128,7 +128,7 @@ describe("a stream", function()
     assert.has_error(function() stream:integer(1.5) end,
       "bad argument #1 to 'integer' (number has no integer representation)")
     assert.has_error(function() stream:normal(0, -1) end,
-      "bad argument #2 to 'normal' (a standard deviation is 0 or more)")
+      "bad argument #2 to 'normal' (the standard deviation is negative; expected 0 or more)")
     assert.has_error(function() stream:integer(1, 2, 3) end, "wrong number of arguments")
     assert.has_error(function() stream.uniform {} end)
   end)
