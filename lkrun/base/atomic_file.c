@@ -46,8 +46,8 @@ static bool find_target(struct atomic_file *file, const char *path, mode_t *mode
     return true;
 }
 
-/* Makes up ".NAME.0123456789abcdef.tmp" in the folder of the target, so that renaming
- * never copies. */
+/* Makes up ".NAME.0123456789abcdef.tmp" in the folder of the target, so
+ * that renaming never copies. */
 static bool name_temporary(struct atomic_file *file)
 {
     const char *slash = strrchr(file->target, '/');
@@ -66,8 +66,8 @@ static void folder_of(const char *path, char folder[PATH_MAX])
     snprintf(folder, PATH_MAX, "%.*s", length, slash ? path : ".");
 }
 
-/* False where a file system has no files without names, or /proc, which naming one takes,
- * is missing. */
+/* False where a file system has no files without names, or /proc, which naming
+ * one takes, is missing. */
 static bool open_nameless(struct atomic_file *file)
 {
     char folder[PATH_MAX];

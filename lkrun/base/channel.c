@@ -6,10 +6,10 @@
  *   and head belong to the reader, all others to the writer.
  * - What is before head is whole frames: a writer that dies in the middle of a frame has published
  *   nothing of it.
- * - A sleeper sets `asleep`, fences, and looks for work; the waker publishes work, fences, and
- *   looks at `asleep`. With sequentially consistent fences one of the two sees the other, so no
- *   wake-up is lost. Whoever takes `asleep` from 1 to 0 owns the one write to, or read from,
- *   the eventfd. */
+ * - A sleeper sets `asleep`, fences, and looks for work; the waker publishes work, fences,
+ *   and looks at `asleep`. With sequentially consistent fences one of the two sees the
+ *   other, so no wake-up is lost. Whoever takes `asleep` from 1 to 0 owns the one write to,
+ *   or read from, the eventfd. */
 #include "base/channel.h"
 
 #include <errno.h>

@@ -19,8 +19,8 @@ struct ring_shared {
     _Alignas(CACHE_LINE) _Atomic uint64_t tail;
 };
 
-/* One side's view. The bytes are mapped twice in a row, so that any `size` bytes from any place
- * are contiguous. */
+/* One side's view. The bytes are mapped twice in a row, so that any `size` bytes from
+ * any place are contiguous. */
 struct ring {
     struct ring_shared *shared;
     char *data;
@@ -136,9 +136,8 @@ static inline void ring_fetch_to_write(const struct ring *ring)
 {
     const char *ahead = ring_place(ring) + RING_AHEAD;
 #if defined(__x86_64__)
-    __asm__ volatile("prefetchw %0"
-                     :
-                     : "m"(*ahead)); /* __builtin_prefetch(…, 1) needs -mprfchw for it */
+    /* __builtin_prefetch(…, 1) becomes this instruction only with -mprfchw. */
+    __asm__ volatile("prefetchw %0" : : "m"(*ahead));
 #else
     __builtin_prefetch(ahead, 1);
 #endif

@@ -25,8 +25,7 @@ struct library {
  * of it is missing. To be called once, by one thread. */
 bool library_load(struct library *library, void *functions);
 
-/* Fills `functions` from a library that is loaded. Gives NULL, or the first name that
- * is missing. */
+/* Fills `functions` from a loaded library. Gives NULL, or the first name that is missing. */
 const char *library_fill(void *handle, const struct library_symbol *symbols, size_t count,
                          void *functions);
 

@@ -303,8 +303,8 @@ static int stream_use(lua_State *L)
     return 0;
 }
 
-/* block(counter and key as six words) → a block of the bare generator, for its published
- * test vectors */
+/* block(counter and key as six words) → a block of the bare generator, for
+ * its published test vectors */
 static int block_of(lua_State *L)
 {
     uint32_t words[6], block[4];
@@ -356,8 +356,8 @@ static int math_randomseed(lua_State *L)
     return 2;
 }
 
-/* Wraps the function in this field of the table on top of the stack, unless it is
- * wrapped already. */
+/* Wraps the function in this field of the table on top of the stack, unless
+ * it is wrapped already. */
 static void wrap(lua_State *L, const char *name, lua_CFunction wrapper)
 {
     int table = lua_gettop(L);

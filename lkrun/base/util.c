@@ -71,8 +71,8 @@ static void hold_limit(sigset_t *before)
     pthread_sigmask(SIG_BLOCK, &signal, before);
 }
 
-/* Takes the SIGXFSZ of a call that ended with `reason`, which is 0 where it did not fail; errno is
- * `reason` afterwards. */
+/* Takes the SIGXFSZ of a call that ended with `reason`, which is 0 where it did not fail;
+ * errno is `reason` afterwards. */
 static void release_limit(const sigset_t *before, int reason)
 {
     sigset_t signal;

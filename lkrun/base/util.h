@@ -1,5 +1,4 @@
-/* Small things that every other file stands on: a growable buffer, writing files,
- * clocks, errors. */
+/* Small things that every other file uses: a growable buffer, writing files, clocks, errors. */
 #ifndef LKRUN_UTIL_H
 #define LKRUN_UTIL_H
 
@@ -46,7 +45,8 @@ uint64_t clock_coarse(void);
 double clock_seconds(void); /* CLOCK_MONOTONIC, in seconds */
 
 /* Raises the Lua error "lkrun: WHERE: MESSAGE", without a position: `where` is the public name of
- * what was called ("lk.invoker", "LK_NUM_PROCS"). Never returns; int so callers can return it. */
+ * what was called ("lk.invoker", "LK_NUM_PROCS"). Never returns; it gives an int so that a C
+ * function of Lua can end with "return raise_error(…)". */
 int raise_error(lua_State *L, const char *where, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -56,9 +56,9 @@ int raise_plain(lua_State *L, const char *format, ...) __attribute__((format(pri
 /* Whether this is the source of one of our own Lua modules, such as "lua/lkrun/show.lua". */
 bool is_own_source(const char *short_source);
 /* Pushes "script.lua:12": the innermost line of the program that is running, outside of our own
- * modules. False, pushing nothing, where there is none. A function that made a tail call ("return
- * f()") is on the stack no more: with `exact` the answer then is false, else the line is that of
- * its caller. */
+ * modules. False, pushing nothing, where there is none. A function that made a tail call
+ * ("return f()") is on the stack no more: with `exact` the answer then is false, else the line
+ * is that of its caller. */
 bool push_program_position(lua_State *L, bool exact);
 
 /* Registers a metatable `name` with these methods, and with itself as `__index` unless they have

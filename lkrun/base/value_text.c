@@ -3,8 +3,8 @@
 #include <string.h>
 #include <lauxlib.h>
 
-/* In messages a class of lkrun is called by what follows "lkrun." in its __name; these are called
- * otherwise. */
+/* In messages a class of lkrun is called by what follows "lkrun." in its __name;
+ * these are called otherwise. */
 static const struct {
     const char *class, *noun;
 } nouns[] = {{"sparse", "sparse matrix"},

@@ -8,9 +8,9 @@
  * leave a string on the stack. */
 const char *type_text(lua_State *L, int index);
 
-/* Pushes the value itself where that says something: a string in quotes, a number, a boolean or
- * nil as it is written. Of everything else it pushes the type, because an address would tell
- * nobody anything. */
+/* Pushes the value itself where that says something: a string in quotes, a number, a
+ * boolean or nil as it is written. Of everything else it pushes the type, because an
+ * address would tell nobody anything. */
 const char *push_brief(lua_State *L, int index);
 
 #endif

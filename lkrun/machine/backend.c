@@ -142,9 +142,9 @@ void backend_enter_worker(void)
 
 /* ---- How many threads ---- */
 
-/* What the user's environment says to the library itself, as it was when first looked at. What
- * Snakemake sets for every library does not count: by it each worker would take all threads of the
- * job. */
+/* What the user's environment says to the library itself, as it was when first looked at.
+ * What Snakemake sets for every library does not count: by it each worker would take all
+ * threads of the job. */
 static struct {
     const char *variable; /* NULL: nothing is set */
     /* The count to give to an OpenMP build, which does not read OPENBLAS_NUM_THREADS; 0: none. */

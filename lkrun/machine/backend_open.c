@@ -46,8 +46,8 @@ static bool names_same(const char *variable, const char *other)
     return end && strncmp(variable, other, (size_t)(end - other) + 1) == 0;
 }
 
-/* Environments that were in use for a moment: never freed, because another thread may still read
- * them. */
+/* Environments that were in use for a moment: never freed, because another thread
+ * may still read them. */
 static char **volatile environments[2];
 
 /* Loads the library while these variables ("NAME=value", or NULL) are in the environment. Another
@@ -86,8 +86,8 @@ void *backend_open(int threads)
     void *handle = open_under(threads_variable, NULL);
     const char *kernels = handle ? better_kernels(handle) : NULL;
     if (kernels) {
-        /* Keeps the runtime of an OpenMP build loaded: a new one would not know the old
-         * one's memory. */
+        /* Keeps the runtime of an OpenMP build loaded: a new one would not know
+         * the old one's memory. */
         void *openmp = dlopen("libgomp.so.1", RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
         dlclose(handle);
         if (openmp)

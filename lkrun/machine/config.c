@@ -1,7 +1,7 @@
-/* The configuration is resolved once in a process: until then `current` means nothing, and from
- * then on it never changes, except that a new worker starts with the one it is given. Resolving
- * reads the environment and checks everything before it sets anything, so that an error changes
- * nothing. */
+/* The configuration is resolved once in a process: until then `current` means nothing, and
+ * from then on it never changes, except that a new worker starts with the one it is given.
+ * Resolving reads the environment and checks everything before it sets anything, so that
+ * an error changes nothing. */
 #include "machine/config.h"
 
 #include <limits.h>
@@ -51,8 +51,8 @@ static bool is_allowed(enum config_knob knob, long long value)
     return (value >= 1 && value <= CONFIG_LIMIT) || (knob == KNOB_BACKEND_THREADS && value == -1);
 }
 
-/* The text as a whole number; 0: it is none, or out of range. No sign but that of -1, no space, no
- * exponent. */
+/* The text as a whole number; 0: it is none, or out of range. No sign but that of -1,
+ * no space, no exponent. */
 static long long parse(const char *text)
 {
     if (strcmp(text, "-1") == 0)
@@ -197,8 +197,8 @@ static void reduce_to_grant(struct config *config, const struct config_grant *gi
                  given->cpus, given->who, given->cpus);
 }
 
-/* Initializes with the table of parameters at this index (0: there is none). False: that was done
- * before. */
+/* Initializes with the table of parameters at this index (0: there is none). False:
+ * that was done before. */
 static bool initialize(lua_State *L, int parameters)
 {
     struct config config = {0};

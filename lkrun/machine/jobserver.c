@@ -66,8 +66,8 @@ static int reopen(int descriptor, int mode)
     return open(path, mode | O_NONBLOCK | O_CLOEXEC);
 }
 
-/* Whether these are the two ends of one pipe, the first open for reading, the second
- * for writing. */
+/* Whether these are the two ends of one pipe, the first open for reading,
+ * the second for writing. */
 static bool is_pipe(int for_reading, int for_writing)
 {
     struct stat in, out;
@@ -119,8 +119,8 @@ static void give_lock(void)
     pthread_mutex_unlock(&lock);
 }
 
-/* Under the lock: finds the jobserver, once in a process; a forked process starts
- * without tokens. */
+/* Under the lock: finds the jobserver, once in a process; a forked
+ * process starts without tokens. */
 static void look(void)
 {
     pid_t self = getpid();

@@ -38,8 +38,8 @@ static volatile sig_atomic_t received; /* signal that arrived last; 0: none */
 static volatile uint64_t received_at;
 static volatile sig_atomic_t file_was_lost; /* a mapped file: the loss is to be raised */
 static bool is_worker;                      /* this process is a worker or a template */
-/* In another host: its own interruption was caught by signal_rethrow's caller, and is to
- * be raised. */
+/* In another host: its own interruption was caught by signal_rethrow's caller, and
+ * is to be raised. */
 static bool host_was_interrupted;
 static int descriptor = -1; /* eventfd, readable while a signal is pending; -1: no handlers */
 static pid_t owner;         /* the process that installed the handlers; a child of it is not */
@@ -98,8 +98,8 @@ static void interrupt(lua_State *L, lua_Debug *activation)
         remove_hook(L);
     if (file_was_lost && !is_thread_worker)
         raise_loss(L);
-    /* There may be nothing to raise: a coroutine that was made while the hook was set
-     * inherited it. */
+    /* There may be nothing to raise: a coroutine that was made while the hook
+     * was set inherited it. */
     signal_raise_if_pending(L);
 }
 
@@ -423,8 +423,8 @@ void signals_enter_thread(lua_State *L)
 
 void signals_leave_thread(lua_State *L)
 {
-    /* `ending` stays as it is: by it the invokers that the state still holds end their
-     * own threads. */
+    /* `ending` stays as it is: by it the invokers that the state still holds
+     * end their own threads. */
     running = NULL;
     lua_sethook(L, NULL, 0, 0);
 }

@@ -1,6 +1,6 @@
-/* SIGINT, SIGTERM, SIGPIPE, SIGTSTP and SIGBUS. Only the executable installs handlers; in another
- * host nothing here ever changes: signal_pending() is 0, signal_descriptor() is -1, raising does
- * nothing. */
+/* SIGINT, SIGTERM, SIGPIPE, SIGTSTP and SIGBUS. Only the executable installs handlers; in
+ * another host nothing here ever changes: signal_pending() is 0, signal_descriptor() is
+ * -1, raising does nothing. */
 #ifndef LKRUN_SIGNALS_H
 #define LKRUN_SIGNALS_H
 
@@ -14,8 +14,8 @@
 /* The SIGINT or SIGTERM that has arrived and was not raised yet; 0: none. */
 int signal_pending(void);
 /* A descriptor that is readable while a signal is pending: for a poll, so that a signal which
- * arrives between a look at signal_pending() and the wait ends the wait. -1, which poll ignores, in
- * another host. */
+ * arrives between a look at signal_pending() and the wait ends the wait. -1, which poll
+ * ignores, in another host. */
 int signal_descriptor(void);
 /* If a signal is pending, raises INTERRUPTED; the signal is not pending any more then. A program
  * that catches the error may clean up; the next signal ends the process at once. In another host,
@@ -25,9 +25,9 @@ void signal_raise_if_pending(lua_State *L);
  * front of INTERRUPTED. Where no signal has arrived, the same text is none. */
 bool signal_is_interruption(const char *message);
 /* For code that catches every error, such as that of a task that runs in place: makes an
- * interruption pending again, for signal_raise_if_pending once that code has put its things in
- * order. The stock interpreter's interruption ("interrupted!", which lua.c raises from a hook)
- * counts, too. */
+ * interruption pending again, for signal_raise_if_pending once that code has put its
+ * things in order. The stock interpreter's interruption ("interrupted!", which lua.c
+ * raises from a hook) counts, too. */
 void signal_rethrow(const char *message);
 /* In a new worker or template: nothing is pending. SIGINT, which a terminal sends to all processes,
  * does nothing, because the parent decides what it means; SIGTERM and SIGPIPE do what they usually
@@ -42,15 +42,15 @@ void signals_leave_thread(lua_State *L);
  * a signal be pending there until the thread ends. In another host it does nothing. */
 void signal_end_thread(pthread_t thread);
 
-/* The last loss of a mapped file (mapping.h) has been raised already: the hook will not
- * raise it. */
+/* The last loss of a mapped file (mapping.h) has been raised already: the hook
+ * will not raise it. */
 void signal_forget_loss(void);
 
-/* For the executable: installs the handlers. Once, from the main thread, with the main
- * Lua thread. */
+/* For the executable: installs the handlers. Once, from the main thread, with
+ * the main Lua thread. */
 void signals_install(lua_State *L);
-/* The signal that arrived last, raised or not; 0: none. In a worker that is a thread: whether it is
- * to end. */
+/* The signal that arrived last, raised or not; 0: none. In a worker that is a thread: whether
+ * it is to end. */
 int signal_received(void);
 /* For the prompt, when it is ready for the next line: forgets a SIGINT that has arrived. */
 void signals_rearm(void);

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The value that all of these variables have; NULL where one is unset, empty or has
- * another value. */
+/* The value that all of these variables have; NULL where one is unset, empty
+ * or has another value. */
 static const char *shared_value(const char *const *names, size_t count)
 {
     const char *value = getenv(names[0]);

@@ -1,5 +1,5 @@
-/* Collecting garbage while workers live, without writing into what they share. See collector.c for
- * the invariants. */
+/* Collecting garbage while workers live, without writing into what they share. See
+ * collector.c for the invariants. */
 #ifndef LKRUN_COLLECTOR_H
 #define LKRUN_COLLECTOR_H
 
@@ -17,16 +17,14 @@ void collector_hold(lua_State *L);
 void collector_release(lua_State *L);
 /* Whether workers live, and so only the young are collected. */
 bool collector_is_held(lua_State *L);
-/* Whether the last release came in a finalizer, and a hook of this file is still to carry
- * it out. */
+/* Whether the last release came in a finalizer, and a hook is still to carry it out. */
 bool collector_is_due(lua_State *L);
 
-/* In a new worker, on the state it inherited. `memory_limit`: bytes that a task may take;
- * 0: any. */
+/* In a new worker, on the state it inherited. `memory_limit`: bytes a task may take; 0: any. */
 void collector_enter_worker(lua_State *L, size_t memory_limit);
 
-/* In a worker: whether it holds so much memory of its own that a new worker in its place is
- * better. */
+/* In a worker: whether it holds so much memory of its own that a new worker in
+ * its place is better. */
 bool collector_is_over_budget(void);
 /* In a worker: the bytes above which that is so. */
 size_t collector_budget(void);

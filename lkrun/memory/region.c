@@ -9,8 +9,8 @@
  * - Only the process that made a region changes its spans. After a fork the child sees the parent's
  *   region as `inherited`: read-only, but for segments marked writable and those the parent
  *   allocates later for it.
- * - The memfd has no name and is mapped nowhere else, so the kernel frees it with the last
- *   process. */
+ * - The memfd has no name and is mapped nowhere else, so the kernel frees it
+ *   with the last process. */
 #include "memory/region.h"
 
 #include <errno.h>
@@ -254,8 +254,8 @@ size_t region_segment_bytes(const void *segment)
     return bytes;
 }
 
-/* Whether a worker may live that inherited a span which was allocated and freed at these numbers of
- * generations. */
+/* Whether a worker may live that inherited a span which was allocated and freed at
+ * these numbers of generations. */
 static bool still_inherited(uint32_t born, uint32_t freed)
 {
     for (int i = 0; i < live_count; i++)

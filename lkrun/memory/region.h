@@ -29,8 +29,8 @@ bool region_open(const char **error);
 /* For a worker that is not a fork of this process: the descriptor and the size of this process's
  * region. The descriptor stays the region's. */
 int region_descriptor(size_t *size);
-/* In that worker: maps the region behind the descriptor; region_enter_worker then makes it the
- * inherited one. */
+/* In that worker: maps the region behind the descriptor; region_enter_worker then makes
+ * it the inherited one. */
 bool region_attach(int descriptor, size_t size);
 /* A handle names a segment to a process that inherited the region it lies in. */
 uint64_t region_handle(const void *segment);

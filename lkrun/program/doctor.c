@@ -78,8 +78,8 @@ static int system_facts(lua_State *L)
     return 1;
 }
 
-/* Pushes the version that this function of the library gives: hwloc's gives a number, others
- * a text. */
+/* Pushes the version that this function of the library gives: hwloc's gives a
+ * number, others a text. */
 static void push_version(lua_State *L, void *handle, const char *symbol)
 {
     void *found = dlsym(handle, symbol);

@@ -8,14 +8,14 @@
 
 enum reading { READ_LINE, READ_END, READ_INTERRUPTED };
 
-/* Whether lines can be edited here. False where standard input or output is no terminal that can
- * move its cursor (TERM=dumb cannot), and where libedit is missing, which a line on standard error
- * then tells. */
+/* Whether lines can be edited here. False where standard input or output is no terminal that
+ * can move its cursor (TERM=dumb cannot), and where libedit is missing, which a line on
+ * standard error then tells. */
 bool editor_open(void);
-/* Pushes the next line, without the newline at its end; it has newlines inside where several lines
- * were pasted. The function at the stack index `complete` is called with the text before the
- * cursor and the width of the terminal; it gives the text to insert, or nil, and a list to show,
- * or nil. */
+/* Pushes the next line, without the newline at its end; it has newlines inside where several
+ * lines were pasted. The function at the stack index `complete` is called with the text
+ * before the cursor and the width of the terminal; it gives the text to insert, or nil, and a
+ * list to show, or nil. */
 enum reading editor_read(lua_State *L, const char *prompt, int complete);
 /* Adds a whole statement to the history, unless it is the same as the one before. */
 void editor_remember(const char *entry, size_t length);

@@ -14,8 +14,8 @@
 #include "screen/terminal.h"
 #include "base/util.h"
 
-/* The terminal sends "ESC [ 200 ~" before a paste and "ESC [ 201 ~" after it: all between
- * is text. */
+/* The terminal sends "ESC [ 200 ~" before a paste and "ESC [ 201 ~" after it:
+ * all between is text. */
 static unsigned char paste(EditLine *unused, int key)
 {
     static const wchar_t end[] = L"\033[201~";
@@ -54,8 +54,8 @@ static unsigned char suspend(EditLine *unused, int key)
     sigaddset(&continuing, SIGCONT);
     draw_leave();
     raise(SIGTSTP);
-    /* The SIGCONT that ended the stop is still blocked: it is taken here, where the line
-     * is drawn. */
+    /* The SIGCONT that ended the stop is still blocked: it is taken here, where
+     * the line is drawn. */
     sigtimedwait(&continuing, NULL, &(struct timespec){0});
     editor.library->resize(editor.line);
     draw_here();

@@ -1,5 +1,5 @@
-/* The state of the line editor: editor.c sets it, the files that draw, read and bind keys
- * use it. */
+/* The state of the line editor: editor.c sets it, the files that draw, read and
+ * bind keys use it. */
 #ifndef LKRUN_EDITOR_STATE_H
 #define LKRUN_EDITOR_STATE_H
 

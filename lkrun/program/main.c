@@ -65,8 +65,8 @@ static void open_standard_descriptors(void)
                 abort();
 }
 
-/* The subcommand NAME that this module is, as lkrun.command.NAME; NULL: it is none, or a part
- * of one. */
+/* The subcommand NAME that this module is, as lkrun.command.NAME; NULL: it is none, or
+ * a part of one. */
 static const char *subcommand_of(const struct embedded_lua *module)
 {
     static const char prefix[] = "lkrun.command.";
@@ -151,8 +151,8 @@ static bool parse(struct invocation *invocation)
     return true;
 }
 
-/* Sets the global `arg`: the program's arguments from 1 on, its name at 0, our own
- * arguments before. */
+/* Sets the global `arg`: the program's arguments from 1 on, its name at 0,
+ * our own arguments before. */
 static void set_arg(lua_State *L, const struct invocation *invocation)
 {
     lua_createtable(L, invocation->argc - invocation->name_at, invocation->name_at + 1);
@@ -187,8 +187,8 @@ static bool is_readable(const char *path)
     return true;
 }
 
-/* Pushes the compiled program, and gives STATUS_DONE; where it can't, says why and gives the exit
- * status. */
+/* Pushes the compiled program, and gives STATUS_DONE; where it can't, says why and
+ * gives the exit status. */
 static int load_program(lua_State *L, const struct invocation *invocation)
 {
     int status;
@@ -236,8 +236,8 @@ static int run_prompt(lua_State *L, const struct invocation *invocation)
     return repl_run(L);
 }
 
-/* The module lkrun.command runs it. What that raises for the user to read brings the
- * exit status. */
+/* The module lkrun.command runs it. What that raises for the user to read
+ * brings the exit status. */
 static int run_subcommand(lua_State *L, const struct invocation *invocation)
 {
     int argc = invocation->argc;

@@ -119,8 +119,8 @@ static bool compile_last_rows(lua_State *L, const char *text, bool is_chunk)
     return false;
 }
 
-/* Compiles the text on the top of the stack: pushes the function or the error, and gives the status
- * of luaL_loadbuffer. */
+/* Compiles the text on the top of the stack: pushes the function or the error, and gives
+ * the status of luaL_loadbuffer. */
 static int compile(lua_State *L)
 {
     size_t length;

@@ -43,8 +43,8 @@ static void push_interrupted(lua_State *L)
     }
 }
 
-/* Appends to the text on the top the traceback that an invoker's error object brings from
- * the worker. */
+/* Appends to the text on the top the traceback that an invoker's error object
+ * brings from the worker. */
 static void append_own_traceback(lua_State *L, int object)
 {
     if (!lua_istable(L, object))

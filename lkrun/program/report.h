@@ -11,8 +11,8 @@ enum exit_status { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_MISUSE = 2 };
 /* Class of the tables {status =, message =} that a command raises to end. */
 #define COMMAND_FAILURE "lkrun.command.Failure"
 
-/* lua_pcall of a program: on failure the error on the top is what report_error prints, with a
- * traceback. */
+/* lua_pcall of a program: on failure the error on the top is what report_error
+ * prints, with a traceback. */
 int report_call(lua_State *L, int arguments, int results);
 /* Prints the error on the top of the stack to standard error and pops it; gives the exit status. */
 int report_error(lua_State *L);

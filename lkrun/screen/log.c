@@ -221,8 +221,8 @@ static int logger_tostring(lua_State *L)
     return 1;
 }
 
-/* There is one logger for a name, as long as somebody holds it: the upvalue is a table of them with
- * weak values. */
+/* There is one logger for a name, as long as somebody holds it: the upvalue is a table of
+ * them with weak values. */
 static int log_get(lua_State *L)
 {
     size_t length;

@@ -18,8 +18,8 @@ struct log_record {
     uint64_t task; /* that it ran, from 1; 0: none */
 };
 
-/* Whether records of this level are written: by lk.log.set_level, else LK_LOG_LEVEL, else from info
- * up. */
+/* Whether records of this level are written: by lk.log.set_level, else LK_LOG_LEVEL,
+ * else from info up. */
 bool log_enabled(enum log_level level);
 /* Raises when LK_LOG_LEVEL is no level. C code that logs without calling this gets info, and a
  * warning before its first message. */

@@ -27,8 +27,7 @@ struct progress {
     struct progress *next; /* the list of live displays */
 };
 
-/* Before this state's first display: from now on its io.stdout and io.stderr write above
- * the bars. */
+/* Before this state's first display: makes its io.stdout and io.stderr write above the bars. */
 void progress_install(lua_State *L);
 
 /* Opens a display, for C (the pool's default bar) or for lk.invoke_progress. `logger`, `label` and

@@ -267,8 +267,8 @@ static int label_share(const struct bar_style *style)
     return style->columns * 2 / 5;
 }
 
-/* The label of a worker's display names the worker: "worker 2: users", or "2: users" where there is
- * less room. */
+/* The label of a worker's display names the worker: "worker 2: users", or "2: users" where
+ * there is less room. */
 static void make_label(struct parts *parts, const struct progress *progress,
                        const struct bar_style *style)
 {

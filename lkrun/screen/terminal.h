@@ -1,5 +1,5 @@
-/* The user's terminal: what it can do, and the bars at its bottom below everything else that is
- * written there. */
+/* The user's terminal: what it can do, and the bars at its bottom below everything else
+ * that is written there. */
 #ifndef LKRUN_TERMINAL_H
 #define LKRUN_TERMINAL_H
 

@@ -12,8 +12,8 @@ void editing_begin(void);
 void editing_take_keys(void);
 void editing_end(void);
 
-/* For whoever ends the process: puts the terminal back as it was before editing_begin.
- * Async-signal- safe, as are the two below. */
+/* For whoever ends the process: puts the terminal back as it was before editing_begin. This and the
+ * two below are async-signal-safe. */
 void editing_abandon(void);
 /* Around a stop of the process (Ctrl-Z): the terminal is given back, then taken again. */
 void editing_suspend(void);

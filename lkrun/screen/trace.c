@@ -4,8 +4,8 @@
  * end of a page; no event lies across two pages, so that the file can lack no more than the
  * bracket.
  *
- * Main invariant: `length` is where the next event goes, and the file's last bytes
- * are `closing`. */
+ * Main invariant: `length` is where the next event goes, and the file's
+ * last bytes are `closing`. */
 #include "screen/trace.h"
 
 #include <errno.h>
@@ -77,8 +77,8 @@ static void write_at_exit(void)
         write_gathered(file);
 }
 
-/* Makes the file; one that this process has written goes on where it is still as it was left. False
- * with errno. */
+/* Makes the file; one that this process has written goes on where it is still as it was
+ * left. False with errno. */
 static bool open_whole(struct trace_file *file)
 {
     struct stat status;
