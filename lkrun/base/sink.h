@@ -5,14 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct tensor;
-
 struct sink {
     /* False where the sink has noted a problem of its own. */
     bool (*write)(struct sink *sink, const void *bytes, size_t length);
 };
-
-/* The elements, the last index running fastest. */
-bool sink_write_tensor(struct sink *sink, const struct tensor *tensor);
 
 #endif

@@ -23,7 +23,8 @@ static const char *noun_of(const char *class)
 
 const char *type_text(lua_State *L, int index)
 {
-    if (lua_isnoneornil(L, index))
+    int type = lua_type(L, index);
+    if (type <= LUA_TNIL)
         return "nil";
     if (luaL_getmetafield(L, index, "__name") != LUA_TNIL) {
         const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
@@ -31,9 +32,15 @@ const char *type_text(lua_State *L, int index)
             const char *noun = noun_of(name + 6);
             return lua_pushfstring(L, "%s %s", strchr("aeio", *noun) ? "an" : "a", noun);
         }
+        if (type == LUA_TUSERDATA && *name)
+            return lua_pushfstring(L, "a userdata (%s)", name);
         lua_pop(L, 1);
     }
-    return lua_pushfstring(L, "a %s", luaL_typename(L, index));
+    if (type == LUA_TLIGHTUSERDATA)
+        return lua_touserdata(L, index) ? "a light userdata" : "lk.null";
+    if (type == LUA_TTHREAD)
+        return "a coroutine";
+    return lua_pushfstring(L, "a %s", lua_typename(L, type));
 }
 
 const char *push_brief(lua_State *L, int index)

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <lauxlib.h>
 
+#include "base/util.h"
 #include "files/archive_read.h"
 #include "files/npy.h"
 #include "memory/region.h"
-#include "base/util.h"
 
 #define WHERE     "lk.load"
 #define EXTENSION ".npy"

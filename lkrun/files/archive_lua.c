@@ -3,15 +3,18 @@
 #include <string.h>
 #include <lauxlib.h>
 
+#include "base/util.h"
 #include "files/archive_arrays.h"
 #include "files/archive_read.h"
 #include "files/archive_write.h"
 #include "files/bundle.h"
+#include "files/bundle_decode.h"
+#include "files/bundle_encode.h"
 #include "files/npy.h"
 #include "files/scipy.h"
 #include "files/source.h"
 #include "sparse/sparse.h"
-#include "base/util.h"
+#include "tensor/tensor.h"
 
 /* (path, name, copy, size_limit) */
 static struct archive_arrays load_arguments(lua_State *L)

@@ -13,6 +13,7 @@
 #include <lauxlib.h>
 
 #include "memory/mapping.h"
+#include "memory/storage.h"
 
 /* Arrays in use hardly shrink to a hundredth, though deflate can shrink zeros to a thousandth and
  * others to less: so much every file may become, zeros or not. */

@@ -1,15 +1,17 @@
 /* The manifest of a bundle to its value. Nothing in a manifest is believed: what a place may hold
  * is checked there, and where it is wrong, the error says what. */
-#include "files/bundle.h"
+#include "files/bundle_decode.h"
 
 #include <math.h>
 #include <string.h>
 #include <lauxlib.h>
 
-#include "value/json_tree.h"
-#include "tensor/tensor_copy.h"
-#include "sparse/sparse.h"
 #include "base/util.h"
+#include "files/bundle.h"
+#include "sparse/sparse.h"
+#include "tensor/tensor.h"
+#include "tensor/tensor_copy.h"
+#include "value/json_tree.h"
 
 /* Stack indices of bundle_decode. */
 enum { MANIFEST = 1, ARRAYS, TREE, DEFINED };

@@ -6,14 +6,17 @@
  * Invariant, as in json_encode.c: a table that is being written, at depth d from 0, has the stack
  * slots base + 3d + 1 … + 3: the table, its sorted keys or nil, and the current key; the value of
  * that key is above. All memory belongs to Lua, so that an error may leave from anywhere. */
-#include "files/bundle.h"
+#include "files/bundle_encode.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <lauxlib.h>
 
-#include "files/bundle_writer.h"
+#include "files/bundle.h"
+#include "files/bundle_key.h"
+#include "files/bundle_text.h"
 #include "sparse/sparse.h"
+#include "tensor/tensor.h"
 
 #define WRITER_CLASS "lkrun.bundle.writer"
 
@@ -151,8 +154,9 @@ static void put_object(struct bundle_writer *w, const struct sparse *sparse)
         return;
     }
     if (is_shared) {
-        met->note = NUMBERED + w->numbers++;
-        snprintf(text, sizeof text, "{\"$define\":%llu,\"as\":", (unsigned long long)w->numbers);
+        met->note = NUMBERED + w->last_number++;
+        snprintf(text, sizeof text,
+                 "{\"$define\":%llu,\"as\":", (unsigned long long)w->last_number);
         bundle_put(w, text);
         w->level++;
     }

@@ -1,11 +1,10 @@
-/* The keys of tables that are written into a manifest. */
-#include "files/bundle_writer.h"
+#include "files/bundle_key.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "value/path.h"
+#include "base/value_text.h"
+#include "files/bundle_text.h"
 
 static int compare_keys(const void *left, const void *right)
 {
@@ -26,10 +25,8 @@ static int compare_keys(const void *left, const void *right)
 
 static int raise_key(struct bundle_writer *w)
 {
-    char kind[KIND_SIZE], problem[KIND_SIZE + 50];
-    kind_write(w->L, -1, kind);
-    snprintf(problem, sizeof problem, "a table key that is a %s cannot be saved", kind);
-    return bundle_raise_here(w, problem);
+    return bundle_raise_here(
+        w, lua_pushfstring(w->L, "a table key that is %s cannot be saved", type_text(w->L, -1)));
 }
 
 /* The one at the top of the stack. */

@@ -1,11 +1,11 @@
-/* The text of scalars in a manifest, and the names of arrays. */
-#include "files/bundle_writer.h"
+#include "files/bundle_text.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <lauxlib.h>
 
+#include "base/value_text.h"
 #include "value/path.h"
 
 #define NAME_MOST 100 /* bytes of an array's name before it is made unique */
@@ -19,11 +19,9 @@ int bundle_raise_here(struct bundle_writer *w, const char *problem)
 
 int bundle_raise_kind(struct bundle_writer *w)
 {
-    char kind[KIND_SIZE], problem[KIND_SIZE + 40];
-    kind_write(w->L, -1, kind);
-    snprintf(problem, sizeof problem, "a %s%s cannot be saved", kind,
-             lua_istable(w->L, -1) ? " with a metatable" : "");
-    return bundle_raise_here(w, problem);
+    if (lua_istable(w->L, -1))
+        return bundle_raise_here(w, "a table with a metatable cannot be saved");
+    return bundle_raise_here(w, lua_pushfstring(w->L, "%s cannot be saved", type_text(w->L, -1)));
 }
 
 void bundle_put(struct bundle_writer *w, const char *text)

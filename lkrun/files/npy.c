@@ -8,10 +8,12 @@
 #include <lauxlib.h>
 
 #include "base/atomic_file.h"
-#include "files/npy_header.h"
-#include "files/stored.h"
-#include "tensor/tensor_argument.h"
 #include "base/util.h"
+#include "files/npy_header.h"
+#include "files/sink_tensor.h"
+#include "files/stored.h"
+#include "tensor/tensor.h"
+#include "tensor/tensor_argument.h"
 
 /* ---- Reading ---- */
 

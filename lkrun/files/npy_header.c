@@ -13,15 +13,15 @@
 /* Codes of the dtypes we have: what NumPy calls them behind the byte order. */
 static const char *const codes[DTYPE_COUNT] = {"f8", "f4", "i8", "i4", "u1", "b1"};
 
-struct cursor {
+struct npy_cursor {
     const char *at, *end;
     char *problem;
     size_t room;
 };
 
-static bool fail(struct cursor *cursor, const char *format, ...)
+static bool fail(struct npy_cursor *cursor, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-static bool fail(struct cursor *cursor, const char *format, ...)
+static bool fail(struct npy_cursor *cursor, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -30,14 +30,14 @@ static bool fail(struct cursor *cursor, const char *format, ...)
     return false;
 }
 
-static char next(struct cursor *cursor)
+static char next(struct npy_cursor *cursor)
 {
     while (cursor->at < cursor->end && *cursor->at && strchr(" \t\r\n\f", *cursor->at))
         cursor->at++;
     return cursor->at < cursor->end ? *cursor->at : '\0';
 }
 
-static bool take(struct cursor *cursor, char wanted)
+static bool take(struct npy_cursor *cursor, char wanted)
 {
     if (next(cursor) != wanted || cursor->at == cursor->end)
         return false;
@@ -45,7 +45,7 @@ static bool take(struct cursor *cursor, char wanted)
     return true;
 }
 
-static bool take_word(struct cursor *cursor, const char *word)
+static bool take_word(struct npy_cursor *cursor, const char *word)
 {
     size_t length = strlen(word);
     next(cursor);
@@ -56,7 +56,7 @@ static bool take_word(struct cursor *cursor, const char *word)
 }
 
 /* How much of the rest fits a message, and is one line of plain text. */
-static int shown(const struct cursor *cursor)
+static int shown(const struct npy_cursor *cursor)
 {
     int count = 0;
     while (count < 40 && cursor->at + count < cursor->end && cursor->at[count] >= ' ' &&
@@ -65,7 +65,7 @@ static int shown(const struct cursor *cursor)
     return count;
 }
 
-static bool unexpected(struct cursor *cursor, const char *wanted)
+static bool unexpected(struct npy_cursor *cursor, const char *wanted)
 {
     next(cursor);
     if (cursor->at == cursor->end)
@@ -75,7 +75,7 @@ static bool unexpected(struct cursor *cursor, const char *wanted)
 }
 
 /* A string of plain characters, which is all that keys and dtypes need. */
-static bool take_string(struct cursor *cursor, char *text, size_t room, const char *wanted)
+static bool take_string(struct npy_cursor *cursor, char *text, size_t room, const char *wanted)
 {
     char quote = next(cursor);
     if (quote != '\'' && quote != '"')
@@ -120,7 +120,7 @@ static const char *dtype_meaning(const char *code)
     }
 }
 
-static bool take_descr(struct cursor *cursor, struct npy_header *header)
+static bool take_descr(struct npy_cursor *cursor, struct npy_header *header)
 {
     char first = next(cursor);
     if (first == '[' || first == '(')
@@ -149,7 +149,7 @@ static bool take_descr(struct cursor *cursor, struct npy_header *header)
                 dtype_meaning(code));
 }
 
-static bool take_size(struct cursor *cursor, int64_t *size)
+static bool take_size(struct npy_cursor *cursor, int64_t *size)
 {
     char digit = next(cursor);
     if (digit == '-')
@@ -164,7 +164,7 @@ static bool take_size(struct cursor *cursor, int64_t *size)
     return true;
 }
 
-static bool take_shape(struct cursor *cursor, struct npy_header *header)
+static bool take_shape(struct npy_cursor *cursor, struct npy_header *header)
 {
     if (!take(cursor, '('))
         return unexpected(cursor, "a tuple of sizes");
@@ -186,17 +186,17 @@ static bool take_shape(struct cursor *cursor, struct npy_header *header)
     return true;
 }
 
-static bool take_order(struct cursor *cursor, struct npy_header *header)
+static bool take_order(struct npy_cursor *cursor, struct npy_header *header)
 {
     header->fortran = take_word(cursor, "True");
     return header->fortran || take_word(cursor, "False") || unexpected(cursor, "True or False");
 }
 
-static bool take_item(struct cursor *cursor, struct npy_header *header, unsigned *seen)
+static bool take_item(struct npy_cursor *cursor, struct npy_header *header, unsigned *seen)
 {
     static const struct {
         const char *key;
-        bool (*take_value)(struct cursor *cursor, struct npy_header *header);
+        bool (*take_value)(struct npy_cursor *cursor, struct npy_header *header);
     } items[] = {{"descr", take_descr}, {"fortran_order", take_order}, {"shape", take_shape}};
     char key[32];
     if (!take_string(cursor, key, sizeof key, "a key"))
@@ -217,7 +217,7 @@ static bool take_item(struct cursor *cursor, struct npy_header *header, unsigned
 bool npy_parse(const char *text, size_t length, struct npy_header *header, char *problem,
                size_t room)
 {
-    struct cursor cursor = {text, text + length, problem, room};
+    struct npy_cursor cursor = {text, text + length, problem, room};
     unsigned seen = 0;
     bool comma = true;
     if (!take(&cursor, '{'))

@@ -9,10 +9,12 @@
 #include <lauxlib.h>
 
 #include "base/atomic_file.h"
+#include "base/util.h"
+#include "files/sink_tensor.h"
 #include "files/source.h"
 #include "files/stored.h"
 #include "tensor/tensor.h"
-#include "base/util.h"
+#include "tensor/tensor_argument.h"
 
 #define WHERE       "lk.load"
 #define TREE_CLASS  "lkrun.safetensors.tree"
@@ -20,34 +22,34 @@
 #define METADATA    "__metadata__"
 
 /* One tensor of the header. */
-struct place {
+struct tensor_place {
     const char *name;
     struct stored stored;
     const char *unknown; /* its dtype where tensors have not; else NULL */
     int64_t first, end;  /* bytes, from where the data begin */
 };
 
-struct header {
+struct safetensors_header {
     json_t *tree;
     char *text;
-    struct place *places; /* in the order of their bytes */
+    struct tensor_place *places; /* in the order of their bytes */
     size_t count;
 };
 
 static int collect_header(lua_State *L)
 {
-    struct header *header = lua_touserdata(L, 1);
+    struct safetensors_header *header = lua_touserdata(L, 1);
     json_decref(header->tree);
     free(header->text);
     free(header->places);
-    *header = (struct header){0};
+    *header = (struct safetensors_header){0};
     return 0;
 }
 
-static struct header *push_header(lua_State *L)
+static struct safetensors_header *push_header(lua_State *L)
 {
-    struct header *header = lua_newuserdatauv(L, sizeof *header, 0);
-    *header = (struct header){0};
+    struct safetensors_header *header = lua_newuserdatauv(L, sizeof *header, 0);
+    *header = (struct safetensors_header){0};
     if (luaL_newmetatable(L, TREE_CLASS)) {
         lua_pushcfunction(L, collect_header);
         lua_setfield(L, -2, "__gc");
@@ -58,7 +60,7 @@ static struct header *push_header(lua_State *L)
 
 /* ---- The header ---- */
 
-static bool read_header(struct source *source, struct header *header)
+static bool read_header(struct source *source, struct safetensors_header *header)
 {
     unsigned char start[8];
     uint64_t length = 0;
@@ -88,12 +90,12 @@ static bool read_header(struct source *source, struct header *header)
 }
 
 /* "tensor 'x': …" */
-static bool fail_place(struct source *source, const struct place *place, const char *problem)
+static bool fail_place(struct source *source, const struct tensor_place *place, const char *problem)
 {
     return source_fail(source, "tensor '%.100s': %s", place->name, problem);
 }
 
-static void take_dtype(const char *name, struct place *place)
+static void take_dtype(const char *name, struct tensor_place *place)
 {
     static const struct {
         const char *name;
@@ -116,7 +118,7 @@ static void take_dtype(const char *name, struct place *place)
     place->unknown = name;
 }
 
-static bool take_shape(struct source *source, json_t *shape, struct place *place)
+static bool take_shape(struct source *source, json_t *shape, struct tensor_place *place)
 {
     char problem[80];
     size_t dim = json_array_size(shape);
@@ -137,7 +139,7 @@ static bool take_shape(struct source *source, json_t *shape, struct place *place
     return true;
 }
 
-static bool take_offsets(struct source *source, json_t *offsets, struct place *place)
+static bool take_offsets(struct source *source, json_t *offsets, struct tensor_place *place)
 {
     char problem[200];
     json_t *first = json_array_get(offsets, 0), *end = json_array_get(offsets, 1);
@@ -153,7 +155,7 @@ static bool take_offsets(struct source *source, json_t *offsets, struct place *p
     return fail_place(source, place, problem);
 }
 
-static bool take_place(struct source *source, json_t *value, struct place *place)
+static bool take_place(struct source *source, json_t *value, struct tensor_place *place)
 {
     const char *dtype = json_string_value(json_object_get(value, "dtype"));
     json_t *shape = json_object_get(value, "shape");
@@ -183,7 +185,7 @@ static bool take_place(struct source *source, json_t *value, struct place *place
 
 static int compare_places(const void *left, const void *right)
 {
-    const struct place *a = left, *b = right;
+    const struct tensor_place *a = left, *b = right;
     if (a->first != b->first)
         return a->first < b->first ? -1 : 1;
     if (a->end != b->end)
@@ -192,11 +194,11 @@ static int compare_places(const void *left, const void *right)
 }
 
 /* Whether every byte of the data belongs to one tensor. */
-static bool check_places(struct source *source, const struct header *header)
+static bool check_places(struct source *source, const struct safetensors_header *header)
 {
     int64_t at = 0;
     for (size_t i = 0; i < header->count; i++) {
-        const struct place *place = &header->places[i];
+        const struct tensor_place *place = &header->places[i];
         if (place->first < at)
             return source_fail(source, "tensor '%.100s': it begins inside tensor '%.100s'",
                                place->name, place[-1].name);
@@ -209,14 +211,14 @@ static bool check_places(struct source *source, const struct header *header)
                        (long long)at);
 }
 
-static bool take_places(struct source *source, struct header *header)
+static bool take_places(struct source *source, struct safetensors_header *header)
 {
     size_t most = json_object_size(header->tree);
     header->places = calloc(most + 1, sizeof *header->places);
     if (!header->places)
         return source_fail(source, "out of memory");
     for (void *i = json_object_iter(header->tree); i; i = json_object_iter_next(header->tree, i)) {
-        struct place *place = &header->places[header->count];
+        struct tensor_place *place = &header->places[header->count];
         place->name = json_object_iter_key(i);
         if (strcmp(place->name, METADATA) == 0)
             continue;
@@ -230,7 +232,8 @@ static bool take_places(struct source *source, struct header *header)
 
 /* ---- Loading ---- */
 
-static bool push_metadata(lua_State *L, struct source *source, const struct header *header)
+static bool push_metadata(lua_State *L, struct source *source,
+                          const struct safetensors_header *header)
 {
     json_t *metadata = json_object_get(header->tree, METADATA);
     lua_newtable(L);
@@ -247,7 +250,7 @@ static bool push_metadata(lua_State *L, struct source *source, const struct head
     return true;
 }
 
-static bool push_tensor(lua_State *L, struct source *source, const struct place *place,
+static bool push_tensor(lua_State *L, struct source *source, const struct tensor_place *place,
                         int64_t data, bool copy)
 {
     if (place->unknown)
@@ -261,14 +264,14 @@ static bool push_tensor(lua_State *L, struct source *source, const struct place 
 }
 
 /* Pushes the tensors by name, or the one that is wanted. */
-static bool push_tensors(lua_State *L, struct source *source, const struct header *header,
-                         const char *wanted, bool copy)
+static bool push_tensors(lua_State *L, struct source *source,
+                         const struct safetensors_header *header, const char *wanted, bool copy)
 {
     int64_t data = source->at;
     if (!wanted)
         lua_newtable(L);
     for (size_t i = 0; i < header->count; i++) {
-        const struct place *place = &header->places[i];
+        const struct tensor_place *place = &header->places[i];
         if (wanted && strcmp(place->name, wanted) != 0)
             continue;
         if (!push_tensor(L, source, place, data, copy))
@@ -286,7 +289,7 @@ static int load(lua_State *L)
     const char *path = path_argument(L, 1, WHERE), *wanted = lua_tostring(L, 2);
     bool copy = lua_toboolean(L, 3);
     struct source *source = source_push(L);
-    struct header *header = push_header(L);
+    struct safetensors_header *header = push_header(L);
     bool opened = source_open(source, path);
     if (opened && !copy)
         source_map(source, path);

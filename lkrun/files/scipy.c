@@ -5,10 +5,11 @@
 #include <string.h>
 #include <lauxlib.h>
 
-#include "tensor/tensor_copy.h"
+#include "base/util.h"
 #include "sparse/sparse.h"
 #include "sparse/sparse_build.h"
-#include "base/util.h"
+#include "tensor/tensor.h"
+#include "tensor/tensor_copy.h"
 
 #define WHERE "sparse"
 

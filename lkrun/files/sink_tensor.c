@@ -1,5 +1,6 @@
-#include "base/sink.h"
+#include "files/sink_tensor.h"
 
+#include "tensor/tensor.h"
 #include "tensor/tensor_walk.h"
 
 /* Elements that are not in order go through this many bytes at a time. */

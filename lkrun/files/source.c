@@ -9,10 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/util.h"
+#include "base/value_text.h"
 #include "memory/mapping.h"
 #include "memory/storage.h"
-#include "base/value_text.h"
-#include "base/util.h"
 
 bool source_fail(struct source *source, const char *format, ...)
 {

@@ -10,6 +10,7 @@
 #include "memory/region.h"
 #include "memory/storage.h"
 #include "tensor/tensor.h"
+#include "tensor/tensor_argument.h"
 
 #define PIECE 65536 /* bytes read and converted at a time */
 

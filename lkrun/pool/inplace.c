@@ -9,7 +9,7 @@
 #include "pool/map_state.h"
 #include "pool/pool_state.h"
 #include "pool/pool_timeline.h"
-#include "value/codec.h"
+#include "value/codec_encode.h"
 #include "worker/task.h"
 #include "worker/worker_shared.h"
 

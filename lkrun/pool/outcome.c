@@ -4,7 +4,7 @@
 #include "pool/map_state.h"
 #include "pool/pool_dispatch.h"
 #include "pool/pool_state.h"
-#include "value/codec.h"
+#include "value/codec_decode.h"
 #include "worker/worker_shared.h"
 
 void outcome_make_error(lua_State *L, int pool_index, const struct outcome *outcome,

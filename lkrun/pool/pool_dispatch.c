@@ -29,7 +29,7 @@
 #include "pool/map_state.h"
 #include "pool/pool_state.h"
 #include "pool/pool_tokens.h"
-#include "value/codec.h"
+#include "value/codec_encode.h"
 #include "worker/worker_shared.h"
 
 /* Tasks shorter than this (nanoseconds) take hardly longer than handing them out and delivering

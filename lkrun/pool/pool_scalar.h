@@ -6,7 +6,7 @@
 #include "pool/map_state.h"
 #include "pool/pool_collect.h"
 #include "pool/pool_state.h"
-#include "value/codec.h"
+#include "value/codec_scalar.h"
 
 /* Puts the value at `index` straight onto the worker's ring, as task `task` of the map, which has
  * room for its result. False, with nothing done, where pool_submit is needed: for anything but a

@@ -31,7 +31,7 @@
 #include "pool/pool_shared.h"
 #include "pool/pool_state.h"
 #include "screen/log.h"
-#include "value/carry.h"
+#include "value/carry_encode.h"
 #include "worker/spawn_job.h"
 #include "worker/worker_spawned.h"
 

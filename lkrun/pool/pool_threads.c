@@ -20,7 +20,7 @@
 #include "pool/pool_output.h"
 #include "pool/pool_shared.h"
 #include "pool/pool_state.h"
-#include "value/carry.h"
+#include "value/carry_encode.h"
 #include "worker/worker_thread.h"
 
 struct threads {

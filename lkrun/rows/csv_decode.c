@@ -1,5 +1,4 @@
-/* The fields of a CSV record as a Lua table. */
-#include "rows/csv.h"
+#include "rows/csv_decode.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -7,13 +6,12 @@
 #include <lauxlib.h>
 
 #include "rows/record.h"
-#include "base/util.h"
 
 enum cell_type { CELL_STRING, CELL_I64, CELL_F64, CELL_BOOL };
 static const char *const type_names[] = {"string", "i64", "f64", "bool", NULL};
 
 /* Upvalues of decode: this, and the table of names or nil. */
-struct decoder {
+struct csv_decoder {
     char delimiter;
     lua_Integer count;    /* of names and types; 0: neither is given */
     unsigned char type[]; /* [count] */
@@ -115,7 +113,7 @@ static int refuse(lua_State *L, lua_Integer column, const struct field *field, e
 
 static int decode(lua_State *L)
 {
-    const struct decoder *decoder = lua_touserdata(L, lua_upvalueindex(1));
+    const struct csv_decoder *decoder = lua_touserdata(L, lua_upvalueindex(1));
     size_t length, at = 0;
     const char *record = luaL_checklstring(L, 1, &length);
     struct field field;
@@ -148,7 +146,7 @@ int csv_decoder(lua_State *L)
     const char *delimiter = luaL_checkstring(L, 1);
     lua_settop(L, 3);
     lua_Integer count = lua_istable(L, 2) ? luaL_len(L, 2) : 0;
-    struct decoder *decoder = lua_newuserdatauv(L, sizeof *decoder + (size_t)count, 0);
+    struct csv_decoder *decoder = lua_newuserdatauv(L, sizeof *decoder + (size_t)count, 0);
     decoder->delimiter = *delimiter;
     decoder->count = count;
     for (lua_Integer i = 1; i <= count; i++) {

@@ -1,17 +1,15 @@
-/* What an operation returned, as the rows of a CSV file. */
-#include "rows/csv.h"
+#include "rows/csv_encode.h"
 
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <lauxlib.h>
 
-#include "value/path.h"
-#include "base/value_text.h"
+#include "base/shortest.h"
 #include "base/util.h"
+#include "base/value_text.h"
+#include "value/path.h"
 
-#define BUFFER_CLASS "lkrun.rows.buffer"
+#define ENCODER_CLASS "lkrun.rows.csv_encoder"
 
 /* Upvalues of encode. */
 enum {
@@ -20,7 +18,7 @@ enum {
     HEADER = lua_upvalueindex(3),  /* the names as a record */
 };
 
-struct encoder {
+struct csv_encoder {
     struct buffer out;
     char delimiter;
     bool declared;     /* the columns were given; else they are those of the last result */
@@ -28,21 +26,21 @@ struct encoder {
     lua_Integer count; /* of columns */
 };
 
-static char *reserve(lua_State *L, struct encoder *e, size_t bytes)
+static char *reserve(lua_State *L, struct csv_encoder *e, size_t bytes)
 {
     if (!buffer_reserve(&e->out, bytes + 1)) /* there is a buffer even for nothing */
         luaL_error(L, "not enough memory");
     return e->out.data + e->out.length;
 }
 
-static void put(lua_State *L, struct encoder *e, const char *bytes, size_t length)
+static void put(lua_State *L, struct csv_encoder *e, const char *bytes, size_t length)
 {
     if (length)
         memcpy(reserve(L, e, length), bytes, length);
     e->out.length += length;
 }
 
-static void put_text(lua_State *L, struct encoder *e, const char *bytes, size_t length)
+static void put_text(lua_State *L, struct csv_encoder *e, const char *bytes, size_t length)
 {
     bool quoted = false;
     for (size_t i = 0; i < length && !quoted; i++)
@@ -63,30 +61,21 @@ static void put_text(lua_State *L, struct encoder *e, const char *bytes, size_t 
     e->out.length += (size_t)(to - start);
 }
 
-/* The fewest digits that read back as the same number. */
-static void put_float(lua_State *L, struct encoder *e, double number)
+static void put_float(lua_State *L, struct csv_encoder *e, double number)
 {
-    char *text = reserve(L, e, 40);
-    int length = 0;
-    for (int digits = 15; digits <= 17; digits++) {
-        length = snprintf(text, 40, "%.*g", digits, number);
-        if (isnan(number) || strtod(text, NULL) == number)
-            break;
-    }
-    e->out.length += (size_t)length;
+    e->out.length += shortest_f64(number, reserve(L, e, SHORTEST_SIZE));
 }
 
-static void put_integer(lua_State *L, struct encoder *e, lua_Integer number)
+static void put_integer(lua_State *L, struct csv_encoder *e, lua_Integer number)
 {
     e->out.length += (size_t)snprintf(reserve(L, e, 24), 24, "%lld", (long long)number);
 }
 
 /* The value on top, in this column: pops it. */
-static void put_cell(lua_State *L, struct encoder *e, lua_Integer column)
+static void put_cell(lua_State *L, struct csv_encoder *e, lua_Integer column)
 {
     size_t length;
     const char *text;
-    char kind[KIND_SIZE];
     switch (lua_type(L, -1)) {
     case LUA_TNIL:
         break;
@@ -108,15 +97,15 @@ static void put_cell(lua_State *L, struct encoder *e, lua_Integer column)
             break;
         /* fallthrough */
     default:
-        kind_write(L, -1, kind);
+        text = type_text(L, -1);
         lua_rawgeti(L, COLUMNS, column);
-        rows_raise(L, "column %s is a %s; a cell is a string, a number, a boolean or nil",
-                   luaL_tolstring(L, -1, NULL), kind);
+        raise_plain(L, "column %.200s is %s; expected a string, a number, a boolean or nil",
+                    luaL_tolstring(L, -1, NULL), text);
     }
     lua_pop(L, 1);
 }
 
-static void end_row(lua_State *L, struct encoder *e, size_t start)
+static void end_row(lua_State *L, struct csv_encoder *e, size_t start)
 {
     if (e->out.length == start) /* a lone empty cell would be an empty line, which readers skip */
         put(L, e, "\"\"", 2);
@@ -124,7 +113,7 @@ static void end_row(lua_State *L, struct encoder *e, size_t start)
 }
 
 /* COLUMNS := the names on top, a sequence; HEADER := their record. Pops them. */
-static void set_columns(lua_State *L, struct encoder *e)
+static void set_columns(lua_State *L, struct csv_encoder *e)
 {
     size_t start = e->out.length;
     lua_copy(L, -1, COLUMNS);
@@ -142,20 +131,20 @@ static void set_columns(lua_State *L, struct encoder *e)
     lua_pop(L, 1);
 }
 
-static int raise_key(lua_State *L, struct encoder *e)
+/* Raises for the key on top, which is no column. */
+static int raise_key(lua_State *L)
 {
-    /* on top: the key that is no column */
     if (lua_type(L, -1) != LUA_TSTRING)
-        return rows_raise(L,
-                          "a row has %s as a key; it is a table of columns by name, or "
-                          "their values in order where `columns` names them",
-                          push_brief(L, -1));
-    e->out.length = 0;
-    return rows_raise(L, "a row has the key '%s', which is none of `columns`", lua_tostring(L, -1));
+        return raise_plain(L,
+                           "a row has %s as a key; expected a table of columns by name, or their "
+                           "values in order where `columns` names them",
+                           push_brief(L, -1));
+    return raise_plain(L, "a row has the key '%.200s'; expected those that `columns` names",
+                       lua_tostring(L, -1));
 }
 
 /* Whether the row's keys are all columns; else pushes one that is not. */
-static bool has_only_columns(lua_State *L, struct encoder *e, int row, lua_Integer found)
+static bool has_only_columns(lua_State *L, struct csv_encoder *e, int row, lua_Integer found)
 {
     lua_Integer keys = 0;
     for (lua_pushnil(L); lua_next(L, row); lua_pop(L, 1))
@@ -178,7 +167,7 @@ static bool has_only_columns(lua_State *L, struct encoder *e, int row, lua_Integ
 
 /* The cells of a row by name. False where the columns are not exactly its keys, which matters where
  * they were not declared. */
-static bool put_named(lua_State *L, struct encoder *e, int row)
+static bool put_named(lua_State *L, struct csv_encoder *e, int row)
 {
     size_t start = e->out.length;
     lua_Integer found = 0;
@@ -195,21 +184,21 @@ static bool put_named(lua_State *L, struct encoder *e, int row)
     if (has_only_columns(L, e, row, found))
         return true;
     if (e->declared || lua_type(L, -1) != LUA_TSTRING)
-        raise_key(L, e);
+        raise_key(L);
     lua_pop(L, 1);
     return false;
 }
 
 /* The cells of a row in order. */
-static void put_listed(lua_State *L, struct encoder *e, int row)
+static void put_listed(lua_State *L, struct csv_encoder *e, int row)
 {
     size_t start = e->out.length;
     if (!e->declared)
-        rows_raise(L, "a row has values without names; `columns` gives them");
+        raise_plain(L, "a row has values without names; `columns` gives them");
     lua_Integer length = (lua_Integer)lua_rawlen(L, row);
     if (length > e->count)
-        rows_raise(L, "a row has %I values; `columns` has %I names", (LUAI_UACINT)length,
-                   (LUAI_UACINT)e->count);
+        raise_plain(L, "a row has %lld values; expected %lld, as many as `columns` has names",
+                    (long long)length, (long long)e->count);
     for (lua_Integer i = 1; i <= e->count; i++) {
         if (i > 1)
             put(L, e, &e->delimiter, 1);
@@ -219,13 +208,10 @@ static void put_listed(lua_State *L, struct encoder *e, int row)
     end_row(L, e, start);
 }
 
-static bool put_row(lua_State *L, struct encoder *e, int row)
+static bool put_row(lua_State *L, struct csv_encoder *e, int row)
 {
-    if (!lua_istable(L, row)) {
-        char kind[KIND_SIZE];
-        kind_write(L, row, kind);
-        rows_raise(L, "a %s is no row; expected a table", kind);
-    }
+    if (!lua_istable(L, row))
+        raise_plain(L, "%s is no row; expected a table", type_text(L, row));
     int first = lua_rawgeti(L, row, 1);
     lua_pop(L, 1);
     if (first != LUA_TNIL) {
@@ -236,7 +222,7 @@ static bool put_row(lua_State *L, struct encoder *e, int row)
 }
 
 /* All rows of the result at 1: one, or a sequence. False: columns have to be found first. */
-static bool put_rows(lua_State *L, struct encoder *e, bool sequence)
+static bool put_rows(lua_State *L, struct csv_encoder *e, bool sequence)
 {
     if (!sequence)
         return put_row(L, e, 1);
@@ -271,7 +257,7 @@ static void push_keys(lua_State *L, bool sequence)
 }
 
 /* The columns of a result that declares none: its keys, in the order of their bytes. */
-static void find_columns(lua_State *L, struct encoder *e, bool sequence)
+static void find_columns(lua_State *L, struct csv_encoder *e, bool sequence)
 {
     push_keys(L, sequence);
     int keys = lua_gettop(L);
@@ -282,7 +268,7 @@ static void find_columns(lua_State *L, struct encoder *e, bool sequence)
     for (lua_pushnil(L); lua_next(L, keys);) {
         lua_pop(L, 1);
         if (lua_type(L, -1) != LUA_TSTRING)
-            raise_key(L, e);
+            raise_key(L);
         lua_pushvalue(L, -1);
         lua_rawseti(L, -3, ++count);
     }
@@ -295,7 +281,7 @@ static void find_columns(lua_State *L, struct encoder *e, bool sequence)
 }
 
 /* With its columns known, a result lacks no column of its own but those that some row has not. */
-static void put_found(lua_State *L, struct encoder *e, bool sequence)
+static void put_found(lua_State *L, struct csv_encoder *e, bool sequence)
 {
     find_columns(L, e, sequence);
     e->settled = true;
@@ -304,7 +290,7 @@ static void put_found(lua_State *L, struct encoder *e, bool sequence)
 
 static int encode(lua_State *L)
 {
-    struct encoder *e = lua_touserdata(L, ENCODER);
+    struct csv_encoder *e = lua_touserdata(L, ENCODER);
     e->out.length = 0;
     e->settled = false;
     lua_settop(L, 1);
@@ -336,12 +322,12 @@ int csv_encoder(lua_State *L)
 {
     const char *delimiter = luaL_checkstring(L, 1);
     lua_settop(L, 2);
-    struct encoder *e = lua_newuserdatauv(L, sizeof *e, 0);
+    struct csv_encoder *e = lua_newuserdatauv(L, sizeof *e, 0);
     bool declared = lua_istable(L, 2);
-    *e = (struct encoder){.delimiter = *delimiter,
-                          .declared = declared,
-                          .count = declared ? (lua_Integer)lua_rawlen(L, 2) : 0};
-    luaL_setmetatable(L, BUFFER_CLASS);
+    *e = (struct csv_encoder){.delimiter = *delimiter,
+                              .declared = declared,
+                              .count = declared ? (lua_Integer)lua_rawlen(L, 2) : 0};
+    luaL_setmetatable(L, ENCODER_CLASS);
     lua_pushvalue(L, 2);
     lua_pushnil(L);
     lua_pushcclosure(L, encode, 3);
@@ -350,13 +336,13 @@ int csv_encoder(lua_State *L)
 
 static int encoder_free(lua_State *L)
 {
-    struct encoder *e = luaL_checkudata(L, 1, BUFFER_CLASS);
+    struct csv_encoder *e = luaL_checkudata(L, 1, ENCODER_CLASS);
     buffer_free(&e->out);
     return 0;
 }
 
-void csv_register(lua_State *L)
+void csv_encode_open(lua_State *L)
 {
     static const luaL_Reg methods[] = {{"__gc", encoder_free}, {NULL, NULL}};
-    register_class(L, BUFFER_CLASS, methods);
+    register_class(L, ENCODER_CLASS, methods);
 }

@@ -12,25 +12,25 @@
 #define OUTPUT_CLASS "lkrun.output"
 #define WRITE_BEHIND ((size_t)256 << 10) /* bytes gathered before they are written */
 
-struct output {
+struct output_file {
     struct atomic_file file;
     pid_t owner; /* a forked copy leaves the file alone */
     struct buffer gathered;
 };
 
-static struct output *output_check(lua_State *L)
+static struct output_file *output_file_check(lua_State *L)
 {
-    struct output *output = luaL_checkudata(L, 1, OUTPUT_CLASS);
+    struct output_file *output = luaL_checkudata(L, 1, OUTPUT_CLASS);
     if (output->file.fd < 0)
         luaL_error(L, "the output is closed");
     return output;
 }
 
 /* open(path) → output, or nil, why not */
-static int output_open(lua_State *L)
+static int output_file_open(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
-    struct output *output = lua_newuserdatauv(L, sizeof *output, 0);
+    struct output_file *output = lua_newuserdatauv(L, sizeof *output, 0);
     memset(output, 0, sizeof *output);
     output->file.fd = -1;
     output->owner = getpid();
@@ -42,14 +42,14 @@ static int output_open(lua_State *L)
     return 2;
 }
 
-static int fail(lua_State *L, const struct output *output)
+static int fail(lua_State *L, const struct output_file *output)
 {
     lua_pushnil(L);
     lua_pushstring(L, output->file.problem);
     return 2;
 }
 
-static bool flush(struct output *output)
+static bool flush(struct output_file *output)
 {
     bool done = atomic_file_write(&output->file, output->gathered.data, output->gathered.length);
     output->gathered.length = 0;
@@ -57,9 +57,9 @@ static bool flush(struct output *output)
 }
 
 /* output:write(bytes) → true, or nil, why not */
-static int output_write(lua_State *L)
+static int output_file_write(lua_State *L)
 {
-    struct output *output = output_check(L);
+    struct output_file *output = output_file_check(L);
     size_t length;
     const char *bytes = luaL_checklstring(L, 2, &length);
     if (!buffer_append(&output->gathered, bytes, length))
@@ -72,9 +72,9 @@ static int output_write(lua_State *L)
 
 /* output:commit(start) → true, or nil, why not: onto the disk and into place. `start`, if given,
  * is written over the file's first bytes before. */
-static int output_commit(lua_State *L)
+static int output_file_commit(lua_State *L)
 {
-    struct output *output = output_check(L);
+    struct output_file *output = output_file_check(L);
     size_t length;
     const char *start = luaL_optlstring(L, 2, "", &length);
     bool done = flush(output);
@@ -86,19 +86,19 @@ static int output_commit(lua_State *L)
     return 1;
 }
 
-static int output_close(lua_State *L)
+static int output_file_close(lua_State *L)
 {
-    struct output *output = luaL_checkudata(L, 1, OUTPUT_CLASS);
+    struct output_file *output = luaL_checkudata(L, 1, OUTPUT_CLASS);
     if (output->owner == getpid())
         atomic_file_abandon(&output->file);
     buffer_free(&output->gathered);
     return 0;
 }
 
-static const luaL_Reg methods[] = {{"write", output_write}, {"commit", output_commit},
-                                   {"close", output_close}, {"__close", output_close},
-                                   {"__gc", output_close},  {NULL, NULL}};
-static const luaL_Reg functions[] = {{"open", output_open}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"write", output_file_write}, {"commit", output_file_commit},
+                                   {"close", output_file_close}, {"__close", output_file_close},
+                                   {"__gc", output_file_close},  {NULL, NULL}};
+static const luaL_Reg functions[] = {{"open", output_file_open}, {NULL, NULL}};
 
 int luaopen_lkrun_core_output(lua_State *L);
 int luaopen_lkrun_core_output(lua_State *L)

@@ -78,13 +78,8 @@ bool journal_is_done(const struct journal *journal, uint64_t number);
  * where an earlier one could not be written. */
 bool journal_add(struct journal *journal, enum journal_kind kind, uint16_t signature,
                  uint64_t number, const void *bytes, size_t length);
-bool journal_run(struct journal *journal);  /* starts the thread */
-bool journal_stop(struct journal *journal); /* ends it, with all on the disk */
-void journal_close(struct journal *journal);
 /* Whether the path still leads to the file that was opened: its last holder may have removed it. */
 bool journal_is_current(const struct journal *journal);
-/* The batch is over: the file goes, if it still is where it was. */
-bool journal_remove(struct journal *journal);
 
 /* For the files of the journal: notes the problem and gives false. */
 bool journal_fail(struct journal *journal, const char *format, ...)

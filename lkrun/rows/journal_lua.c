@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 
 #include "rows/journal.h"
+#include "rows/journal_thread.h"
 
 #define JOURNAL_CLASS "lkrun.journal"
 

@@ -1,7 +1,7 @@
 /* What is added to a journal, brought to the disk by a thread of its own, so that a slow disk does
  * not hold up the batch. Invariant: the file up to end - gathered.length is written, or being
  * written by the thread, which alone writes records. */
-#include "rows/journal.h"
+#include "rows/journal_thread.h"
 
 #include <errno.h>
 #include <signal.h>

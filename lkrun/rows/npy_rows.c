@@ -1,15 +1,15 @@
-/* What an operation returned, as the rows of a .npy file. */
-#include "rows/csv.h"
+#include "rows/npy_rows.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <lauxlib.h>
 
+#include "base/util.h"
+#include "base/value_text.h"
 #include "files/npy_header.h"
-#include "value/path.h"
+#include "tensor/tensor.h"
 #include "tensor/tensor_copy.h"
 #include "tensor/tensor_element.h"
-#include "base/util.h"
 
 /* What one row is: "f64 3,4". */
 static void describe(const struct tensor *row, char *text, size_t room)
@@ -42,14 +42,9 @@ static const struct tensor *to_tensor(lua_State *L)
         if (lua_type(L, top) == LUA_TNUMBER ? lua_isinteger(L, top)
                                             : lua_istable(L, top) && has_only_integers(L, top))
             dtype = DTYPE_I64;
-        if (lua_type(L, top) != LUA_TNUMBER && !lua_istable(L, top)) {
-            char kind[KIND_SIZE];
-            kind_write(L, top, kind);
-            rows_raise(L,
-                       "a %s is no row; expected a tensor, a number or a "
-                       "sequence of numbers",
-                       kind);
-        }
+        if (lua_type(L, top) != LUA_TNUMBER && !lua_istable(L, top))
+            raise_plain(L, "%s is no row; expected a tensor, a number or a sequence of numbers",
+                        type_text(L, top));
         tensor_from_table(L, top, dtype, "row");
         lua_replace(L, top);
     }
@@ -62,13 +57,13 @@ static void put_row(lua_State *L, luaL_Buffer *out, char *first, size_t room)
     char text[TENSOR_MAX_DIM * 21 + 8];
     const struct tensor *row = to_tensor(L);
     if (row->count == 0)
-        rows_raise(L, "a row has no elements; an empty sequence stands for no row");
+        raise_plain(L, "a row has no elements; an empty sequence stands for no row");
     describe(row, text, sizeof text);
     if (!*first)
         snprintf(first, room, "%s", text);
     else if (strcmp(first, text) != 0)
-        rows_raise(L, "there are rows of %s and of %s; those of a .npy file are alike", first,
-                   text);
+        raise_plain(L, "there are rows of %s and of %s; those of a .npy file are alike", first,
+                    text);
     lua_insert(L, 1); /* below the buffer's own */
     size_t bytes = (size_t)row->count * dtype_sizes[row->dtype];
     tensor_copy_to(row, luaL_prepbuffsize(out, bytes));
@@ -87,7 +82,7 @@ static int encode(lua_State *L)
     if (lua_istable(L, 1)) {
         int first = lua_rawgeti(L, 1, 1);
         if (first == LUA_TNIL)
-            return lua_rawlen(L, 1) ? rows_raise(L, "a row begins with nil") : 0;
+            return lua_rawlen(L, 1) ? raise_plain(L, "a row begins with nil") : 0;
         sequence = first != LUA_TNUMBER;
         lua_settop(L, 1);
     }
@@ -143,7 +138,7 @@ int npy_header_text(lua_State *L)
     char text[NPY_HEADER_MOST];
     const char *row = luaL_checkstring(L, 1);
     if (!parse(row, INT64_MAX, &header))
-        return rows_raise(L, "rows of %s cannot be rows of a .npy file", row);
+        return raise_plain(L, "rows of %s cannot be rows of a .npy file", row);
     size_t room = npy_format(&header, 0, text);
     header.stored.size[0] = luaL_checkinteger(L, 2);
     size_t length = npy_format(&header, 0, text);

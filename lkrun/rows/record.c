@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "rows/record_unpack.h"
 #include "machine/signals.h"
+#include "rows/record_unpack.h"
 
 #define READ_AHEAD ((size_t)256 << 10)
 #define NOWHERE    SIZE_MAX

@@ -1,57 +1,52 @@
 /* Files of rows as Lua reads them: a reader gives records as the file has them, one string each,
  * and whoever wants their fields takes them apart: a worker, for a task. */
-#include <stdarg.h>
 #include <sys/stat.h>
 
 #include <lua.h>
 #include <lauxlib.h>
 
-#include "rows/csv.h"
-#include "rows/record.h"
-#include "machine/signals.h"
 #include "base/util.h"
+#include "machine/signals.h"
+#include "rows/csv_decode.h"
+#include "rows/csv_encode.h"
+#include "rows/npy_rows.h"
+#include "rows/record.h"
 
 #define READER_CLASS "lkrun.rows.reader"
 
 /* User values of a reader. */
 enum { READER_PATH = 1, READER_VALUES = READER_PATH };
 
-struct reader {
+struct row_reader {
     struct record_reader records;
     int64_t given; /* records so far */
     int64_t last;  /* of the records that each() gives */
 };
 
-int rows_raise(lua_State *L, const char *format, ...)
+static struct row_reader *reader_check(lua_State *L)
 {
-    va_list arguments;
-    va_start(arguments, format);
-    lua_pushvfstring(L, format, arguments);
-    va_end(arguments);
-    return lua_error(L);
-}
-
-static struct reader *reader_check(lua_State *L)
-{
-    struct reader *reader = luaL_checkudata(L, 1, READER_CLASS);
+    struct row_reader *reader = luaL_checkudata(L, 1, READER_CLASS);
     if (!reader->records.data && reader->records.fd < 0)
         luaL_error(L, "the reader is closed");
     return reader;
 }
 
-static int raise_problem(lua_State *L, struct reader *reader, int index, bool with_line)
+static int raise_problem(lua_State *L, struct row_reader *reader, int index, bool with_line)
 {
     if (reader->records.interrupted)
         signal_raise_if_pending(L);
     lua_getiuservalue(L, index, READER_PATH);
+    const char *path = lua_tostring(L, -1);
     if (with_line)
-        return rows_raise(L, "%s:%I: %s", lua_tostring(L, -1), (LUAI_UACINT)reader->records.started,
-                          reader->records.problem);
-    return rows_raise(L, "%s: %s", lua_tostring(L, -1), reader->records.problem);
+        lua_pushfstring(L, "%s:%I: %s", path, (LUAI_UACINT)reader->records.started,
+                        reader->records.problem);
+    else
+        lua_pushfstring(L, "%s: %s", path, reader->records.problem);
+    return lua_error(L);
 }
 
 /* Moves to the next record; false at the end. The reader is at `index`. */
-static bool advance(lua_State *L, struct reader *reader, int index, const char **bytes,
+static bool advance(lua_State *L, struct row_reader *reader, int index, const char **bytes,
                     size_t *length)
 {
     enum record_result result = record_next(&reader->records, bytes, length);
@@ -71,8 +66,8 @@ static int reader_open(lua_State *L)
     luaL_checkstring(L, 2);
     enum record_format format = (enum record_format)luaL_checkoption(L, 3, NULL, formats);
     const char *delimiter = luaL_optstring(L, 4, "");
-    struct reader *reader = lua_newuserdatauv(L, sizeof *reader, READER_VALUES);
-    *reader = (struct reader){.records = {.fd = -1}};
+    struct row_reader *reader = lua_newuserdatauv(L, sizeof *reader, READER_VALUES);
+    *reader = (struct row_reader){.records = {.fd = -1}};
     luaL_setmetatable(L, READER_CLASS);
     lua_pushvalue(L, 2);
     lua_setiuservalue(L, -2, READER_PATH);
@@ -87,8 +82,8 @@ static int reader_over(lua_State *L)
     size_t length;
     const char *text = luaL_checklstring(L, 1, &length);
     const char *delimiter = luaL_checkstring(L, 2);
-    struct reader *reader = lua_newuserdatauv(L, sizeof *reader, READER_VALUES);
-    *reader = (struct reader){.records = {.fd = -1}};
+    struct row_reader *reader = lua_newuserdatauv(L, sizeof *reader, READER_VALUES);
+    *reader = (struct row_reader){.records = {.fd = -1}};
     luaL_setmetatable(L, READER_CLASS);
     lua_pushliteral(L, "text");
     lua_setiuservalue(L, -2, READER_PATH);
@@ -100,7 +95,7 @@ static int reader_over(lua_State *L)
 /* reader:next() → the line it begins on, the record; nothing at the end. */
 static int reader_next(lua_State *L)
 {
-    struct reader *reader = reader_check(L);
+    struct row_reader *reader = reader_check(L);
     const char *bytes;
     size_t length;
     if (!advance(L, reader, 1, &bytes, &length))
@@ -113,7 +108,7 @@ static int reader_next(lua_State *L)
 /* reader:skip(n): passes over n records, all without n; gives how many there were. */
 static int reader_skip(lua_State *L)
 {
-    struct reader *reader = reader_check(L);
+    struct row_reader *reader = reader_check(L);
     lua_Integer most = luaL_optinteger(L, 2, LUA_MAXINTEGER), done = 0;
     const char *bytes;
     size_t length;
@@ -127,7 +122,7 @@ static int reader_skip(lua_State *L)
 /* For a generic `for`: the record's number, from 1, and the record. */
 static int each_step(lua_State *L)
 {
-    struct reader *reader = lua_touserdata(L, lua_upvalueindex(1));
+    struct row_reader *reader = lua_touserdata(L, lua_upvalueindex(1));
     const char *bytes;
     size_t length;
     if (reader->given >= reader->last || !advance(L, reader, lua_upvalueindex(1), &bytes, &length))
@@ -141,7 +136,7 @@ static int each_step(lua_State *L)
  * none beyond `last`. */
 static int reader_each(lua_State *L)
 {
-    struct reader *reader = reader_check(L);
+    struct row_reader *reader = reader_check(L);
     reader->given = luaL_checkinteger(L, 2);
     reader->last = luaL_optinteger(L, 3, LUA_MAXINTEGER);
     lua_settop(L, 1);
@@ -173,7 +168,7 @@ static int reader_again(lua_State *L)
 
 static int reader_close(lua_State *L)
 {
-    struct reader *reader = luaL_checkudata(L, 1, READER_CLASS);
+    struct row_reader *reader = luaL_checkudata(L, 1, READER_CLASS);
     record_close(&reader->records);
     return 0;
 }
@@ -196,7 +191,7 @@ int luaopen_lkrun_core_rows(lua_State *L);
 int luaopen_lkrun_core_rows(lua_State *L)
 {
     register_class(L, READER_CLASS, methods);
-    csv_register(L);
+    csv_encode_open(L);
     luaL_newlib(L, functions);
     return 1;
 }

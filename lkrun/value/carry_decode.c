@@ -2,23 +2,25 @@
  *
  * Invariant: all objects are made, in the order of their numbers, before any of them is filled; so
  * that whatever refers to one finds it, in cycles too. */
-#include "value/carry.h"
+#include "value/carry_decode.h"
 
 #include <string.h>
 #include <lauxlib.h>
 
-#include "value/codec.h"
+#include "base/util.h"
 #include "memory/storage.h"
 #include "sparse/sparse.h"
+#include "tensor/tensor.h"
+#include "value/codec_scalar.h"
 
-struct decoder {
+struct carry_decoder {
     lua_State *L;
     const struct carry_port *port;
     const char *at, *end;
     int objects; /* stack index of number → object */
 };
 
-static const char *take(struct decoder *d, size_t length)
+static const char *take(struct carry_decoder *d, size_t length)
 {
     if ((size_t)(d->end - d->at) < length)
         raise_error(d->L, "worker", "what it was given of func and model is cut off");
@@ -27,12 +29,12 @@ static const char *take(struct decoder *d, size_t length)
     return bytes;
 }
 
-static unsigned take_byte(struct decoder *d)
+static unsigned take_byte(struct carry_decoder *d)
 {
     return (unsigned char)*take(d, 1);
 }
 
-static uint32_t take_u32(struct decoder *d)
+static uint32_t take_u32(struct carry_decoder *d)
 {
     uint32_t number;
     memcpy(&number, take(d, sizeof number), sizeof number);
@@ -40,7 +42,7 @@ static uint32_t take_u32(struct decoder *d)
 }
 
 /* Pushes the next value. */
-static void take_value(struct decoder *d)
+static void take_value(struct carry_decoder *d)
 {
     size_t length = codec_get(d->L, d->at, (size_t)(d->end - d->at));
     if (length) {
@@ -53,7 +55,7 @@ static void take_value(struct decoder *d)
 
 /* --- objects: each is pushed --- */
 
-static void make_tensor(struct decoder *d)
+static void make_tensor(struct carry_decoder *d)
 {
     struct carried_tensor head;
     int64_t shape[2 * TENSOR_MAX_DIM];
@@ -69,7 +71,7 @@ static void make_tensor(struct decoder *d)
     storage_release(storage);
 }
 
-static void make_sparse(struct decoder *d)
+static void make_sparse(struct carry_decoder *d)
 {
     int64_t shape[2];
     int first = lua_gettop(d->L) + 1;
@@ -100,7 +102,7 @@ static int follow(lua_State *L)
     return 1;
 }
 
-static void make_named(struct decoder *d)
+static void make_named(struct carry_decoder *d)
 {
     lua_State *L = d->L;
     unsigned steps = take_byte(d);
@@ -126,7 +128,7 @@ static void make_named(struct decoder *d)
     lua_pop(L, 1);
 }
 
-static void make_logger(struct decoder *d)
+static void make_logger(struct carry_decoder *d)
 {
     require(d->L, "lkrun.core.log");
     lua_getfield(d->L, -1, "get");
@@ -135,7 +137,7 @@ static void make_logger(struct decoder *d)
     lua_call(d->L, 1, 1);
 }
 
-static void make_function(struct decoder *d)
+static void make_function(struct carry_decoder *d)
 {
     uint64_t length;
     memcpy(&length, take(d, sizeof length), sizeof length);
@@ -143,7 +145,7 @@ static void make_function(struct decoder *d)
         lua_error(d->L);
 }
 
-static void make(struct decoder *d, int kind)
+static void make(struct carry_decoder *d, int kind)
 {
     switch (kind) {
     case CARRY_TABLE: {
@@ -173,7 +175,7 @@ static void make(struct decoder *d, int kind)
 
 /* --- contents: of the object at the top of the stack --- */
 
-static void fill_table(struct decoder *d)
+static void fill_table(struct carry_decoder *d)
 {
     lua_State *L = d->L;
     int table = lua_gettop(L);
@@ -187,7 +189,7 @@ static void fill_table(struct decoder *d)
     lua_settop(L, table);
 }
 
-static void fill_function(struct decoder *d)
+static void fill_function(struct carry_decoder *d)
 {
     lua_State *L = d->L;
     lua_Debug about;
@@ -227,7 +229,7 @@ static int miss_global(lua_State *L)
                       lua_tostring(L, 2));
 }
 
-static void take_strings(struct decoder *d, uint32_t count)
+static void take_strings(struct carry_decoder *d, uint32_t count)
 {
     lua_newtable(d->L);
     while (count--) {
@@ -237,7 +239,7 @@ static void take_strings(struct decoder *d, uint32_t count)
     }
 }
 
-static void watch_globals(struct decoder *d, const struct carry_head *head)
+static void watch_globals(struct carry_decoder *d, const struct carry_head *head)
 {
     lua_State *L = d->L;
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
@@ -257,7 +259,7 @@ static void watch_globals(struct decoder *d, const struct carry_head *head)
 
 int carry_decode(lua_State *L, const char *bytes, size_t length, const struct carry_port *port)
 {
-    struct decoder d = {.L = L, .port = port, .at = bytes, .end = bytes + length};
+    struct carry_decoder d = {.L = L, .port = port, .at = bytes, .end = bytes + length};
     struct carry_head head;
     luaL_checkstack(L, 20, NULL);
     memcpy(&head, take(&d, sizeof head), sizeof head);

@@ -3,22 +3,23 @@
  * Invariants: every object that was met has a number, from 1, and an entry in all the lists below;
  * those up to `written` have their definition and their contents in the buffers. There is no
  * recursion: what an object reaches is met, and waits for its turn. */
-#include "value/carry.h"
+#include "value/carry_encode.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <lauxlib.h>
 
-#include "value/codec.h"
-#include "value/path.h"
+#include "base/value_text.h"
 #include "sparse/sparse.h"
+#include "tensor/tensor.h"
+#include "value/codec_scalar.h"
+#include "value/path.h"
 
 #define ENCODER_CLASS "lkrun.carry.encoder"
 #define LOGGER_CLASS  "lkrun.logger"
 /* Keys of a path that are shown, from its end. */
 #define PATH_KEYS 12
 
-struct encoder {
+struct carry_encoder {
     lua_State *L;
     const char *where;
     const struct carry_port *port;
@@ -41,24 +42,24 @@ enum list {
 
 static const char metatable_key;
 
-static void push_list(struct encoder *e, enum list list)
+static void push_list(struct carry_encoder *e, enum list list)
 {
     lua_pushvalue(e->L, e->lists + (int)list);
 }
 
-static void append(struct encoder *e, struct buffer *out, const void *bytes, size_t length)
+static void append(struct carry_encoder *e, struct buffer *out, const void *bytes, size_t length)
 {
     if (!buffer_append(out, bytes, length))
         luaL_error(e->L, "not enough memory");
 }
 
-static void append_byte(struct encoder *e, struct buffer *out, int byte)
+static void append_byte(struct carry_encoder *e, struct buffer *out, int byte)
 {
     char one = (char)byte;
     append(e, out, &one, 1);
 }
 
-static void append_string(struct encoder *e, struct buffer *out, int index)
+static void append_string(struct carry_encoder *e, struct buffer *out, int index)
 {
     size_t length;
     const char *bytes = luaL_tolstring(e->L, index, &length);
@@ -72,7 +73,7 @@ static void append_string(struct encoder *e, struct buffer *out, int index)
 /* --- what goes wrong, and where --- */
 
 /* Pushes how the path goes on from object `parent` with the key at this index. */
-static void push_key(struct encoder *e, lua_Integer parent, int key)
+static void push_key(struct carry_encoder *e, lua_Integer parent, int key)
 {
     lua_State *L = e->L;
     char text[PATH_SIZE];
@@ -97,7 +98,7 @@ static void push_key(struct encoder *e, lua_Integer parent, int key)
 }
 
 /* Pushes the path of what object `parent` has under the key on top of the stack; pops that. */
-static void push_path(struct encoder *e, lua_Integer parent)
+static void push_path(struct carry_encoder *e, lua_Integer parent)
 {
     lua_State *L = e->L;
     push_key(e, parent, -1);
@@ -130,7 +131,7 @@ static void push_path(struct encoder *e, lua_Integer parent)
 }
 
 /* The path is that of object `number`. */
-static void fail(struct encoder *e, lua_Integer number, const char *why)
+static void fail(struct carry_encoder *e, lua_Integer number, const char *why)
 {
     lua_State *L = e->L;
     push_list(e, KEYS);
@@ -143,22 +144,17 @@ static void fail(struct encoder *e, lua_Integer number, const char *why)
     raise_error(L, e->where, "%s: %s", lua_tostring(L, -1), why);
 }
 
-static void fail_kind(struct encoder *e, lua_Integer number, int index)
+static void fail_kind(struct carry_encoder *e, lua_Integer number, int index)
 {
-    char kind[KIND_SIZE], why[KIND_SIZE + 80];
-    kind_write(e->L, index, kind);
     if (lua_iscfunction(e->L, index))
-        snprintf(why, sizeof why,
-                 "a function of C that no module has under a name cannot be carried");
-    else
-        snprintf(why, sizeof why, "a %s cannot be carried", kind);
-    fail(e, number, why);
+        fail(e, number, "a function of C that no module has under a name cannot be carried");
+    fail(e, number, lua_pushfstring(e->L, "%s cannot be carried", type_text(e->L, index)));
 }
 
 /* --- values --- */
 
 /* The number of the object at this index, met in `parent` under the key at index `key`. */
-static uint32_t meet(struct encoder *e, int index, lua_Integer parent, int key)
+static uint32_t meet(struct carry_encoder *e, int index, lua_Integer parent, int key)
 {
     lua_State *L = e->L;
     push_list(e, NUMBERS);
@@ -187,7 +183,7 @@ static uint32_t meet(struct encoder *e, int index, lua_Integer parent, int key)
 }
 
 /* Both indices are absolute. */
-static void put_value(struct encoder *e, int index, lua_Integer parent, int key)
+static void put_value(struct carry_encoder *e, int index, lua_Integer parent, int key)
 {
     char scalar[CODEC_SCALAR_MAX];
     size_t length = codec_put(e->L, index, scalar);
@@ -204,7 +200,7 @@ static void put_value(struct encoder *e, int index, lua_Integer parent, int key)
 
 /* --- objects: each at the top of the stack --- */
 
-static void define_tensor(struct encoder *e, lua_Integer number, const struct tensor *tensor)
+static void define_tensor(struct carry_encoder *e, lua_Integer number, const struct tensor *tensor)
 {
     const char *error = "its storage cannot be carried";
     struct carried_tensor head = {.dtype = (uint8_t)tensor->dtype,
@@ -219,7 +215,7 @@ static void define_tensor(struct encoder *e, lua_Integer number, const struct te
     append(e, &e->definitions, tensor->stride, sizes);
 }
 
-static void define_sparse(struct encoder *e, lua_Integer number, const struct sparse *sparse)
+static void define_sparse(struct carry_encoder *e, lua_Integer number, const struct sparse *sparse)
 {
     int64_t shape[2] = {sparse->rows, sparse->columns};
     append_byte(e, &e->definitions, CARRY_SPARSE);
@@ -230,7 +226,7 @@ static void define_sparse(struct encoder *e, lua_Integer number, const struct sp
 }
 
 /* The name at the top of the stack. */
-static void define_named(struct encoder *e)
+static void define_named(struct carry_encoder *e)
 {
     lua_State *L = e->L;
     lua_Integer steps = (lua_Integer)lua_rawlen(L, -1) - 1;
@@ -245,7 +241,7 @@ static void define_named(struct encoder *e)
     }
 }
 
-static void define_table(struct encoder *e, lua_Integer number)
+static void define_table(struct carry_encoder *e, lua_Integer number)
 {
     lua_State *L = e->L;
     int table = lua_gettop(L);
@@ -280,7 +276,7 @@ static int append_code(lua_State *L, const void *bytes, size_t length, void *out
     return !buffer_append(out, bytes, length);
 }
 
-static void note_source(struct encoder *e, int function, lua_Debug *about)
+static void note_source(struct carry_encoder *e, int function, lua_Debug *about)
 {
     lua_State *L = e->L;
     push_list(e, SOURCES);
@@ -293,7 +289,7 @@ static void note_source(struct encoder *e, int function, lua_Debug *about)
 }
 
 /* The upvalue on top of the stack is the function's _ENV: over there it is the globals. */
-static void put_scope(struct encoder *e, lua_Integer number, int key)
+static void put_scope(struct carry_encoder *e, lua_Integer number, int key)
 {
     lua_State *L = e->L;
     push_list(e, SCOPES);
@@ -306,7 +302,7 @@ static void put_scope(struct encoder *e, lua_Integer number, int key)
     lua_pop(L, 1);
 }
 
-static void put_upvalue(struct encoder *e, lua_Integer number, int function, int upvalue)
+static void put_upvalue(struct carry_encoder *e, lua_Integer number, int function, int upvalue)
 {
     lua_State *L = e->L;
     push_list(e, CELLS);
@@ -336,7 +332,7 @@ static void put_upvalue(struct encoder *e, lua_Integer number, int function, int
     lua_settop(L, function);
 }
 
-static void define_function(struct encoder *e, lua_Integer number)
+static void define_function(struct carry_encoder *e, lua_Integer number)
 {
     lua_State *L = e->L;
     int function = lua_gettop(L);
@@ -354,7 +350,7 @@ static void define_function(struct encoder *e, lua_Integer number)
         put_upvalue(e, number, function, upvalue);
 }
 
-static void define(struct encoder *e, lua_Integer number)
+static void define(struct carry_encoder *e, lua_Integer number)
 {
     lua_State *L = e->L;
     int top = lua_gettop(L);
@@ -398,7 +394,7 @@ static void define(struct encoder *e, lua_Integer number)
 /* --- the whole --- */
 
 /* Appends the strings among the keys of the table on top of the stack; pops it. Their number. */
-static uint32_t put_keys(struct encoder *e)
+static uint32_t put_keys(struct carry_encoder *e)
 {
     lua_State *L = e->L;
     uint32_t count = 0;
@@ -411,7 +407,7 @@ static uint32_t put_keys(struct encoder *e)
     return count;
 }
 
-static uint32_t put_globals(struct encoder *e)
+static uint32_t put_globals(struct carry_encoder *e)
 {
     lua_State *L = e->L;
     uint32_t count = 0;
@@ -429,13 +425,13 @@ static uint32_t put_globals(struct encoder *e)
 
 static int free_encoder(lua_State *L)
 {
-    struct encoder *e = lua_touserdata(L, 1);
+    struct carry_encoder *e = lua_touserdata(L, 1);
     buffer_free(&e->definitions);
     buffer_free(&e->contents);
     return 0;
 }
 
-static void push_lists(struct encoder *e)
+static void push_lists(struct carry_encoder *e)
 {
     lua_State *L = e->L;
     e->lists = lua_gettop(L) + 1;
@@ -460,8 +456,8 @@ void carry_encode(lua_State *L, const char *where, const char *const *names, int
     int first = lua_gettop(L) - count + 1;
     luaL_checkstack(L, 40, NULL);
     register_class(L, ENCODER_CLASS, methods);
-    struct encoder *e = lua_newuserdatauv(L, sizeof *e, 0);
-    *e = (struct encoder){.L = L, .where = where, .port = port};
+    struct carry_encoder *e = lua_newuserdatauv(L, sizeof *e, 0);
+    *e = (struct carry_encoder){.L = L, .where = where, .port = port};
     luaL_setmetatable(L, ENCODER_CLASS);
     push_lists(e);
     struct carry_head head = {.values = (uint32_t)count};

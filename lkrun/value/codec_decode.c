@@ -6,14 +6,17 @@
  * its key if the value belongs to a pair, and the state in which it waits as two integers. The
  * entries that all open tables still need are `owed`, and never more than there are bytes left, so
  * that what is allocated stays in proportion to the bytes. */
-#include "value/codec.h"
+#include "value/codec_decode.h"
 
 #include <limits.h>
+#include <string.h>
 
 #include "memory/storage.h"
 #include "sparse/sparse.h"
+#include "tensor/tensor.h"
+#include "value/codec_scalar.h"
 
-struct decoder {
+struct codec_decoder {
     lua_State *L;
     const struct codec_port *port;
     const char *start, *at, *end;
@@ -30,18 +33,18 @@ struct filling {
     uint32_t pairs;       /* that are to come after it */
 };
 
-static bool fail(struct decoder *d, const char *problem)
+static bool fail(struct codec_decoder *d, const char *problem)
 {
     d->problem = problem;
     return false;
 }
 
-static size_t left(const struct decoder *d)
+static size_t left(const struct codec_decoder *d)
 {
     return (size_t)(d->end - d->at);
 }
 
-static bool take(struct decoder *d, void *into, size_t bytes)
+static bool take(struct codec_decoder *d, void *into, size_t bytes)
 {
     if (left(d) < bytes)
         return fail(d, "it ends in the middle of a value");
@@ -51,7 +54,7 @@ static bool take(struct decoder *d, void *into, size_t bytes)
 }
 
 /* Notes the object at the top of the stack as the one at this position. */
-static void remember(struct decoder *d, size_t position)
+static void remember(struct codec_decoder *d, size_t position)
 {
     lua_State *L = d->L;
     if (!d->has_again) {
@@ -63,7 +66,7 @@ static void remember(struct decoder *d, size_t position)
     lua_rawseti(L, d->base + 1, (lua_Integer)position);
 }
 
-static bool push_again(struct decoder *d)
+static bool push_again(struct codec_decoder *d)
 {
     uint64_t position;
     if (!take(d, &position, sizeof position))
@@ -75,7 +78,7 @@ static bool push_again(struct decoder *d)
 }
 
 /* Calls the function that lies on the stack below `arguments` of them; its error is the problem. */
-static bool protect(struct decoder *d, int arguments)
+static bool protect(struct codec_decoder *d, int arguments)
 {
     if (lua_pcall(d->L, arguments, 1, 0) == LUA_OK)
         return true;
@@ -84,7 +87,7 @@ static bool protect(struct decoder *d, int arguments)
 }
 
 /* What the bytes say of a tensor. */
-struct description {
+struct tensor_description {
     enum dtype dtype;
     int dim;
     int64_t size[TENSOR_MAX_DIM];
@@ -92,7 +95,8 @@ struct description {
     struct storage *storage;
 };
 
-static bool take_description(struct decoder *d, struct description *description, bool *placed)
+static bool take_description(struct codec_decoder *d, struct tensor_description *description,
+                             bool *placed)
 {
     uint8_t head[3]; /* dtype, dimensions, placed */
     if (!take(d, head, sizeof head))
@@ -121,7 +125,8 @@ static bool take_description(struct decoder *d, struct description *description,
     return true;
 }
 
-static bool push_inline_tensor(struct decoder *d, const struct description *description)
+static bool push_inline_tensor(struct codec_decoder *d,
+                               const struct tensor_description *description)
 {
     if (description->bytes > left(d))
         return fail(d, "it ends in the middle of a tensor");
@@ -139,14 +144,14 @@ static bool push_inline_tensor(struct decoder *d, const struct description *desc
 
 static int view_storage(lua_State *L)
 {
-    const struct description *description = lua_touserdata(L, 1);
+    const struct tensor_description *description = lua_touserdata(L, 1);
     tensor_press_collector(L, description->bytes);
     tensor_view(L, description->storage, description->dtype, 0, description->dim, description->size,
                 NULL);
     return 1;
 }
 
-static bool push_placed_tensor(struct decoder *d, struct description *description)
+static bool push_placed_tensor(struct codec_decoder *d, struct tensor_description *description)
 {
     uint64_t handle;
     if (!take(d, &handle, sizeof handle))
@@ -170,9 +175,9 @@ static bool push_placed_tensor(struct decoder *d, struct description *descriptio
 }
 
 /* After its tag, which stands at `position`. */
-static bool push_tensor(struct decoder *d, bool shared, size_t position)
+static bool push_tensor(struct codec_decoder *d, bool shared, size_t position)
 {
-    struct description description;
+    struct tensor_description description;
     bool placed;
     if (!take_description(d, &description, &placed))
         return false;
@@ -189,7 +194,7 @@ static int make_sparse(lua_State *L)
     return 1;
 }
 
-static bool push_sparse(struct decoder *d, bool shared, size_t position)
+static bool push_sparse(struct codec_decoder *d, bool shared, size_t position)
 {
     lua_State *L = d->L;
     int64_t shape[2];
@@ -216,7 +221,7 @@ static bool push_sparse(struct decoder *d, bool shared, size_t position)
 }
 
 /* Pushes the next value, or takes the tag of a table and says so. */
-static bool push_value(struct decoder *d, bool *table)
+static bool push_value(struct codec_decoder *d, bool *table)
 {
     *table = false;
     size_t length = codec_get(d->L, d->at, left(d));
@@ -247,7 +252,7 @@ static bool push_value(struct decoder *d, bool *table)
 }
 
 /* Pushes an empty table; its tag was just taken. */
-static bool open_table(struct decoder *d, struct filling *now)
+static bool open_table(struct codec_decoder *d, struct filling *now)
 {
     size_t position = (size_t)(d->at - d->start) - 1;
     bool shared = (unsigned char)d->at[-1] == CODEC_TABLE_SHARED;
@@ -278,7 +283,7 @@ static void store(lua_State *L, struct filling *now)
     }
 }
 
-static bool push_key(struct decoder *d)
+static bool push_key(struct codec_decoder *d)
 {
     size_t length = codec_get(d->L, d->at, left(d));
     d->at += length;
@@ -295,7 +300,7 @@ static size_t entries_after(const struct filling *now)
     return entries - (now->next < now->count ? 1 : 2);
 }
 
-static void suspend(struct decoder *d, const struct filling *now)
+static void suspend(struct codec_decoder *d, const struct filling *now)
 {
     d->owed += entries_after(now);
     lua_pushinteger(d->L, (lua_Integer)((uint64_t)now->next << 32 | now->count));
@@ -303,7 +308,7 @@ static void suspend(struct decoder *d, const struct filling *now)
 }
 
 /* Back to the table that waits for the one at the top of the stack. */
-static void resume(struct decoder *d, struct filling *now)
+static void resume(struct codec_decoder *d, struct filling *now)
 {
     lua_State *L = d->L;
     uint64_t array = (uint64_t)lua_tointeger(L, -3);
@@ -315,7 +320,7 @@ static void resume(struct decoder *d, struct filling *now)
 }
 
 /* Pushes the table whose tag was just taken, with all that is in it. */
-static bool push_table(struct decoder *d)
+static bool push_table(struct codec_decoder *d)
 {
     struct filling now;
     if (!open_table(d, &now))
@@ -349,7 +354,7 @@ static bool push_table(struct decoder *d)
 static int decode_rest(lua_State *L, const char *start, const char *at, const char *end, int done,
                        const struct codec_port *port)
 {
-    struct decoder d = {.L = L, .port = port, .start = start, .at = at, .end = end};
+    struct codec_decoder d = {.L = L, .port = port, .start = start, .at = at, .end = end};
     d.base = lua_gettop(L) - done;
     while (d.at < d.end) {
         bool table;

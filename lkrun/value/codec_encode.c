@@ -2,19 +2,23 @@
  *
  * Invariants: nothing here allocates in Lua or runs Lua code until the work memory is freed, so
  * that no error can jump over it and no table changes while it is traversed. There is no recursion:
- * for every table that is open, its frame is in `frames`, and the table and its current key are two
+ * every table that is being written is in `open`, and the table and its current key are two
  * slots of the Lua stack, from `base` + 1 on; the value of that key is above them. `out` ends where
  * the next byte belongs. */
-#include "value/codec.h"
+#include "value/codec_encode.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/identity.h"
-#include "value/path.h"
+#include "base/value_text.h"
 #include "memory/region.h"
-#include "tensor/tensor_copy.h"
 #include "sparse/sparse.h"
+#include "tensor/tensor.h"
+#include "tensor/tensor_copy.h"
+#include "value/codec_scalar.h"
+#include "value/path.h"
 
 #define INLINE_FRAMES 32
 /* A hole in the array part costs a byte as nil, or the table loses its array part on arrival: this
@@ -22,23 +26,23 @@
 #define HOLES_ALLOWED 32
 
 /* A table that is being written. */
-struct frame {
+struct open_table {
     size_t header;  /* where its n and pairs go, in `out` */
     uint32_t count; /* keys 1 … count are written as its array part */
     uint32_t holes; /* how many of those are nil */
     uint32_t pairs; /* the other keys so far */
 };
 
-struct encoder {
+struct codec_encoder {
     lua_State *L;
     const struct codec_port *port;
     struct buffer *out;
     size_t start; /* length of `out` when the encoding began */
     int base;     /* stack slots below the open tables */
 
-    struct frame *frames; /* [depth], the innermost table last */
-    size_t depth, frames_room;
-    struct frame first_frames[INLINE_FRAMES];
+    struct open_table *open; /* [depth], the innermost table last */
+    size_t depth, open_room;
+    struct open_table first_open[INLINE_FRAMES];
 
     struct identity_map met; /* tables, tensors and matrices, with the positions of their tags */
 
@@ -48,47 +52,46 @@ struct encoder {
     bool in_key;
 };
 
-static bool fail(struct encoder *e, const char *problem)
+static bool fail(struct codec_encoder *e, const char *problem)
 {
     e->problem = problem;
     return false;
 }
 
-static bool fail_memory(struct encoder *e)
+static bool fail_memory(struct codec_encoder *e)
 {
     return fail(e, "not enough memory to send it");
 }
 
 /* Looking up the class of matrices must not allocate while work memory is on the heap: it does not
  * once Lua has the name, which nothing collects meanwhile. */
-static void before_heap(struct encoder *e)
+static void before_heap(struct codec_encoder *e)
 {
-    if (e->frames == e->first_frames && e->met.slots == e->met.first) {
+    if (e->open == e->first_open && e->met.slots == e->met.first) {
         luaL_getmetatable(e->L, SPARSE_CLASS);
         lua_pop(e->L, 1);
     }
 }
 
-static bool push_frame(struct encoder *e, struct frame frame)
+static bool push_open(struct codec_encoder *e, struct open_table table)
 {
-    if (e->depth == e->frames_room) {
+    if (e->depth == e->open_room) {
         before_heap(e);
-        bool first = e->frames == e->first_frames;
-        struct frame *frames =
-            realloc(first ? NULL : e->frames, 2 * e->frames_room * sizeof *frames);
-        if (!frames)
+        bool first = e->open == e->first_open;
+        struct open_table *open = realloc(first ? NULL : e->open, 2 * e->open_room * sizeof *open);
+        if (!open)
             return fail_memory(e);
         if (first)
-            memcpy(frames, e->first_frames, sizeof e->first_frames);
-        e->frames = frames;
-        e->frames_room *= 2;
+            memcpy(open, e->first_open, sizeof e->first_open);
+        e->open = open;
+        e->open_room *= 2;
     }
-    e->frames[e->depth++] = frame;
+    e->open[e->depth++] = table;
     return true;
 }
 
 /* Room for `bytes` more, which the caller then counts in `length`; NULL: out of memory. */
-static inline char *reserve(struct encoder *e, size_t bytes)
+static inline char *reserve(struct codec_encoder *e, size_t bytes)
 {
     if (e->out->capacity - e->out->length < bytes && !buffer_reserve(e->out, bytes)) {
         fail_memory(e);
@@ -99,7 +102,7 @@ static inline char *reserve(struct encoder *e, size_t bytes)
 
 /* Writes that the object at the top of the stack was met, if it was; else notes that it stands at
  * the end of `out`. */
-static bool put_again(struct encoder *e, bool *again)
+static bool put_again(struct codec_encoder *e, bool *again)
 {
     if (e->met.count == IDENTITY_INLINE)
         before_heap(e);
@@ -140,7 +143,7 @@ static void copy_unaligned(const struct tensor *tensor, char *at, size_t bytes)
     memmove(at, aligned, bytes);
 }
 
-static bool put_elements(struct encoder *e, const struct tensor *tensor, char *placed)
+static bool put_elements(struct codec_encoder *e, const struct tensor *tensor, char *placed)
 {
     size_t bytes = (size_t)tensor->count * dtype_sizes[tensor->dtype];
     *placed = e->port && bytes > REGION_THRESHOLD;
@@ -167,7 +170,7 @@ static bool put_elements(struct encoder *e, const struct tensor *tensor, char *p
 }
 
 /* The tensor at the top of the stack. */
-static bool put_tensor(struct encoder *e, const struct tensor *tensor)
+static bool put_tensor(struct codec_encoder *e, const struct tensor *tensor)
 {
     bool again;
     if (!put_again(e, &again))
@@ -193,7 +196,7 @@ static bool put_tensor(struct encoder *e, const struct tensor *tensor)
 }
 
 /* The matrix at the top of the stack. */
-static bool put_sparse(struct encoder *e, const struct sparse *sparse)
+static bool put_sparse(struct codec_encoder *e, const struct sparse *sparse)
 {
     bool again;
     if (!put_again(e, &again))
@@ -217,12 +220,12 @@ static bool put_sparse(struct encoder *e, const struct sparse *sparse)
     return true;
 }
 
-static bool fail_type(struct encoder *e)
+static bool fail_type(struct codec_encoder *e)
 {
     return fail(e, NULL);
 }
 
-static bool put_userdata(struct encoder *e)
+static bool put_userdata(struct codec_encoder *e)
 {
     const struct tensor *tensor = tensor_test(e->L, -1);
     if (tensor)
@@ -234,7 +237,7 @@ static bool put_userdata(struct encoder *e)
 }
 
 /* The value at the top of the stack, if it is not a table. */
-static bool put_value(struct encoder *e)
+static bool put_value(struct codec_encoder *e)
 {
     lua_State *L = e->L;
     char *at = reserve(e, CODEC_SCALAR_MAX);
@@ -266,7 +269,7 @@ static bool put_value(struct encoder *e)
 }
 
 /* Begins the table at the top of the stack; where it was met before, pops it. */
-static bool open_table(struct encoder *e)
+static bool open_table(struct codec_encoder *e)
 {
     lua_State *L = e->L;
     if (lua_getmetatable(L, -1)) {
@@ -288,7 +291,7 @@ static bool open_table(struct encoder *e)
     if (!at)
         return false;
     at[0] = (char)CODEC_TABLE;
-    if (!push_frame(e, (struct frame){e->out->length + 1, 0, 0, 0}))
+    if (!push_open(e, (struct open_table){e->out->length + 1, 0, 0, 0}))
         return false;
     e->out->length += 9;
     lua_pushnil(L);
@@ -298,7 +301,7 @@ static bool open_table(struct encoder *e)
 /* Whether the key of the entry on the stack continues the array part of `now`. Integers arrive in
  * order from there; a hole up to the table's border is filled with nils, so that the border stays.
  */
-static bool extends_array(struct encoder *e, struct frame *now)
+static bool extends_array(struct codec_encoder *e, struct open_table *now)
 {
     lua_State *L = e->L;
     if (now->pairs > 0 || !lua_isinteger(L, -2))
@@ -325,7 +328,7 @@ static bool extends_array(struct encoder *e, struct frame *now)
     return true;
 }
 
-static bool put_key(struct encoder *e)
+static bool put_key(struct codec_encoder *e)
 {
     char *at = reserve(e, CODEC_SCALAR_MAX);
     if (!at)
@@ -346,16 +349,16 @@ static bool put_key(struct encoder *e)
     return true;
 }
 
-static void close_table(struct encoder *e)
+static void close_table(struct codec_encoder *e)
 {
-    struct frame *now = &e->frames[--e->depth];
+    struct open_table *now = &e->open[--e->depth];
     memcpy(e->out->data + now->header, &now->count, sizeof now->count);
     memcpy(e->out->data + now->header + 4, &now->pairs, sizeof now->pairs);
     lua_pop(e->L, 1);
 }
 
 /* Writes the value at the top of the stack with all that is in it, and pops it. */
-static bool put_tree(struct encoder *e)
+static bool put_tree(struct codec_encoder *e)
 {
     lua_State *L = e->L;
     if (lua_type(L, -1) != LUA_TTABLE) {
@@ -367,7 +370,7 @@ static bool put_tree(struct encoder *e)
     if (!open_table(e))
         return false;
     while (e->depth > 0) {
-        struct frame *now = &e->frames[e->depth - 1];
+        struct open_table *now = &e->open[e->depth - 1];
         if (!lua_next(L, -2)) {
             close_table(e);
             continue;
@@ -395,30 +398,33 @@ static bool put_tree(struct encoder *e)
 }
 
 /* Leaves the message of what failed, in place of all that the encoding has on the stack. */
-static void push_problem(struct encoder *e, const char *root, int ordinal)
+static void push_problem(struct codec_encoder *e, const char *root, int ordinal)
 {
     lua_State *L = e->L;
-    char path[PATH_SIZE], numbered[240], kind[KIND_SIZE];
+    char path[PATH_SIZE], numbered[240];
     if (ordinal > 1)
         snprintf(numbered, sizeof numbered, "%.200s#%d", root, ordinal);
     size_t keys = e->depth - (e->in_key ? 1 : 0);
     path_write(L, ordinal > 1 ? numbered : root, e->base + 2, 2, keys, path);
-    if (!e->problem)
-        kind_write(L, -1, kind);
-    const char *table = lua_istable(L, -1) ? " with a metatable" : "";
-    lua_settop(L, e->base);
-    if (e->problem)
+    if (e->problem) {
+        lua_settop(L, e->base);
         lua_pushfstring(L, "%s: %s", path, e->problem);
-    else if (e->in_key)
-        lua_pushfstring(L, "%s: a table key that is a %s cannot be sent", path, kind);
+        return;
+    }
+    if (e->in_key)
+        lua_pushfstring(L, "%s: a table key that is %s cannot be sent", path, type_text(L, -1));
+    else if (lua_istable(L, -1))
+        lua_pushfstring(L, "%s: a table with a metatable cannot be sent", path);
     else
-        lua_pushfstring(L, "%s: a %s%s cannot be sent", path, kind, table);
+        lua_pushfstring(L, "%s: %s cannot be sent", path, type_text(L, -1));
+    lua_insert(L, e->base + 1);
+    lua_settop(L, e->base + 1);
 }
 
-static void free_memory(struct encoder *e)
+static void free_memory(struct codec_encoder *e)
 {
-    if (e->frames != e->first_frames)
-        free(e->frames);
+    if (e->open != e->first_open)
+        free(e->open);
     identity_end(&e->met);
 }
 
@@ -426,14 +432,14 @@ static void free_memory(struct encoder *e)
 static bool encode_rest(lua_State *L, int first, int done, int count, const char *root,
                         const struct codec_port *port, struct buffer *out, size_t start)
 {
-    struct encoder e;
+    struct codec_encoder e;
     e.L = L;
     e.port = port;
     e.out = out;
     e.start = start;
     e.base = lua_gettop(L);
-    e.frames = e.first_frames;
-    e.frames_room = INLINE_FRAMES;
+    e.open = e.first_open;
+    e.open_room = INLINE_FRAMES;
     e.depth = 0;
     identity_begin(&e.met);
     e.problem = NULL;

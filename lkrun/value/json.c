@@ -1,9 +1,11 @@
 /* Reading JSON, by jansson; and the module. */
-#include "value/json.h"
+#include <lua.h>
+#include <lauxlib.h>
 
-#include "value/json_tree.h"
 #include "base/util.h"
 #include "base/value_text.h"
+#include "value/json_encode.h"
+#include "value/json_tree.h"
 
 #define WHERE "lk.json.decode"
 
@@ -47,7 +49,7 @@ static void push_value(lua_State *L, const json_t *value)
     }
 }
 
-int json_decode(lua_State *L)
+static int json_decode(lua_State *L)
 {
     if (lua_type(L, 1) != LUA_TSTRING)
         return raise_error(L, WHERE, "the text is %s; expected a string", type_text(L, 1));

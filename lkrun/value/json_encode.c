@@ -6,16 +6,17 @@
  * Invariant: a table that is being written, at depth d from 0, has the stack slots base + 3d + 1 …
  * + 3: the table, its sorted keys or nil, and the current key; the value of that key is above. All
  * memory belongs to Lua, so that an error may leave from anywhere. */
-#include "value/json.h"
+#include "value/json_encode.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "value/json_writer.h"
 #include "base/nearest.h"
-#include "value/path.h"
 #include "base/value_text.h"
+#include "tensor/tensor.h"
+#include "value/json_writer.h"
+#include "value/path.h"
 
 #define BUFFER_CLASS "lkrun.json.buffer"
 #define MAX_INDENT   16
@@ -38,7 +39,7 @@ void json_encode_open(lua_State *L)
 static void put_value(struct json_writer *w);
 
 /* One key of an object: its bytes live in the table of keys, which its index finds there. */
-struct key {
+struct json_key {
     const char *bytes;
     size_t length;
     lua_Integer index;
@@ -46,17 +47,17 @@ struct key {
 
 static int compare_keys(const void *left, const void *right)
 {
-    const struct key *a = left, *b = right;
+    const struct json_key *a = left, *b = right;
     int order = memcmp(a->bytes, b->bytes, a->length < b->length ? a->length : b->length);
     return order ? order : (a->length > b->length) - (a->length < b->length);
 }
 
 /* Pushes the keys of the table at the top of the stack, all strings, in order: a block of `struct
  * key` with the keys themselves as its user value. */
-static struct key *push_sorted_keys(lua_State *L, size_t count)
+static struct json_key *push_sorted_keys(lua_State *L, size_t count)
 {
     int table = lua_gettop(L);
-    struct key *keys = lua_newuserdatauv(L, count * sizeof *keys, 1);
+    struct json_key *keys = lua_newuserdatauv(L, count * sizeof *keys, 1);
     lua_createtable(L, (int)count, 0);
     lua_pushnil(L);
     for (size_t i = 0; i < count && lua_next(L, table); i++) {
@@ -94,7 +95,7 @@ static void put_object(struct json_writer *w, size_t count)
     json_put(w, "{", 1);
     w->depth++;
     if (w->sorted) {
-        const struct key *keys = push_sorted_keys(L, count);
+        const struct json_key *keys = push_sorted_keys(L, count);
         for (size_t i = 0; i < count; i++) {
             lua_getiuservalue(L, table + 1, 1);
             lua_rawgeti(L, -1, keys[i].index);
@@ -197,10 +198,7 @@ OUT_OF_LINE static void raise_hole(struct json_writer *w)
 
 OUT_OF_LINE static void raise_kind(struct json_writer *w)
 {
-    char kind[KIND_SIZE], problem[KIND_SIZE + 20];
-    kind_write(w->L, -1, kind);
-    snprintf(problem, sizeof problem, "a %s has no JSON", kind);
-    json_raise_here(w, problem);
+    json_raise_here(w, lua_pushfstring(w->L, "%s has no JSON", type_text(w->L, -1)));
 }
 
 /* Whether the table at the top of the stack is a sequence; raises where it is neither that nor an

@@ -1,4 +1,4 @@
-/* What the writer of JSON is made of: its state, and the text of values that hold no others. */
+/* What the writers of JSON share: their state, and the text of values that contain no others. */
 #ifndef LKRUN_JSON_WRITER_H
 #define LKRUN_JSON_WRITER_H
 
@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <lua.h>
 
-#include "tensor/tensor.h"
 #include "base/util.h"
+#include "tensor/tensor.h"
 
 #define JSON_ENCODE "lk.json.encode" /* in errors */
 
@@ -16,22 +16,22 @@ struct json_writer {
     lua_State *L;
     struct buffer *out;
     int base;    /* stack slots below the first table */
-    int depth;   /* tables open */
-    int indent;  /* spaces a level; 0: all on one line */
-    bool sorted; /* keys in order of their bytes */
+    int depth;   /* number of tables that are open */
+    int indent;  /* spaces per level; 0: everything on one line */
+    bool sorted; /* keys in the order of their bytes */
 };
 
-/* Raises for the value at the path of the first `keys` open tables, `rest` being more of it; _here:
- * of all open tables. */
+/* Both raise `problem`, with the path of the value it is about. json_raise_at: the path of the keys
+ * of the first `keys` open tables, continued by `rest`. json_raise_here: that of all open tables. */
 int json_raise_at(struct json_writer *w, int keys, const char *rest, const char *problem);
 int json_raise_here(struct json_writer *w, const char *problem);
 
 void json_put(struct json_writer *w, const char *text, size_t length);
 /* Whether these bytes are UTF-8, so that they can be a JSON string. */
 bool json_is_text(const char *bytes, size_t length);
-/* A new line with the indentation of this level, or nothing. */
+/* Begins a new line, indented to this level; writes nothing where everything is on one line. */
 void json_put_line(struct json_writer *w, int level);
-/* `kind` begins the message where the bytes are no text: "a string". */
+/* `kind` ("a string") says in the error what these bytes are, where they are not UTF-8. */
 void json_put_string(struct json_writer *w, const char *bytes, size_t length, const char *kind);
 void json_put_integer(struct json_writer *w, int64_t integer);
 void json_put_float(struct json_writer *w, double number);

@@ -4,23 +4,22 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <lauxlib.h>
-
-#include "sparse/sparse.h"
 
 #define ROOT_MAX   200 /* bytes */
 #define STRING_MAX 48  /* bytes of a key that are shown */
-/* One key takes at most 4 × STRING_MAX + 8 bytes. From here on only the last two fit. */
+/* One key takes at most 4 × STRING_MAX + 8 bytes. A path that is longer than FRONT_MAX has room for
+ * its last two keys only. */
 #define FRONT_MAX (PATH_SIZE - 3 * (4 * STRING_MAX + 8))
 
 _Static_assert(ROOT_MAX <= FRONT_MAX, "the root is always shown");
 
-struct text {
+struct path_text {
     char *bytes; /* [PATH_SIZE], 0-terminated */
     size_t length;
 };
 
-__attribute__((format(printf, 2, 3))) static void add(struct text *text, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void add(struct path_text *text, const char *format,
+                                                      ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -32,7 +31,7 @@ __attribute__((format(printf, 2, 3))) static void add(struct text *text, const c
         text->length = PATH_SIZE - 1;
 }
 
-/* The alphabet of names in Lua, whatever the locale. */
+/* Letters as names in Lua have them, whatever the locale. */
 static bool is_letter(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
@@ -53,7 +52,7 @@ static bool is_name(const char *bytes, size_t length)
     return true;
 }
 
-static void add_string(struct text *text, const char *bytes, size_t length)
+static void add_string(struct path_text *text, const char *bytes, size_t length)
 {
     if (is_name(bytes, length)) {
         add(text, ".%.*s", (int)length, bytes);
@@ -72,7 +71,7 @@ static void add_string(struct text *text, const char *bytes, size_t length)
     add(text, length > STRING_MAX ? "...\"]" : "\"]");
 }
 
-static void add_key(lua_State *L, struct text *text, int index)
+static void add_key(lua_State *L, struct path_text *text, int index)
 {
     switch (lua_type(L, index)) {
     case LUA_TSTRING: {
@@ -101,7 +100,7 @@ static void add_key(lua_State *L, struct text *text, int index)
 void path_write(lua_State *L, const char *root, int first, int step, size_t count,
                 char bytes[PATH_SIZE])
 {
-    struct text text = {bytes, 0};
+    struct path_text text = {bytes, 0};
     add(&text, "%.*s", ROOT_MAX, root);
     for (size_t i = 0; i < count; i++) {
         if (text.length > FRONT_MAX && i + 2 < count) {
@@ -110,27 +109,4 @@ void path_write(lua_State *L, const char *root, int first, int step, size_t coun
         }
         add_key(L, &text, first + step * (int)i);
     }
-}
-
-void kind_write(lua_State *L, int index, char text[KIND_SIZE])
-{
-    int type = lua_type(L, index);
-    const char *kind = lua_typename(L, type);
-    if (type == LUA_TTHREAD)
-        kind = "coroutine";
-    else if (type == LUA_TLIGHTUSERDATA)
-        kind = "light userdata";
-    else if (tensor_test(L, index))
-        kind = "tensor";
-    else if (sparse_test(L, index))
-        kind = "sparse matrix";
-    else if (type == LUA_TUSERDATA && luaL_getmetafield(L, index, "__name") != LUA_TNIL) {
-        if (lua_type(L, -1) == LUA_TSTRING)
-            snprintf(text, KIND_SIZE, "userdata (%s)", lua_tostring(L, -1));
-        else
-            snprintf(text, KIND_SIZE, "userdata");
-        lua_pop(L, 1);
-        return;
-    }
-    snprintf(text, KIND_SIZE, "%s", kind);
 }

@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 
 #include "base/util.h"
-#include "value/codec.h"
+#include "value/codec_encode.h"
 #include "worker/workplace.h"
 
 static int encode_failure(lua_State *L)

@@ -10,7 +10,8 @@
 #include "machine/signals.h"
 #include "memory/mapping.h"
 #include "state/error_text.h"
-#include "value/codec.h"
+#include "value/codec_decode.h"
+#include "value/codec_encode.h"
 #include "value/codec_scalar.h"
 #include "worker/failure.h"
 

@@ -21,7 +21,7 @@
 #include "memory/region.h"
 #include "memory/storage.h"
 #include "state/host.h"
-#include "value/carry.h"
+#include "value/carry_decode.h"
 #include "worker/spawn_job.h"
 #include "worker/worker_process.h"
 #include "worker/worker_shared.h"

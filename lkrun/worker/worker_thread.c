@@ -24,7 +24,7 @@
 #include "screen/progress.h"
 #include "screen/terminal_stdio.h"
 #include "state/host.h"
-#include "value/carry.h"
+#include "value/carry_decode.h"
 #include "worker/worker.h"
 #include "worker/worker_reports.h"
 #include "worker/worker_shared.h"

@@ -175,7 +175,7 @@ describe("a bundle", function()
     local function refused(pattern, model)
       assert.error_matches(function() lk.save(path, model) end, "^lkrun: lk.save: .-%d+.lkz: " .. pattern)
     end
-    refused("model: a nil cannot be saved", nil)
+    refused("model: nil cannot be saved", nil)
     refused("model.callback: a function cannot be saved", { callback = print })
     refused("model.a%[2%]%.b: a coroutine cannot be saved", { a = { 1, { b = coroutine.create(print) } } })
     refused("model.object: a table with a metatable cannot be saved", { object = setmetatable({}, {}) })

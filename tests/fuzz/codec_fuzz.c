@@ -1,6 +1,7 @@
 /* Bytes of anybody, decoded (libFuzzer: make fuzz). What decodes can be encoded again, and decodes
  * from there to values that encode to as many bytes. */
-#include "value/codec.h"
+#include "value/codec_decode.h"
+#include "value/codec_encode.h"
 
 #include <lauxlib.h>
 #include <lualib.h>

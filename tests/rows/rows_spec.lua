@@ -234,7 +234,7 @@ describe("lk.rows", function()
       lk.rows.write(named, { { b = 1, a = 2 }, { a = 3 } })
       assert.equal("a,b\n2,1\n3,\n", text())
       assert.matches("row 2: it has a column 'c'", message(lk.rows.write, named, { { a = 1 }, { c = 1 } }))
-      assert.matches("row 1: a row has a table as a key; it is a table of columns by name",
+      assert.matches("row 1: a row has a table as a key; expected a table of columns by name",
         message(lk.rows.write, named, { { [{}] = 1 } }))
     end)
 

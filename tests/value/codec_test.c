@@ -1,7 +1,9 @@
 /* What Lua cannot reach of the codec: tensors that travel beside the bytes, memory that runs out at
  * every allocation, and the inline forms. */
 /* runs under: thread, valgrind */
-#include "value/codec.h"
+#include "value/codec_decode.h"
+#include "value/codec_encode.h"
+#include "value/codec_scalar.h"
 
 #include <string.h>
 #include <lauxlib.h>
@@ -9,6 +11,7 @@
 
 #include "state/host.h"
 #include "memory/region.h"
+#include "tensor/tensor.h"
 #include "../support/tap.h"
 
 #define MAX_PLACED 8

@@ -1,14 +1,13 @@
-/* The text of strings, numbers and tensors in JSON. */
 #include "value/json_writer.h"
 
-#include <locale.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "value/path.h"
+#include "base/shortest.h"
+#include "tensor/tensor.h"
 #include "tensor/tensor_scalar.h"
+#include "value/path.h"
 
 int json_raise_at(struct json_writer *w, int keys, const char *rest, const char *problem)
 {
@@ -51,10 +50,10 @@ void json_put_line(struct json_writer *w, int level)
     w->out->length += 1 + spaces;
 }
 
-/* The bytes of the UTF-8 sequence at `at`, 0 where there is none: RFC 3629, section 4. */
+/* The length of the UTF-8 sequence at `at` (RFC 3629, section 4); 0 where there is none. */
 static size_t utf8_length(const unsigned char *at, const unsigned char *end)
 {
-    unsigned char low = 0x80, high = 0xBF; /* of the second byte */
+    unsigned char low = 0x80, high = 0xBF; /* bounds of the second byte */
     size_t length;
     if (at[0] < 0x80)
         return 1;
@@ -136,39 +135,16 @@ void json_put_string(struct json_writer *w, const char *bytes, size_t length, co
     put_byte(w, '"');
 }
 
-/* The fewest digits that read back as the same number, from `least` on. */
-static int print_float(char text[40], double number, bool single)
-{
-    int least = single ? 6 : 15, most = single ? 9 : 17;
-    int length = 0;
-    for (int digits = least; digits <= most; digits++) {
-        length = snprintf(text, 40, "%.*g", digits, number);
-        if (single ? strtof(text, NULL) == (float)number : strtod(text, NULL) == number)
-            break;
-    }
-    return length;
-}
-
-/* `rest`: of the path, beyond the open tables. */
+/* `single`: the number is an f32. `rest`: what its path has after the keys of the open tables. */
 static void put_float(struct json_writer *w, double number, bool single, const char *rest)
 {
     if (!isfinite(number))
         json_raise_at(w, w->depth, rest,
                       isnan(number) ? "NaN has no JSON" : "an infinity has no JSON");
-    char text[40];
-    int length = print_float(text, number, single);
-    bool float_form = false; /* has what tells it from an integer */
-    const char *point = localeconv()->decimal_point;
-    for (char *at = text; *at; at++) {
-        if (strncmp(at, point, strlen(point)) == 0) {
-            *at = '.';
-            memmove(at + 1, at + strlen(point), strlen(at + strlen(point)) + 1);
-            length = (int)strlen(text);
-        }
-        float_form |= *at == '.' || *at == 'e';
-    }
-    json_put(w, text, (size_t)length);
-    if (!float_form)
+    char text[SHORTEST_SIZE];
+    size_t length = single ? shortest_f32((float)number, text) : shortest_f64(number, text);
+    json_put(w, text, length);
+    if (!strpbrk(text, ".e")) /* else it would be read as an integer */
         json_put(w, ".0", 2);
 }
 
@@ -208,7 +184,8 @@ static void put_element(struct json_writer *w, enum dtype dtype, const char *ele
     }
 }
 
-/* The part of a tensor below its first `dim` indices; a row stays on one line. */
+/* Writes the elements whose first `dim` indices are fixed, from `element` on; `rest` is the path of
+ * those indices. Each row is on one line. */
 static void put_tensor(struct json_writer *w, const struct tensor *tensor, int dim,
                        const char *element, char *rest, size_t rest_length)
 {

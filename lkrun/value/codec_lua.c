@@ -1,7 +1,13 @@
 /* The codec for Lua: lkrun.core.codec. */
-#include "value/codec.h"
-
+#include <stdint.h>
 #include <time.h>
+
+#include <lua.h>
+#include <lauxlib.h>
+
+#include "base/util.h"
+#include "value/codec_decode.h"
+#include "value/codec_encode.h"
 
 #define BUFFER_CLASS "lkrun.codec.buffer"
 
