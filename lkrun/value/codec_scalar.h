@@ -1,6 +1,7 @@
-/* The bytes of values that need no memory: one tag byte, then what the tag says, in the machine's
- * byte order. Inline, because the pool's hot loop handles little else: a value that codec_put takes
- * costs a few nanoseconds, and its bytes are the ones that codec_encode writes. */
+/* The bytes of scalars, the values whose encoding needs no memory: one tag byte, then what the tag
+ * says, in the machine's byte order. Inline, because the pool's hot loop handles little else: a
+ * scalar costs a few nanoseconds. The bytes are the same that codec_encode writes and codec_decode
+ * reads. */
 #ifndef LKRUN_CODEC_SCALAR_H
 #define LKRUN_CODEC_SCALAR_H
 
@@ -22,8 +23,9 @@ enum codec_tag {
     CODEC_FLOAT,     /* the 8 bytes of the number, NaN payloads included */
     CODEC_STRING,    /* u64 length; the bytes */
 
-    /* Values that can be met twice. Where one is, its tag becomes _SHARED, and CODEC_AGAIN stands
-     * in the other places, with the position of that tag from the start of the encoding (u64). */
+    /* Values that can occur in several places. Where one does, the tag of its first occurrence is
+     * _SHARED, and each other occurrence is CODEC_AGAIN with the position of that tag, from the
+     * start of the encoding (u64). */
     CODEC_TABLE, /* u32 n, u32 pairs; the values of 1 … n, nil among them; pairs × (key, value) */
     CODEC_TABLE_SHARED,
     CODEC_TENSOR, /* u8 dtype, u8 dimensions, u8 placed, i64 sizes; the elements, or u64 handle */
@@ -38,8 +40,8 @@ enum codec_tag {
 #define CODEC_SCALAR_MAX       64 /* bytes that codec_put writes at most */
 
 /* Writes the value at this stack index to `out` (room for CODEC_SCALAR_MAX bytes) if it is nil, a
- * boolean, a number, a string of up to 63 bytes or lk.null. Gives the number of bytes, or 0 where
- * codec_encode is needed. Touches no memory of Lua, never raises. */
+ * boolean, a number, a string of up to 63 bytes or lk.null. Returns the number of bytes, or 0 where
+ * codec_encode is needed. Allocates nothing, and never raises. */
 static inline size_t codec_put(lua_State *L, int index, char *out)
 {
     if (lua_isinteger(L, index)) {
@@ -88,8 +90,22 @@ static inline size_t codec_put(lua_State *L, int index, char *out)
     }
 }
 
-/* Pushes the value at the start of these bytes if it is a scalar (as above, and strings of any
- * length) that lies within `length`. Gives the bytes it took, or 0, with nothing pushed, where
+/* codec_get where the tag is CODEC_STRING. */
+static inline size_t codec_get_long_string(lua_State *L, const char *bytes, size_t length)
+{
+    uint64_t string_length;
+    const size_t head = 1 + sizeof string_length;
+    if (length < head)
+        return 0;
+    memcpy(&string_length, bytes + 1, sizeof string_length);
+    if (string_length > length - head)
+        return 0;
+    lua_pushlstring(L, bytes + head, (size_t)string_length);
+    return head + (size_t)string_length;
+}
+
+/* Pushes the value at the start of these bytes if it is a scalar, or a string of any length, that
+ * lies within `length`. Returns the number of bytes it took, or 0, with nothing pushed, where
  * codec_decode is needed. Needs one free stack slot; raises only for lack of memory. */
 static inline size_t codec_get(lua_State *L, const char *bytes, size_t length)
 {
@@ -142,16 +158,8 @@ static inline size_t codec_get(lua_State *L, const char *bytes, size_t length)
         lua_pushnumber(L, number);
         return 1 + sizeof number;
     }
-    case CODEC_STRING: {
-        uint64_t string_length;
-        if (length < 1 + sizeof string_length)
-            return 0;
-        memcpy(&string_length, bytes + 1, sizeof string_length);
-        if (string_length > length - 1 - sizeof string_length)
-            return 0;
-        lua_pushlstring(L, bytes + 1 + sizeof string_length, (size_t)string_length);
-        return 1 + sizeof string_length + (size_t)string_length;
-    }
+    case CODEC_STRING:
+        return codec_get_long_string(L, bytes, length);
     default:
         return 0;
     }
