@@ -1,5 +1,5 @@
-/* The archive is gone through twice: for the arrays that can stay in the mapped file where they
- * are, then for all others, whose bytes are copied and checked. */
+/* The archive is read twice: first for the arrays that can stay where they are in the mapped file,
+ * then for all others, whose bytes are copied and checked. */
 #include "files/archive_arrays.h"
 
 #include <stdio.h>
@@ -13,11 +13,13 @@
 
 #define WHERE     "lk.load"
 #define EXTENSION ".npy"
-/* A text becomes up to fifty times as much: JSON of empty tables. */
+/* How large a text may be: TEXT_FREE bytes, or so many times the size of the archive. A text of
+ * empty tables in JSON becomes fifty times as much memory. */
 #define TEXT_GROWTH 8
 #define TEXT_FREE   ((int64_t)16 << 20)
 
-/* Where the tables are on the stack of archive_arrays_load. */
+/* What archive_arrays_load has on the stack, from index `tables` on: the arrays by name, the set of
+ * the names of all entries, the reader. */
 enum { RESULT, SEEN, READER };
 
 static int raise_entry(lua_State *L, const struct archive_arrays *job,
@@ -41,7 +43,7 @@ static void note_name(lua_State *L, const struct archive_arrays *job,
 /* Pushes the entry's bytes as a string. */
 static void push_text(lua_State *L, const struct archive_arrays *job, struct archive_reader *reader)
 {
-    int64_t bytes = reader->entry.left, most = reader->file.left * TEXT_GROWTH;
+    int64_t bytes = reader->entry.bytes_left, most = reader->file.bytes_left * TEXT_GROWTH;
     if (bytes > (most > TEXT_FREE ? most : TEXT_FREE))
         raise_entry(L, job, reader, "it is larger than the file's size justifies");
     luaL_Buffer buffer;
@@ -51,7 +53,7 @@ static void push_text(lua_State *L, const struct archive_arrays *job, struct arc
     luaL_pushresultsize(&buffer, (size_t)bytes);
 }
 
-/* Whether the name is an array's; `length` is that of its name without the extension. */
+/* Whether the entry of this name is an array; `length` is that of the name without .npy. */
 static bool is_array(const char *name, size_t *length)
 {
     size_t whole = strlen(name), extension = strlen(EXTENSION);
@@ -67,7 +69,8 @@ static bool is_wanted(const struct archive_arrays *job, const char *name, size_t
            (strlen(job->wanted) == length && memcmp(job->wanted, name, length) == 0);
 }
 
-/* Sets the table's field, unless it is there or can't be had in this way. */
+/* Sets the array's field of the result, unless it is set. While arrays are left in place, one that
+ * can't be is left for the second reading. */
 static void load_array(lua_State *L, const struct archive_arrays *job,
                        struct archive_reader *reader, size_t length, int tables)
 {
@@ -76,7 +79,7 @@ static void load_array(lua_State *L, const struct archive_arrays *job,
     lua_pushvalue(L, -1);
     bool is_there = lua_rawget(L, tables + RESULT) != LUA_TNIL;
     lua_pop(L, 1);
-    bool stays = entry->direct && entry->left > REGION_THRESHOLD;
+    bool stays = entry->direct && entry->bytes_left > REGION_THRESHOLD;
     entry->must_map = reader->in_place;
     bool read = !is_there && (stays || !reader->in_place) && npy_read(L, entry, job->copy);
     if (read && archive_entry_end(reader)) {
@@ -93,8 +96,8 @@ static void load_entry(lua_State *L, const struct archive_arrays *job,
 {
     size_t length;
     note_name(L, job, reader, tables);
-    if (!job->wanted && job->text && strcmp(reader->name, job->text) == 0 &&
-        reader->entry.left <= job->text_most) {
+    if (!job->wanted && job->text_entry && strcmp(reader->name, job->text_entry) == 0 &&
+        reader->entry.bytes_left <= job->text_limit) {
         if (!reader->in_place) {
             push_text(L, job, reader);
             lua_rawseti(L, tables + RESULT, 1);
@@ -102,8 +105,8 @@ static void load_entry(lua_State *L, const struct archive_arrays *job,
     } else if (is_array(reader->name, &length)) {
         if (is_wanted(job, reader->name, length))
             load_array(L, job, reader, length, tables);
-    } else if (job->nothing_else && !job->wanted) {
-        raise_entry(L, job, reader, "it is no .npy file; `name` loads one of those alone");
+    } else if (job->arrays_only && !job->wanted) {
+        raise_entry(L, job, reader, "it is no .npy file; name = NAME loads a single array");
     }
 }
 

@@ -8,17 +8,16 @@
 
 struct archive_arrays {
     const char *path;
-    const char *wanted; /* the name of the one array that is wanted, or NULL */
-    bool copy;          /* memory of their own, which may be written */
-    int64_t size_limit; /* as in archive_reader_open */
-    const char *text;   /* an entry that is read as a string, [1] of the table; or NULL */
-    int64_t text_most;  /* if it has no more bytes than this */
-    bool nothing_else;  /* an entry that is neither is an error, and not passed over */
+    const char *wanted;     /* the name of the one array to load, or NULL: all */
+    bool copy;              /* the arrays get memory of their own, which may be written */
+    int64_t size_limit;     /* as in archive_reader_open */
+    const char *text_entry; /* an entry that is read as a string, [1] of the table; or NULL */
+    int64_t text_limit;     /* bytes; if that entry has more, it is no text */
+    bool arrays_only;       /* an entry that is neither an array nor the text is an error */
 };
 
-/* Pushes a table of the tensors by the names of their entries without .npy. Raises, as lk.load,
- * naming file and entry. To be called from a function that lk.load calls itself: what it opens is
- * closed when that ends. */
+/* Pushes a table of the tensors by the names of their entries without .npy. Raises, in the name of
+ * lk.load, for a file or an entry. */
 void archive_arrays_load(lua_State *L, const struct archive_arrays *job);
 
 #endif

@@ -10,10 +10,10 @@
 static const struct library_symbol symbols[] = {FOR_ARCHIVE_FUNCTIONS(SYMBOL)};
 #undef SYMBOL
 
-static struct archive_library functions; /* whole unless `library` has a problem */
+static struct archive_library functions; /* all set unless `library` has a problem */
 static struct library library = {
     .file = "libarchive.so.13",
-    /* Lazily: of what it stands on, ICU among others, hardly anything is ever called. */
+    /* Lazily, because hardly anything of the libraries that it needs (ICU is one) is ever called. */
     .mode = RTLD_LAZY | RTLD_LOCAL,
     .subject = "archives need a library that",
     .package = "libarchive13",
@@ -21,7 +21,7 @@ static struct library library = {
     .count = sizeof symbols / sizeof *symbols,
 };
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
-static locale_t utf8; /* 0: the system has none */
+static locale_t utf8; /* 0: the system has no such locale */
 
 static void load_library(void)
 {

@@ -6,8 +6,8 @@
 #include <archive_entry.h>
 #include <locale.h>
 
-/* The functions we call, by their names without `archive_`. The filters are those that the library
- * has inside: none that starts a program. */
+/* The functions that are called, by their names without `archive_`. Among the filters are only those
+ * that the library itself implements, and none that starts a program. */
 #define FOR_ARCHIVE_FUNCTIONS(X)                                                                   \
     X(read_new)                                                                                    \
     X(read_free)                                                                                   \
@@ -65,10 +65,11 @@ struct archive_library {
 };
 #undef ARCHIVE_FUNCTION
 
-/* NULL, with *problem set, when the library can't be used. */
+/* The functions; NULL, with *problem set, where the library can't be used. */
 const struct archive_library *archive_library(const char **problem);
 
-/* Names of entries are UTF-8, whatever the program's locale, between these two. */
+/* Between these two calls, libarchive takes the names of entries for UTF-8, whatever the program's
+ * locale. */
 locale_t archive_enter_utf8(void);
 void archive_leave_utf8(locale_t before);
 

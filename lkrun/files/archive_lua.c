@@ -26,7 +26,8 @@ static struct archive_arrays load_arguments(lua_State *L)
                                    .size_limit = lua_tointeger(L, 4)};
 }
 
-/* Calls the function below its arguments on the stack; its error is the file's, in this part. */
+/* Calls the function below its arguments on the stack, and puts in front of its error which file, and
+ * which part of it, it is about. */
 static int call_for(lua_State *L, const char *path, const char *part, int arguments)
 {
     if (lua_pcall(L, arguments, 1, 0) == LUA_OK)
@@ -43,8 +44,8 @@ static int call_for(lua_State *L, const char *path, const char *part, int argume
 static int load_bundle(lua_State *L)
 {
     struct archive_arrays job = load_arguments(L);
-    job.text = BUNDLE_MANIFEST;
-    job.text_most = INT64_MAX;
+    job.text_entry = BUNDLE_MANIFEST;
+    job.text_limit = INT64_MAX;
     archive_arrays_load(L, &job);
     int arrays = lua_gettop(L);
     if (job.wanted) {
@@ -59,7 +60,8 @@ static int load_bundle(lua_State *L)
     return call_for(L, job.path, BUNDLE_MANIFEST, 2);
 }
 
-/* An array of so few bytes that it was taken for the name of SciPy's layout. */
+/* Sets arrays.format: the text on top turned out to be a plain array, which was only small enough to be
+ * the name of SciPy's layout. */
 static void set_format_array(lua_State *L, const struct archive_arrays *job, int arrays)
 {
     size_t length;
@@ -76,9 +78,9 @@ static void set_format_array(lua_State *L, const struct archive_arrays *job, int
 static int load_npz(lua_State *L)
 {
     struct archive_arrays job = load_arguments(L);
-    job.text = SCIPY_FORMAT;
-    job.text_most = SCIPY_FORMAT_MOST;
-    job.nothing_else = true;
+    job.text_entry = SCIPY_FORMAT;
+    job.text_limit = SCIPY_FORMAT_MOST;
+    job.arrays_only = true;
     archive_arrays_load(L, &job);
     int arrays = lua_gettop(L);
     if (job.wanted) {

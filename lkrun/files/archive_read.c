@@ -1,9 +1,10 @@
 /* Invariants: no entry is given out before its name, its kind and its size were found harmless; the
- * sizes of all entries so far are within `most`, so that a small file cannot become a large model.
+ * sizes of all entries so far add up to no more than `size_limit`, so that a small file cannot become
+ * a large model.
  *
- * libarchive reads a zip or tar that is not compressed from the mapped file itself and shows each
- * entry's bytes there: that is where tensors can stay. Its sum of a zip's bytes would read them
- * all, so it is left out while that is looked for (`in_place`), and made for all that is copied. */
+ * Of a zip or tar that is not compressed, and is mapped, libarchive gives the bytes of an entry where
+ * they lie in the mapping, and there tensors can stay. Verifying the check sum of a zip's entry would
+ * read all its bytes, so it is left out in that case (`in_place`), and done for all that is copied. */
 #include "files/archive_read.h"
 
 #include <errno.h>
@@ -15,8 +16,8 @@
 #include "memory/mapping.h"
 #include "memory/storage.h"
 
-/* Arrays in use hardly shrink to a hundredth, though deflate can shrink zeros to a thousandth and
- * others to less: so much every file may become, zeros or not. */
+/* What a file may become without the caller's leave: so many times its size, as arrays in use hardly
+ * compress to a hundredth; and GROWTH_FREE in any case, as zeros compress to a thousandth or less. */
 #define GROWTH      100
 #define GROWTH_FREE ((int64_t)256 << 20)
 
@@ -26,7 +27,8 @@ static bool fail_library(struct archive_reader *reader, struct source *source)
     return source_fail(source, "%.300s", why ? why : "out of memory");
 }
 
-/* Where the next entry should begin is something else: the last one may claim too much. */
+/* Fails because there is no entry where the next one should begin. The reason may be the last one,
+ * which claims too many bytes, so it is named. */
 static bool fail_after(struct archive_reader *reader)
 {
     const char *why = reader->library->error_string(reader->handle);
@@ -55,7 +57,7 @@ static bool read_entry(struct source *source, void *bytes, size_t length)
 
 /* ---- What an entry may be ---- */
 
-/* Whether no part of the name leads out of a folder. */
+/* Whether the name leads nowhere out of the folder that it would be extracted to. */
 static bool is_harmless(const char *name)
 {
     if (name[0] == '/' || name[0] == '\\' || name[0] == '\0')
@@ -102,16 +104,16 @@ static bool check_kind(struct archive_reader *reader, struct archive_entry *entr
 
 static bool check_size(struct archive_reader *reader, int64_t size)
 {
-    if (!__builtin_add_overflow(reader->declared, size, &reader->declared) &&
-        reader->declared <= reader->most)
+    if (!__builtin_add_overflow(reader->declared_bytes, size, &reader->declared_bytes) &&
+        reader->declared_bytes <= reader->size_limit)
         return true;
     return source_fail(&reader->file,
                        "entry '%.200s': with its %lld bytes the archive would become more than "
                        "%lld, which its size does not justify; size_limit = bytes allows more",
-                       reader->name, (long long)size, (long long)reader->most);
+                       reader->name, (long long)size, (long long)reader->size_limit);
 }
 
-/* How many entries a zip says it has, in the record at its end; -1: it does not say. */
+/* How many entries a zip has by the record at its end; -1: it does not say. */
 static int64_t entries_claimed(const struct archive_reader *reader)
 {
     enum { RECORD = 22, MOST = RECORD + UINT16_MAX, UNTOLD = UINT16_MAX };
@@ -128,21 +130,22 @@ static int64_t entries_claimed(const struct archive_reader *reader)
     return -1;
 }
 
-/* At the end: libarchive passes over an entry of a zip that begins where another one does. */
+/* After the last entry: whether a zip has as many as it says. libarchive skips an entry that begins
+ * where another one does. */
 static bool check_count(struct archive_reader *reader)
 {
     if ((reader->library->format(reader->handle) & ARCHIVE_FORMAT_BASE_MASK) != ARCHIVE_FORMAT_ZIP)
         return true;
     int64_t claimed = entries_claimed(reader);
-    return claimed < 0 || claimed == reader->seen ||
+    return claimed < 0 || claimed == reader->entries_seen ||
            source_fail(&reader->file,
-                       "%lld entries are at places of their own; it says it has %lld",
-                       (long long)reader->seen, (long long)claimed);
+                       "%lld entries are at places of their own; expected %lld, as it says",
+                       (long long)reader->entries_seen, (long long)claimed);
 }
 
-/* ---- Going through them ---- */
+/* ---- From entry to entry ---- */
 
-/* Whether all there is is a zip's end of the central directory: no entries, no bytes of them. */
+/* Whether the file is a zip without entries: nothing but the end of an empty central directory. */
 static bool is_void_zip(struct archive_reader *reader)
 {
     char start[12];
@@ -159,16 +162,16 @@ bool archive_reader_open(struct archive_reader *reader, const char *path, bool c
         return source_fail(&reader->file, "%s", problem);
     if (!source_open(&reader->file, path))
         return false;
-    if (reader->file.left == 0)
+    if (reader->file.bytes_left == 0)
         return source_fail(&reader->file, "it is empty");
     reader->is_void = is_void_zip(reader);
     if (!copy)
         source_map(&reader->file, path);
     int64_t justified =
-        reader->file.left > INT64_MAX / GROWTH ? INT64_MAX : reader->file.left * GROWTH;
-    reader->most = justified > GROWTH_FREE ? justified : GROWTH_FREE;
+        reader->file.bytes_left > INT64_MAX / GROWTH ? INT64_MAX : reader->file.bytes_left * GROWTH;
+    reader->size_limit = justified > GROWTH_FREE ? justified : GROWTH_FREE;
     if (size_limit)
-        reader->most = size_limit;
+        reader->size_limit = size_limit;
     return true;
 }
 
@@ -198,7 +201,7 @@ bool archive_reader_begin(struct archive_reader *reader, bool in_place)
     const struct archive_library *library = reader->library;
     let_go(reader);
     reader->in_place = in_place;
-    reader->declared = reader->seen = 0;
+    reader->declared_bytes = reader->entries_seen = 0;
     reader->name[0] = '\0';
     reader->handle = library->read_new();
     if (!reader->handle || !support_formats(library, reader->handle))
@@ -212,7 +215,7 @@ bool archive_reader_begin(struct archive_reader *reader, bool in_place)
     int status =
         reader->file.mapping
             ? library->read_open_memory(reader->handle, mapping_bytes(reader->file.mapping),
-                                        (size_t)reader->file.left)
+                                        (size_t)reader->file.bytes_left)
             : library->read_open_fd(reader->handle, reader->file.descriptor, 1 << 16);
     return status == ARCHIVE_OK || fail_library(reader, &reader->file);
 }
@@ -226,7 +229,7 @@ static const char *find_in_place(struct archive_reader *reader, int64_t size)
     if (reader->library->read_data_block(reader->handle, &block, &length, &offset) != ARCHIVE_OK)
         return NULL;
     const char *start = mapping_bytes(reader->file.mapping), *at = block;
-    bool inside = at >= start && at + length <= start + reader->file.left;
+    bool inside = at >= start && at + length <= start + reader->file.bytes_left;
     return inside && offset == 0 && length == (uint64_t)size ? block : NULL;
 }
 
@@ -244,22 +247,22 @@ static int read_next(struct archive_reader *reader)
             fail_after(reader);
             return -1;
         }
-        reader->seen++;
+        reader->entries_seen++;
         if (reader->in_place && library->filter_count(reader->handle) > 1)
-            return 0; /* compressed as a whole */
+            return 0; /* the archive is compressed as a whole, so nothing lies there as it is */
         if (!take_name(reader, entry))
             return -1;
     } while (library->entry_filetype(entry) == AE_IFDIR && !library->entry_hardlink(entry));
     if (!check_kind(reader, entry) || !check_size(reader, library->entry_size(entry)))
         return -1;
-    reader->entry = (struct source){.left = library->entry_size(entry),
+    reader->entry = (struct source){.bytes_left = library->entry_size(entry),
                                     .descriptor = -1,
                                     .read = read_entry,
                                     .container = reader};
-    reader->entry.most = 2 * reader->entry.left; /* a half becomes an f32 */
-    const char *place = reader->in_place ? find_in_place(reader, reader->entry.left) : NULL;
+    reader->entry.most_justified = 2 * reader->entry.bytes_left; /* an f16 becomes an f32 */
+    const char *place = reader->in_place ? find_in_place(reader, reader->entry.bytes_left) : NULL;
     if (place) {
-        reader->entry = source_of_memory(place, (size_t)reader->entry.left);
+        reader->entry = source_of_memory(place, (size_t)reader->entry.bytes_left);
         reader->entry.mapping = reader->file.mapping;
     }
     return 1;

@@ -1,4 +1,4 @@
-/* Invariant: what `handle` writes goes into the file while that is open, and nowhere afterwards. */
+/* Invariant: while the file is open, what `handle` writes goes into it; afterwards it goes nowhere. */
 #include "files/archive_write.h"
 
 #include <stdio.h>
@@ -8,7 +8,8 @@
 #include "files/npy.h"
 
 #define ALIGNMENT 64 /* of tensors in a zip that is not compressed */
-/* A zip's local header before one was seen, and what a size beyond 4 GiB adds to it. */
+/* Bytes of an entry's header in a zip, as long as none was seen, and how many more it has where the
+ * entry has more than 4 GiB. */
 #define ZIP_HEADER 50
 #define ZIP_LARGE  20
 
@@ -59,7 +60,7 @@ static bool set_format(struct archive_writer *writer, const char *filter, bool c
                library->write_set_options(writer->handle, options) == ARCHIVE_OK;
     if (library->write_set_format_pax_restricted(writer->handle) != ARCHIVE_OK)
         return false;
-    /* ARCHIVE_WARN: an external program would do it. */
+    /* ARCHIVE_WARN would mean that an external program compresses. */
     if (strcmp(filter, "none") != 0 &&
         library->write_add_filter_by_name(writer->handle, filter) != ARCHIVE_OK)
         return false;
@@ -71,7 +72,7 @@ static bool open_handle(struct archive_writer *writer, const char *filter, bool 
 {
     const struct archive_library *library = writer->library;
     writer->handle = library->write_new();
-    /* No blocks: `written` says where the next byte goes. */
+    /* Nothing is padded to blocks, so that `written` says where the next byte goes. */
     return writer->handle && set_format(writer, filter, compress) &&
            library->write_set_bytes_per_block(writer->handle, 0) == ARCHIVE_OK &&
            library->write_set_bytes_in_last_block(writer->handle, 1) == ARCHIVE_OK &&
@@ -128,8 +129,8 @@ bool archive_writer_add(struct archive_writer *writer, const char *name, const v
            writer->entry.write(&writer->entry, bytes, length) && end_entry(writer);
 }
 
-/* How many bytes put the data, which follow a header of a multiple of ALIGNMENT, to such a multiple
- * in the file. Where the guess is wrong, readers copy. */
+/* How many bytes more the header of the .npy file needs, so that the data behind it begin at a multiple
+ * of ALIGNMENT in the archive. Where the guess is wrong, the data are copied when they are loaded. */
 static size_t padding_of(const struct archive_writer *writer, const char *name, int64_t bytes)
 {
     if (!writer->is_zip)

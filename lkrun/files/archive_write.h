@@ -1,5 +1,5 @@
-/* An archive that is written: zip, or tar with a compression, always the same bytes for the same
- * entries. It takes the place of another file at once. */
+/* An archive that is written: a zip, or a tar, perhaps compressed. The same entries give the same
+ * bytes. It replaces an older file of its name in one step, when it is complete. */
 #ifndef LKRUN_ARCHIVE_WRITE_H
 #define LKRUN_ARCHIVE_WRITE_H
 
@@ -14,14 +14,14 @@
 #include "tensor/tensor.h"
 
 struct archive_writer {
-    struct sink entry; /* the one that was begun; first, so that the sink is the writer */
+    struct sink entry; /* for the data of the current entry; first, so that the sink is the writer */
     struct atomic_file file;
     const struct archive_library *library;
     struct archive *handle;
     bool is_zip;
     int64_t written;       /* bytes of the archive so far */
     int64_t header_length; /* of an entry in a zip, without its name; 0: not known yet */
-    char problem[512];     /* of the call that gave false */
+    char problem[512];     /* why the last call returned false */
 };
 
 /* Pushes a writer that gives up, unless it was committed, when the function that called this ends.
@@ -33,7 +33,7 @@ bool archive_writer_open(struct archive_writer *writer, const char *path, const 
                          bool compress);
 bool archive_writer_add(struct archive_writer *writer, const char *name, const void *bytes,
                         size_t length);
-/* As NAME, an .npy file, whose data lie aligned in an archive that is not compressed. */
+/* Adds the tensor as a .npy file of this name. In a zip that is not compressed its data are aligned. */
 bool archive_writer_add_tensor(struct archive_writer *writer, const char *name,
                                const struct tensor *tensor);
 bool archive_writer_commit(struct archive_writer *writer);

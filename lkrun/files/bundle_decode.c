@@ -1,5 +1,5 @@
-/* The manifest of a bundle to its value. Nothing in a manifest is believed: what a place may hold
- * is checked there, and where it is wrong, the error says what. */
+/* Nothing in a manifest is believed: each value is checked where it is read, and the error says what
+ * is wrong with it. */
 #include "files/bundle_decode.h"
 
 #include <math.h>
@@ -16,10 +16,10 @@
 /* Stack indices of bundle_decode. */
 enum { MANIFEST = 1, ARRAYS, TREE, DEFINED };
 
-/* `number`: 0, or what a table or matrix is defined as. */
+/* Pushes the value. `number`: the number by which a table or matrix can be used again, or 0. */
 static void push_value(lua_State *L, json_t *value, json_int_t number);
 
-/* Notes the value at the top of the stack, which may be used from now on. */
+/* Notes the value at the top of the stack under its number, by which $use finds it from now on. */
 static void define(lua_State *L, json_int_t number)
 {
     if (number == 0)
@@ -51,7 +51,7 @@ static void push_fields(lua_State *L, json_t *object, json_int_t number)
     }
 }
 
-/* ---- What JSON has not ---- */
+/* ---- Values that JSON does not have ---- */
 
 /* {"$table":[key, value, …]} */
 static void push_pairs(lua_State *L, json_t *array, json_int_t number)
@@ -141,7 +141,8 @@ static void push_sparse(lua_State *L, json_t *parts, json_int_t number)
         raise_plain(L, "$sparse is not two sizes and the names of three arrays");
     for (size_t i = 2; i < 5; i++)
         push_tensor(L, json_array_get(parts, i), 0);
-    /* Once checked, pointers lead into memory: in a file somebody could change them. */
+    /* sparse_push checks the pointers, which lead into memory. Left in a mapped file, they could be
+     * changed afterwards, by whoever writes the file. */
     if (tensor_check(L, top + 1)->storage->is_file) {
         tensor_clone(L, tensor_check(L, top + 1));
         lua_replace(L, top + 1);
@@ -165,7 +166,7 @@ static void push_use(lua_State *L, json_t *number, json_int_t defined)
         raise_plain(L, "$use of what is not defined before");
 }
 
-/* {"$define":number,"as":value}: a table or a matrix. */
+/* {"$define":number,"as":value}, where the value is a table or a matrix */
 static void push_defined(lua_State *L, json_t *object)
 {
     json_t *number = json_object_get(object, "$define"), *value = json_object_get(object, "as");

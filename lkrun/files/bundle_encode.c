@@ -1,7 +1,5 @@
-/* Values to the manifest of a bundle.
- *
- * The value is gone through twice: for what stands in it more than once, then for its text, in
- * which the keys of a table are in order, so that equal values give equal bytes.
+/* The value is visited twice: once to find what occurs in it more than once, then to write its text.
+ * The keys of a table are written in order, so that equal values give equal bytes.
  *
  * Invariant, as in json_encode.c: a table that is being written, at depth d from 0, has the stack
  * slots base + 3d + 1 … + 3: the table, its sorted keys or nil, and the current key; the value of
@@ -20,7 +18,8 @@
 
 #define WRITER_CLASS "lkrun.bundle.writer"
 
-/* Notes in the map of what was met: how often, and once it was written its number. */
+/* What the map of tables and matrices says of each: how often it occurs; and, once a value that occurs
+ * again was written, NUMBERED and its number, counted from 0. */
 enum { MET_ONCE = 1, MET_AGAIN, NUMBERED };
 
 static struct identity *find(struct bundle_writer *w, const void *object)
@@ -31,7 +30,7 @@ static struct identity *find(struct bundle_writer *w, const void *object)
     return met;
 }
 
-/* ---- What stands in several places ---- */
+/* ---- Values that occur in several places ---- */
 
 /* Whether the table or matrix at the top of the stack is met for the first time. */
 static bool note_meeting(struct bundle_writer *w)
@@ -43,7 +42,8 @@ static bool note_meeting(struct bundle_writer *w)
     return is_first;
 }
 
-/* The value at the top of the stack. What can't be saved is found later. */
+/* Notes the tables and matrices in the value at the top of the stack. What can't be saved is refused
+ * later, when it is written. */
 static void note_all(struct bundle_writer *w, int depth)
 {
     lua_State *L = w->L;
@@ -114,7 +114,7 @@ static void put_entries(struct bundle_writer *w, size_t count, const char *betwe
     lua_settop(L, table);
 }
 
-/* The table at the top of the stack, whatever places it stands in. */
+/* Writes the entries of the table at the top of the stack. */
 static void put_content(struct bundle_writer *w)
 {
     static const struct {
@@ -141,7 +141,8 @@ static void put_content(struct bundle_writer *w)
     w->level -= forms[form].levels;
 }
 
-/* The table, or the matrix, at the top of the stack. */
+/* Writes the table or matrix at the top of the stack: where it occurs again, as $define the first time
+ * and as $use from then on. */
 static void put_object(struct bundle_writer *w, const struct sparse *sparse)
 {
     char text[60];
@@ -170,7 +171,7 @@ static void put_object(struct bundle_writer *w, const struct sparse *sparse)
     }
 }
 
-/* The value at the top of the stack. */
+/* Writes the value at the top of the stack. */
 static void put_value(struct bundle_writer *w)
 {
     lua_State *L = w->L;

@@ -17,8 +17,8 @@ static int compare_keys(const void *left, const void *right)
     }
     if (a->is_integer && b->is_integer)
         return (a->integer > b->integer) - (a->integer < b->integer);
-    /* A float key is none that an integer could be; the rounding of a large integer to the same
-     * number leaves the integer first. */
+    /* A float key never equals an integer key, but a large integer may be rounded to the same number
+     * here; the integer comes first then. */
     int order = (a->number > b->number) - (a->number < b->number);
     return order ? order : (int)b->is_integer - (int)a->is_integer;
 }
@@ -29,7 +29,7 @@ static int raise_key(struct bundle_writer *w)
         w, lua_pushfstring(w->L, "a table key that is %s cannot be saved", type_text(w->L, -1)));
 }
 
-/* The one at the top of the stack. */
+/* The key at the top of the stack. */
 static struct bundle_key key_of(struct bundle_writer *w)
 {
     lua_State *L = w->L;
@@ -68,7 +68,7 @@ void bundle_push_key(lua_State *L, const struct bundle_key *key)
         lua_pushnumber(L, key->number);
 }
 
-/* jansson has no NUL in keys. */
+/* Whether it can be the key of a JSON object. Jansson has no keys with a NUL byte. */
 static bool is_object_key(const struct bundle_key *key)
 {
     return key->rank == KEY_STRING && (key->length == 0 || key->bytes[0] != '$') &&

@@ -1,5 +1,5 @@
-/* NumPy's .npy files. A file is believed no further than its length goes: memory is asked for only
- * once header and shape fit the bytes that are there. */
+/* NumPy's .npy files. What a file claims is believed only as far as it has bytes: memory is allocated
+ * only once header and shape fit the bytes that are there. */
 #include "files/npy.h"
 
 #include <stdlib.h>
@@ -17,12 +17,13 @@
 
 /* ---- Reading ---- */
 
-/* Reads the length of the dictionary, of 2 bytes in version 1 and of 4 in 2 and 3. */
+/* Reads all in front of the dictionary, and so its length: 2 bytes in version 1, 4 in 2 and 3. */
 static bool read_preamble(struct source *source, size_t *dictionary)
 {
     unsigned char start[NPY_MAGIC_LENGTH + 2], length[4] = {0};
-    if (source->left < (int64_t)sizeof start)
-        return source_fail(source, source->left ? "it is no .npy file: too short" : "it is empty");
+    if (source->bytes_left < (int64_t)sizeof start)
+        return source_fail(source,
+                           source->bytes_left ? "it is no .npy file: too short" : "it is empty");
     if (!source_read(source, start, sizeof start))
         return false;
     if (memcmp(start, NPY_MAGIC, NPY_MAGIC_LENGTH) != 0)
@@ -32,7 +33,7 @@ static bool read_preamble(struct source *source, size_t *dictionary)
         return source_fail(source, "its format is version %u.%u; expected 1.0, 2.0 or 3.0", major,
                            minor);
     size_t bytes = major == 1 ? 2 : 4;
-    if (source->left < (int64_t)bytes)
+    if (source->bytes_left < (int64_t)bytes)
         return source_fail(source, "it ends inside its header");
     if (!source_read(source, length, bytes))
         return false;
@@ -41,7 +42,8 @@ static bool read_preamble(struct source *source, size_t *dictionary)
     return true;
 }
 
-/* The dictionaries of dtypes that tensors have are short; a longer one is cut in messages only. */
+/* More than any dictionary of a dtype that tensors have. Others are structured dtypes, which are
+ * refused with a message that shows their beginning. */
 #define HEADER_MOST (1 << 20)
 
 static bool read_header(struct source *source, struct npy_header *header)
@@ -49,11 +51,12 @@ static bool read_header(struct source *source, struct npy_header *header)
     size_t length = 0;
     if (!read_preamble(source, &length))
         return false;
-    if ((int64_t)length > source->left)
-        return source_fail(source, "its header claims %zu bytes; the file has %lld more", length,
-                           (long long)source->left);
+    if ((int64_t)length > source->bytes_left)
+        return source_fail(source,
+                           "its header claims %zu bytes; expected at most the %lld that follow",
+                           length, (long long)source->bytes_left);
     if (length > HEADER_MOST)
-        return source_fail(source, "its header claims %zu bytes; expected up to %d", length,
+        return source_fail(source, "its header claims %zu bytes; expected at most %d", length,
                            HEADER_MOST);
     char *text = malloc(length + 1);
     if (!text)
@@ -64,17 +67,18 @@ static bool read_header(struct source *source, struct npy_header *header)
     return done;
 }
 
-/* Whether the bytes that are left are those of the shape. */
+/* Whether as many bytes are left as the shape takes. */
 static bool check_length(struct source *source, const struct stored *stored)
 {
     int64_t bytes;
     if (!stored_bytes(stored, source, &bytes))
         return false;
-    if (bytes == source->left)
+    if (bytes == source->bytes_left)
         return true;
-    return source_fail(source, "%lld bytes of data follow its header; %s of %.150s takes %lld",
-                       (long long)source->left, stored_name(stored),
-                       shape_text(stored->dim, stored->size), (long long)bytes);
+    return source_fail(source,
+                       "%lld bytes of data follow its header; expected %lld for %s of %.150s",
+                       (long long)source->bytes_left, (long long)bytes, stored_name(stored),
+                       shape_text(stored->dim, stored->size));
 }
 
 static void reverse(int64_t *values, int count)
@@ -86,7 +90,8 @@ static void reverse(int64_t *values, int count)
     }
 }
 
-/* In Fortran order the first dimension has the smallest stride. */
+/* Pushes a view of the tensor with its dimensions in reverse: in Fortran order the first one has the
+ * smallest stride. */
 static void push_reversed(lua_State *L, const struct tensor *tensor)
 {
     int64_t size[TENSOR_MAX_DIM], stride[TENSOR_MAX_DIM];
@@ -129,7 +134,7 @@ static int load(lua_State *L)
 
 /* ---- Writing ---- */
 
-/* Whether the elements lie in order with the first index running fastest. */
+/* Whether the elements lie in memory one after the other with the first index running fastest. */
 static bool is_fortran(const struct tensor *tensor)
 {
     int64_t reach = 1;

@@ -10,7 +10,7 @@
 #define NATIVE '>'
 #endif
 
-/* Codes of the dtypes we have: what NumPy calls them behind the byte order. */
+/* What NumPy calls our dtypes, without the byte order. */
 static const char *const codes[DTYPE_COUNT] = {"f8", "f4", "i8", "i4", "u1", "b1"};
 
 struct npy_cursor {
@@ -55,7 +55,7 @@ static bool take_word(struct npy_cursor *cursor, const char *word)
     return true;
 }
 
-/* How much of the rest fits a message, and is one line of plain text. */
+/* How many of the next characters a message shows: up to 40, as long as they are plain text. */
 static int shown(const struct npy_cursor *cursor)
 {
     int count = 0;
@@ -69,12 +69,11 @@ static bool unexpected(struct npy_cursor *cursor, const char *wanted)
 {
     next(cursor);
     if (cursor->at == cursor->end)
-        return fail(cursor, "its header ends where %s is expected", wanted);
-    return fail(cursor, "its header has \"%.*s\" where %s is expected", shown(cursor), cursor->at,
-                wanted);
+        return fail(cursor, "its header ends; expected %s", wanted);
+    return fail(cursor, "its header has \"%.*s\"; expected %s", shown(cursor), cursor->at, wanted);
 }
 
-/* A string of plain characters, which is all that keys and dtypes need. */
+/* Takes a string without escapes, which is all that keys and dtypes need. */
 static bool take_string(struct npy_cursor *cursor, char *text, size_t room, const char *wanted)
 {
     char quote = next(cursor);
@@ -175,7 +174,7 @@ static bool take_shape(struct npy_cursor *cursor, struct npy_header *header)
         if (!comma)
             return unexpected(cursor, "a comma or a closing parenthesis");
         if (stored->dim == TENSOR_MAX_DIM)
-            return fail(cursor, "its shape has more dimensions than the %d a tensor can have",
+            return fail(cursor, "its shape has more dimensions than a tensor; expected at most %d",
                         TENSOR_MAX_DIM);
         if (!take_size(cursor, &stored->size[stored->dim++]))
             return false;
@@ -237,7 +236,8 @@ bool npy_parse(const char *text, size_t length, struct npy_header *header, char 
     return true;
 }
 
-/* NumPy leaves room for the growing size to become this long, so that a file can be appended to. */
+/* So that rows can be appended to a file, NumPy leaves room for the size that grows to have so many
+ * digits. */
 #define GROWTH_DIGITS 21
 
 static int format_dictionary(const struct npy_header *header, char *text, size_t room)
@@ -263,7 +263,7 @@ size_t npy_format(const struct npy_header *header, size_t extra, char text[NPY_H
     const size_t preamble = NPY_MAGIC_LENGTH + 4;
     size_t length = (size_t)format_dictionary(header, text + preamble, NPY_HEADER_MOST - preamble);
     size_t used = preamble + length + 1;
-    size_t padding = 64 - used % 64 + extra; /* 64 where none is needed: so does NumPy */
+    size_t padding = 64 - used % 64 + extra; /* as in NumPy, 64 where none is needed */
     memset(text + preamble + length, ' ', padding);
     text[preamble + length + padding] = '\n';
     size_t dictionary = length + padding + 1;

@@ -1,7 +1,8 @@
-/* Hugging Face's .safetensors files: eight bytes of length, a header in JSON, the tensors.
+/* Hugging Face's .safetensors files: the length of the header in eight bytes, the header in JSON, the
+ * data.
  *
- * Invariant: no tensor is made before all offsets were found to divide the data among the tensors,
- * each byte belonging to exactly one, as the format wants it. */
+ * Invariant: no tensor is made before the offsets of all were checked: each byte of the data belongs
+ * to exactly one tensor, as the format demands. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,12 +22,12 @@
 #define HEADER_MOST 100000000 /* bytes: the format's own limit */
 #define METADATA    "__metadata__"
 
-/* One tensor of the header. */
+/* A tensor as the header describes it. */
 struct tensor_place {
     const char *name;
     struct stored stored;
-    const char *unknown; /* its dtype where tensors have not; else NULL */
-    int64_t first, end;  /* bytes, from where the data begin */
+    const char *unknown_dtype; /* NULL: it is one that tensors have */
+    int64_t first, end;        /* offsets in the data: of its first byte, and behind its last */
 };
 
 struct safetensors_header {
@@ -64,18 +65,18 @@ static bool read_header(struct source *source, struct safetensors_header *header
 {
     unsigned char start[8];
     uint64_t length = 0;
-    if (source->left < (int64_t)sizeof start)
-        return source_fail(source,
-                           source->left ? "it is no .safetensors file: too short" : "it is empty");
+    if (source->bytes_left < (int64_t)sizeof start)
+        return source_fail(source, source->bytes_left ? "it is no .safetensors file: too short"
+                                                      : "it is empty");
     if (!source_read(source, start, sizeof start))
         return false;
     for (int i = 7; i >= 0; i--)
         length = length << 8 | start[i];
-    if (length > (uint64_t)source->left || length > HEADER_MOST)
-        return source_fail(source,
-                           "its header claims %llu bytes; the file has %lld more, and %d are the "
-                           "most",
-                           (unsigned long long)length, (long long)source->left, HEADER_MOST);
+    if (length > (uint64_t)source->bytes_left || length > HEADER_MOST)
+        return source_fail(
+            source, "its header claims %llu bytes; expected at most %lld",
+            (unsigned long long)length,
+            (long long)(source->bytes_left < HEADER_MOST ? source->bytes_left : HEADER_MOST));
     header->text = malloc(length + 1);
     if (!header->text)
         return source_fail(source, "out of memory");
@@ -89,7 +90,7 @@ static bool read_header(struct source *source, struct safetensors_header *header
     return json_is_object(header->tree) || source_fail(source, "its header is no object");
 }
 
-/* "tensor 'x': …" */
+/* Fails with a problem of this tensor, which the message names. */
 static bool fail_place(struct source *source, const struct tensor_place *place, const char *problem)
 {
     return source_fail(source, "tensor '%.100s': %s", place->name, problem);
@@ -115,7 +116,7 @@ static void take_dtype(const char *name, struct tensor_place *place)
                                     stored_element_size(&place->stored) > 1;
             return;
         }
-    place->unknown = name;
+    place->unknown_dtype = name;
 }
 
 static bool take_shape(struct source *source, json_t *shape, struct tensor_place *place)
@@ -125,8 +126,8 @@ static bool take_shape(struct source *source, json_t *shape, struct tensor_place
     if (!json_is_array(shape))
         return fail_place(source, place, "its shape is no list");
     if (dim > TENSOR_MAX_DIM) {
-        snprintf(problem, sizeof problem,
-                 "it has %zu dimensions; %d are the most a tensor can have", dim, TENSOR_MAX_DIM);
+        snprintf(problem, sizeof problem, "it has %zu dimensions; expected at most %d", dim,
+                 TENSOR_MAX_DIM);
         return fail_place(source, place, problem);
     }
     place->stored.dim = (int)dim;
@@ -147,11 +148,11 @@ static bool take_offsets(struct source *source, json_t *offsets, struct tensor_p
         return fail_place(source, place, "its data_offsets are no two integers");
     place->first = json_integer_value(first);
     place->end = json_integer_value(end);
-    if (place->first >= 0 && place->first <= place->end && place->end <= source->left)
+    if (place->first >= 0 && place->first <= place->end && place->end <= source->bytes_left)
         return true;
     snprintf(problem, sizeof problem,
-             "its data_offsets are %lld and %lld; the file has %lld bytes of data",
-             (long long)place->first, (long long)place->end, (long long)source->left);
+             "its data_offsets are %lld and %lld; expected two within %lld bytes of data",
+             (long long)place->first, (long long)place->end, (long long)source->bytes_left);
     return fail_place(source, place, problem);
 }
 
@@ -162,12 +163,12 @@ static bool take_place(struct source *source, json_t *value, struct tensor_place
     json_t *offsets = json_object_get(value, "data_offsets");
     if (!dtype || !shape || !offsets || json_object_size(value) != 3)
         return fail_place(source, place,
-                          "it has not dtype, shape and data_offsets, and them alone");
+                          "its keys are others; expected dtype, shape and data_offsets");
     take_dtype(dtype, place);
     if (!take_shape(source, shape, place) || !take_offsets(source, offsets, place))
         return false;
-    if (place->unknown)
-        return true; /* how large its elements are is not known */
+    if (place->unknown_dtype) /* so the size of its elements is not known either */
+        return true;
     int64_t bytes;
     char problem[sizeof source->problem];
     if (!stored_bytes(&place->stored, source, &bytes)) {
@@ -177,9 +178,9 @@ static bool take_place(struct source *source, json_t *value, struct tensor_place
     if (bytes == place->end - place->first)
         return true;
     snprintf(problem, sizeof problem,
-             "%s of %.150s takes %lld bytes; its data_offsets are %lld apart",
-             stored_name(&place->stored), shape_text(place->stored.dim, place->stored.size),
-             (long long)bytes, (long long)(place->end - place->first));
+             "its data_offsets are %lld apart; expected %lld for %s of %.150s",
+             (long long)(place->end - place->first), (long long)bytes, stored_name(&place->stored),
+             shape_text(place->stored.dim, place->stored.size));
     return fail_place(source, place, problem);
 }
 
@@ -206,9 +207,8 @@ static bool check_places(struct source *source, const struct safetensors_header 
             break;
         at = place->end;
     }
-    return at == source->left ||
-           source_fail(source, "from byte %lld of the data on some belong to no tensor",
-                       (long long)at);
+    return at == source->bytes_left ||
+           source_fail(source, "bytes from %lld of the data on belong to no tensor", (long long)at);
 }
 
 static bool take_places(struct source *source, struct safetensors_header *header)
@@ -253,12 +253,12 @@ static bool push_metadata(lua_State *L, struct source *source,
 static bool push_tensor(lua_State *L, struct source *source, const struct tensor_place *place,
                         int64_t data, bool copy)
 {
-    if (place->unknown)
+    if (place->unknown_dtype)
         return source_fail(
             source,
             "tensor '%.100s': its dtype is %.20s; expected F64, F32, I64, I32, U8, BOOL, F16 "
             "or BF16",
-            place->name, place->unknown);
+            place->name, place->unknown_dtype);
     source_pass(source, data + place->first - source->at);
     return stored_push(L, source, &place->stored, copy);
 }
@@ -283,7 +283,7 @@ static bool push_tensors(lua_State *L, struct source *source,
     return !wanted || source_fail(source, "there is no tensor '%.100s'", wanted);
 }
 
-/* load(path, name, copy): the tensors by name, or one, and the metadata. */
+/* load(path, name, copy) → the tensors by name, or the one of this name; the metadata */
 static int load(lua_State *L)
 {
     const char *path = path_argument(L, 1, WHERE), *wanted = lua_tostring(L, 2);
@@ -301,7 +301,7 @@ static int load(lua_State *L)
 
 /* ---- Saving ---- */
 
-/* save(path, header, tensors): the header as it is, and the tensors of a sequence behind it. */
+/* save(path, header, tensors): writes the text of the header and then these tensors, a sequence. */
 static int save(lua_State *L)
 {
     const char *path = path_argument(L, 1, "lk.save");

@@ -1,5 +1,5 @@
-/* SciPy counts from 0, lets columns repeat and come in any order, and has other layouts: all of it
- * becomes CSR with ascending columns. */
+/* SciPy's indices count from 0, its columns may repeat and come in any order, and it has several
+ * layouts. What is loaded becomes CSR with indices from 1 and ascending columns. */
 #include "files/scipy.h"
 
 #include <string.h>
@@ -16,7 +16,7 @@
 /* Stack indices of scipy_to_sparse. */
 enum { ARRAYS = 1, FORMAT };
 
-/* ---- The word ---- */
+/* ---- The entry that names the layout ---- */
 
 #define HEADER_BYTES 128
 #define PREAMBLE     "\x93NUMPY\x01"
@@ -53,11 +53,12 @@ const char *scipy_csr_format(size_t *length)
 
 /* ---- To a matrix ---- */
 
-/* A row takes memory even where it is empty. */
+/* Every row takes memory, even an empty one. A matrix may have ROWS_FREE rows, and beyond that as
+ * many for each of its entries as this. */
 #define ROWS_FREE     (1 << 25)
 #define ROWS_OF_ENTRY 100
 
-/* Pushes the array as a tensor of this dtype. */
+/* Pushes a copy of the array with this dtype. */
 static const struct tensor *push_array(lua_State *L, const char *name, enum dtype dtype)
 {
     lua_getfield(L, ARRAYS, name);
@@ -84,7 +85,7 @@ static const struct tensor *push_values(lua_State *L)
     return data;
 }
 
-/* Pushes the indices counted from 1. */
+/* Pushes a copy of these indices, counted from 1. */
 static const struct tensor *push_from_one(lua_State *L, const char *name)
 {
     const struct tensor *indices = push_array(L, name, DTYPE_I64);
@@ -108,7 +109,7 @@ static void check_pointers(lua_State *L, const struct tensor *pointers, int64_t 
                     (long long)entries, (long long)rows);
 }
 
-/* Pushes the matrix, if it is CSR as we have it but for counting from 0. */
+/* Pushes the matrix if all that its CSR needs is counting from 1; else false. */
 static bool push_canonical(lua_State *L, const int64_t size[2])
 {
     int top = lua_gettop(L);
@@ -133,7 +134,7 @@ static bool push_canonical(lua_State *L, const int64_t size[2])
     return fine;
 }
 
-/* Pushes, for every entry, its row from 1: what the pointers say. */
+/* Pushes the row of every entry, from 1, as the pointers say. */
 static void push_rows_of(lua_State *L, int64_t rows, int64_t entries)
 {
     const struct tensor *pointers = push_array(L, "indptr", DTYPE_I64);
@@ -146,7 +147,7 @@ static void push_rows_of(lua_State *L, int64_t rows, int64_t entries)
     lua_remove(L, -2);
 }
 
-/* Pushes a matrix of rows, columns and values, in whatever order. */
+/* Pushes the matrix of these rows, columns and values, whatever their order. */
 static void push_triplets(lua_State *L, const char *format, const int64_t size[2])
 {
     lua_pushcfunction(L, sparse_csr);

@@ -3,7 +3,7 @@
 #include "tensor/tensor.h"
 #include "tensor/tensor_walk.h"
 
-/* Elements that are not in order go through this many bytes at a time. */
+/* Elements that are not in order are gathered, this many bytes at a time. */
 #define CHUNK 65536
 
 static bool write_strided(struct sink *sink, const struct tensor *tensor)

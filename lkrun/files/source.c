@@ -1,4 +1,4 @@
-/* Invariant: `direct`, where it is set, is the byte that read would give next. */
+/* Invariant: where `direct` is set, it points to the byte that `read` would give next. */
 #include "files/source.h"
 
 #include <errno.h>
@@ -25,7 +25,7 @@ bool source_fail(struct source *source, const char *format, ...)
 
 bool source_read(struct source *source, void *bytes, size_t length)
 {
-    if ((uint64_t)source->left < length)
+    if ((uint64_t)source->bytes_left < length)
         return source_fail(source, "it ends before its data do; it was cut off");
     if (!source->read(source, bytes, length))
         return false;
@@ -36,7 +36,7 @@ bool source_read(struct source *source, void *bytes, size_t length)
 void source_pass(struct source *source, int64_t length)
 {
     source->at += length;
-    source->left -= length;
+    source->bytes_left -= length;
     if (source->direct)
         source->direct += length;
 }
@@ -51,9 +51,9 @@ static bool read_memory(struct source *source, void *bytes, size_t length)
 struct source source_of_memory(const void *bytes, size_t length)
 {
     return (struct source){.read = read_memory,
-                           .left = (int64_t)length,
+                           .bytes_left = (int64_t)length,
                            .direct = bytes,
-                           .most = 2 * (int64_t)length, /* a half becomes an f32 */
+                           .most_justified = 2 * (int64_t)length, /* an f16 becomes an f32 */
                            .descriptor = -1};
 }
 
@@ -86,14 +86,15 @@ bool source_open(struct source *source, const char *path)
         return source_fail(source, S_ISDIR(status.st_mode) ? "it is a directory; expected a file"
                                                            : "it is no regular file");
     source->read = read_file;
-    source->left = status.st_size;
-    source->most = 2 * source->left; /* a half becomes an f32 */
+    source->bytes_left = status.st_size;
+    source->most_justified = 2 * source->bytes_left; /* an f16 becomes an f32 */
     return true;
 }
 
 void source_map(struct source *source, const char *path)
 {
-    source->mapping = mapping_open(source->descriptor, (size_t)(source->at + source->left), path);
+    source->mapping =
+        mapping_open(source->descriptor, (size_t)(source->at + source->bytes_left), path);
     if (source->mapping)
         source->direct = mapping_bytes(source->mapping) + source->at;
 }

@@ -1,4 +1,5 @@
-/* The bytes of a file, or of one entry of an archive, from the first to the last. */
+/* Bytes that are read from the first to the last: those of a file, of one entry of an archive, or of
+ * memory. */
 #ifndef LKRUN_SOURCE_H
 #define LKRUN_SOURCE_H
 
@@ -11,39 +12,43 @@ struct mapping;
 struct storage;
 
 struct source {
-    /* The next `length` bytes, which `left` has; false with `problem` set. */
+    /* Reads the next `length` bytes, of which `bytes_left` has as many. False with `problem` set. */
     bool (*read)(struct source *source, void *bytes, size_t length);
-    int64_t at;         /* bytes before the next */
-    int64_t left;       /* bytes from there to the end, as the container says */
-    const char *direct; /* where they lie in memory, which is `mapping`'s if that is set; or NULL */
+    int64_t at;         /* bytes before the next one */
+    int64_t bytes_left; /* bytes from the next one to the end, as the container says */
+    /* Where the next byte lies in memory, or NULL. That memory belongs to `mapping` if that is set.
+     */
+    const char *direct;
     struct mapping *mapping; /* of the whole file, or NULL */
-    bool must_map;           /* nothing is copied; what would be is a problem */
-    struct storage *pending; /* filled in for a tensor that is not there yet; or NULL */
-    int64_t most;            /* bytes that its size justifies */
+    bool must_map;           /* a tensor that can't stay in the mapped file is a problem */
+    struct storage *pending; /* of a tensor that is being filled, before Lua has it; or NULL */
+    int64_t most_justified;  /* bytes that a tensor may have, given how many the source has */
     int descriptor;          /* of the file; -1: none */
-    void *container;         /* for read: the archive of an entry */
-    char problem[512];       /* of the call that gave false: what was found; expected what */
+    void *container;         /* for `read`: the archive to which an entry belongs */
+    char problem[512];       /* why the last call returned false: what was found; expected what */
 };
 
+/* Sets `problem` and returns false. */
 bool source_fail(struct source *source, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* All of them, or false. */
+/* Reads all of these bytes, or fails. */
 bool source_read(struct source *source, void *bytes, size_t length);
 
-/* Goes on behind the next `length` bytes, which `left` has and were read elsewhere. */
+/* Skips the next `length` bytes, of which `bytes_left` has as many. */
 void source_pass(struct source *source, int64_t length);
 
-/* The bytes of memory, which stays longer than the source. */
+/* A source of the bytes of memory that outlives it. */
 struct source source_of_memory(const void *bytes, size_t length);
-/* Opens a regular file, which gives up to `left` bytes. source_close also after it gave false. */
+/* Opens a regular file. Call source_close also after a failure. */
 bool source_open(struct source *source, const char *path);
-/* Maps the file that is open, so that `direct` is set; where it can't be mapped nothing changes. */
+/* Maps the file that is open, so that `direct` is set. Where the file can't be mapped, the source
+ * stays as it was. */
 void source_map(struct source *source, const char *path);
 void source_close(struct source *source);
 
-/* Pushes a source that is closed when the function that called this ends, however it ends. */
+/* Pushes a source that is closed when the function that called this ends, by an error too. */
 struct source *source_push(lua_State *L);
-/* The path, or an error that names `where`. */
+/* The path at this index; raises an error that names `where`. */
 const char *path_argument(lua_State *L, int index, const char *where);
 
 #endif

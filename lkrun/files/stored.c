@@ -1,5 +1,5 @@
-/* From the bytes of a file to a tensor. A container is believed no further than the bytes that are
- * there: large storage is address space until they arrive, a piece at a time. */
+/* From the bytes of a file to a tensor. What a file claims is believed only as far as it has bytes:
+ * large storage is no more than address space until the bytes arrive, a piece at a time. */
 #include "files/stored.h"
 
 #include <stdlib.h>
@@ -28,7 +28,8 @@ const char *stored_name(const struct stored *stored)
 
 bool stored_bytes(const struct stored *stored, struct source *source, int64_t *bytes)
 {
-    /* As many as the tensor will have, or the largest that we make. */
+    /* Checked for elements of the largest size, so that any conversion fits too; sizes of 0 are left
+     * out of the product. */
     int64_t reach = (int64_t)sizeof(double), count = 1;
     bool overflow = false;
     for (int d = 0; d < stored->dim; d++) {
@@ -43,7 +44,7 @@ bool stored_bytes(const struct stored *stored, struct source *source, int64_t *b
     return true;
 }
 
-/* ---- Conversion, in place where the element keeps its size ---- */
+/* ---- Conversion of elements; in place where they keep their size ---- */
 
 static void swap_bytes(void *bytes, size_t count, size_t element)
 {
@@ -57,8 +58,8 @@ static void swap_bytes(void *bytes, size_t count, size_t element)
     }
 }
 
-/* The exponent moves from a bias of 15 to one of 127 by a product, which makes numbers of those
- * that are subnormal too; infinity and NaN keep theirs at the top. */
+/* A product changes the bias of the exponent from 15 to 127, which also makes normal numbers of
+ * subnormal ones. Infinity and NaN keep the largest exponent. */
 static float float_of_half(uint16_t half)
 {
     uint32_t bits = (uint32_t)(half & 0x7fff) << 13;
@@ -86,7 +87,7 @@ static void widen(enum stored_form form, const uint16_t *from, size_t count, flo
     }
 }
 
-/* A bool is 0 or 1 wherever it is read; a file may have other bytes. */
+/* Bools are 0 or 1 everywhere in lkrun; a file may have other bytes. */
 static void normalize_bools(uint8_t *at, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -118,8 +119,8 @@ static bool read_elements(struct source *source, const struct stored *stored, ch
 
 /* ---- The tensor ---- */
 
-/* Whether the bytes of the file can be the tensor's. Bools could become something else than 0 and 1
- * there. What is small is read: a mapping is for what is not. */
+/* Whether the tensor can use the bytes of the mapped file. Bools cannot: whoever writes the file
+ * could make them something else than 0 and 1. Small tensors are read, as a mapping costs more. */
 static bool can_be_mapped(const struct source *source, const struct stored *stored, size_t bytes)
 {
     return source->direct && source->mapping && bytes > REGION_THRESHOLD &&
@@ -130,11 +131,10 @@ static bool can_be_mapped(const struct source *source, const struct stored *stor
 static struct storage *make_storage(lua_State *L, struct source *source, size_t bytes)
 {
     const char *error = NULL;
-    if (bytes > (uint64_t)source->most) {
+    if (bytes > (uint64_t)source->most_justified) {
         source_fail(source,
-                    "%zu bytes would come of it, which its size does not justify; `most` = that "
-                    "many allows it",
-                    bytes);
+                    "it would become %zu bytes; expected at most %lld, as its size justifies",
+                    bytes, (long long)source->most_justified);
         return NULL;
     }
     tensor_press_collector(L, bytes);
@@ -156,7 +156,7 @@ bool stored_push(lua_State *L, struct source *source, const struct stored *store
     size_t count = (size_t)bytes / stored_element_size(stored);
     bool done = true;
     luaL_checkstack(L, 8, NULL);
-    if (!copy && bytes <= source->left && can_be_mapped(source, stored, (size_t)bytes)) {
+    if (!copy && bytes <= source->bytes_left && can_be_mapped(source, stored, (size_t)bytes)) {
         source->pending = mapping_storage(source->mapping, source->direct, (size_t)bytes);
         if (!source->pending)
             return source_fail(source, "out of memory");

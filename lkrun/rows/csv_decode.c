@@ -104,7 +104,7 @@ static int refuse(lua_State *L, lua_Integer column, const struct field *field, e
     lua_pushnil(L);
     lua_rawgeti(L, lua_upvalueindex(2), column);
     lua_pushlstring(L, field->bytes, (size_t)shown);
-    lua_pushfstring(L, "column %s: '%s' is no %s", lua_tostring(L, -2), lua_tostring(L, -1),
+    lua_pushfstring(L, "column %s is '%s'; expected %s", lua_tostring(L, -2), lua_tostring(L, -1),
                     type_names[type]);
     lua_replace(L, -3);
     lua_pop(L, 1);
@@ -128,7 +128,7 @@ static int decode(lua_State *L)
         }
         if (column > decoder->count) {
             lua_pushnil(L);
-            lua_pushfstring(L, "more fields than the %I of the header",
+            lua_pushfstring(L, "it has more fields; expected %I, as in the header",
                             (LUAI_UACINT)decoder->count);
             return 2;
         }

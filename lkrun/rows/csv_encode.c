@@ -194,7 +194,7 @@ static void put_listed(lua_State *L, struct csv_encoder *e, int row)
 {
     size_t start = e->out.length;
     if (!e->declared)
-        raise_plain(L, "a row has values without names; `columns` gives them");
+        raise_plain(L, "a row has values without names; name them in `columns`");
     lua_Integer length = (lua_Integer)lua_rawlen(L, row);
     if (length > e->count)
         raise_plain(L, "a row has %lld values; expected %lld, as many as `columns` has names",

@@ -294,7 +294,8 @@ bool journal_add(struct journal *journal, enum journal_kind kind, uint16_t signa
     static const char zeros[8];
     struct journal_record record = {(uint32_t)length, (uint16_t)kind, signature, number, 0};
     if (length > UINT32_MAX - 8)
-        return journal_fail(journal, "a result of more than 4 GiB; at most that fits a journal");
+        return journal_fail(
+            journal, "a result has more bytes than a journal can hold; expected at most 4 GiB");
     record.check = check_of(&record, bytes, journal->end);
     pthread_mutex_lock(&journal->lock);
     bool added = buffer_reserve(&journal->gathered, sizeof record + padded(length));

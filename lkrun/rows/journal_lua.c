@@ -114,7 +114,8 @@ static bool find_signature(lua_State *L, struct journal *journal, int index)
     size_t length;
     const char *text = luaL_checklstring(L, index, &length);
     if (id > UINT16_MAX)
-        return journal_fail(journal, "the results are of more than 65,535 shapes; name `columns`");
+        return journal_fail(
+            journal, "the results have more than 65,535 sets of columns; name them in `columns`");
     if (!journal_add(journal, JOURNAL_SIGNATURE, (uint16_t)id, 0, text, length))
         return false;
     lua_pushvalue(L, index);

@@ -62,8 +62,7 @@ static void put_row(lua_State *L, luaL_Buffer *out, char *first, size_t room)
     if (!*first)
         snprintf(first, room, "%s", text);
     else if (strcmp(first, text) != 0)
-        raise_plain(L, "there are rows of %s and of %s; those of a .npy file are alike", first,
-                    text);
+        raise_plain(L, "a row is %s; expected %s, like the first one", text, first);
     lua_insert(L, 1); /* below the buffer's own */
     size_t bytes = (size_t)row->count * dtype_sizes[row->dtype];
     tensor_copy_to(row, luaL_prepbuffsize(out, bytes));
@@ -82,7 +81,8 @@ static int encode(lua_State *L)
     if (lua_istable(L, 1)) {
         int first = lua_rawgeti(L, 1, 1);
         if (first == LUA_TNIL)
-            return lua_rawlen(L, 1) ? raise_plain(L, "a row begins with nil") : 0;
+            return lua_rawlen(L, 1) ? raise_plain(L, "a row begins with nil; expected a number")
+                                    : 0;
         sequence = first != LUA_TNUMBER;
         lua_settop(L, 1);
     }

@@ -95,7 +95,7 @@ static bool fill(struct record_reader *reader)
         return fail(reader, reader->format == RECORD_CSV
                                 ? "a record of more than 64 MiB begins here; is there a quote "
                                   "that does not end?"
-                                : "a line of more than 64 MiB begins here; at most that is read");
+                                : "a line of more than 64 MiB begins here; expected at most that");
     if (!make_room(reader))
         return false;
     ssize_t got;

@@ -284,7 +284,8 @@ static bool open_table(struct codec_encoder *e)
         return true;
     }
     if (e->depth == CODEC_MAX_DEPTH)
-        return fail(e, "nested too deep to be sent; " CODEC_MAX_DEPTH_TEXT " tables are the most");
+        return fail(e,
+                    "nested too deep to be sent; expected at most " CODEC_MAX_DEPTH_TEXT " tables");
     if (!lua_checkstack(L, 8))
         return fail(e, "no room on the stack to send it");
     char *at = reserve(e, 9);

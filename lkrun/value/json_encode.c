@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/nearest.h"
 #include "base/value_text.h"
 #include "tensor/tensor.h"
+#include "tensor/tensor_argument.h"
 #include "value/json_writer.h"
 #include "value/path.h"
 
@@ -287,34 +287,23 @@ static void put_value(struct json_writer *w)
 
 static void read_options(struct json_writer *w, int index)
 {
+    static const char *const names[] = {"indent", "sort_keys", NULL};
     lua_State *L = w->L;
-    if (lua_isnoneornil(L, index))
-        return;
-    if (!lua_istable(L, index))
-        raise_error(L, JSON_ENCODE, "the options are %s; expected a table", type_text(L, index));
-    lua_pushnil(L);
-    while (lua_next(L, index)) {
-        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
-        if (strcmp(name, "indent") == 0) {
-            int integer;
-            lua_Integer indent = lua_tointegerx(L, -1, &integer);
-            if (!integer || indent < 0 || indent > MAX_INDENT)
-                raise_error(L, JSON_ENCODE, "indent is %.80s; expected an integer from 0 to %d",
-                            push_brief(L, -1), MAX_INDENT);
-            w->indent = (int)indent;
-        } else if (strcmp(name, "sort_keys") == 0) {
-            if (!lua_isboolean(L, -1))
-                raise_error(L, JSON_ENCODE, "sort_keys is %s; expected a boolean",
-                            type_text(L, -1));
-            w->sorted = lua_toboolean(L, -1);
-        } else {
-            static const char *const names[] = {"indent", "sort_keys", NULL};
-            const char *found = push_brief(L, -2);
-            raise_error(L, JSON_ENCODE, "%.80s is no option%s; indent and sort_keys are", found,
-                        push_nearest_name(L, name, names));
-        }
-        lua_pop(L, 1);
+    options_argument(L, index, names, JSON_ENCODE);
+    if (!lua_isnil(L, -2)) {
+        int integer;
+        lua_Integer indent = lua_tointegerx(L, -2, &integer);
+        if (!integer || indent < 0 || indent > MAX_INDENT)
+            raise_error(L, JSON_ENCODE, "indent is %.80s; expected an integer from 0 to %d",
+                        push_brief(L, -2), MAX_INDENT);
+        w->indent = (int)indent;
     }
+    if (!lua_isnil(L, -1)) {
+        if (!lua_isboolean(L, -1))
+            raise_error(L, JSON_ENCODE, "sort_keys is %s; expected a boolean", type_text(L, -1));
+        w->sorted = lua_toboolean(L, -1);
+    }
+    lua_pop(L, 2);
 }
 
 int json_encode(lua_State *L)
