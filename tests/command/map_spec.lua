@@ -235,7 +235,7 @@ describe("lkrun map", function()
       refused("d.csv", "a,a\n", "d.csv: its header has the column 'a' twice")
       refused("e.csv", "", "e.csv: it is empty; expected a header")
       refused("f.csv", "a\n1\n", "f.csv: it has no column 'b'", "--types b:i64")
-      refused("g.csv", "a\n1\nx\n", "g.csv:3: column a: 'x' is no i64", "--types a:i64")
+      refused("g.csv", "a\n1\nx\n", "g.csv:3: column a is 'x'; expected i64", "--types a:i64")
       refused("h.jsonl", '1\n{"a": 2\n', "h.jsonl:2: column")
     end)
 

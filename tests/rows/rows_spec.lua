@@ -102,7 +102,7 @@ describe("lk.rows", function()
         ["1,5"] = "f64", ["1e"] = "f64", [" 2"] = "f64", ["yes"] = "bool",
       } do
         write(("a\n\n%s\n"):format(('"%s"'):format(cell)))
-        assert.equal(("lkrun: lk.rows.read: %s:3: column a: '%s' is no %s"):format(named, cell, type),
+        assert.equal(("lkrun: lk.rows.read: %s:3: column a is '%s'; expected %s"):format(named, cell, type),
           message(read_all, { types = { a = type } }))
       end
     end)
