@@ -1,6 +1,6 @@
-/* The shortest text of a floating-point number: of the texts with the fewest significant digits that
- * read back as the same number, the one closest to it. It looks as printf's %g writes those digits:
- * 0.1, 100000, 1e+15, 5e-324, -0, inf, nan; with a decimal point in every locale. */
+/* The shortest text of a floating-point number: of the texts with the fewest significant digits
+ * that read back as the same number, the one closest to it. It looks as printf's %g writes those
+ * digits: 0.1, 100000, 1e+15, 5e-324, -0, inf, nan; with a decimal point in every locale. */
 #ifndef LKRUN_SHORTEST_H
 #define LKRUN_SHORTEST_H
 

@@ -13,7 +13,8 @@ static const struct library_symbol symbols[] = {FOR_ARCHIVE_FUNCTIONS(SYMBOL)};
 static struct archive_library functions; /* all set unless `library` has a problem */
 static struct library library = {
     .file = "libarchive.so.13",
-    /* Lazily, because hardly anything of the libraries that it needs (ICU is one) is ever called. */
+    /* Lazily, because hardly anything of the libraries that it needs (ICU is one) is ever called.
+     */
     .mode = RTLD_LAZY | RTLD_LOCAL,
     .subject = "archives need a library that",
     .package = "libarchive13",

@@ -6,8 +6,8 @@
 #include <archive_entry.h>
 #include <locale.h>
 
-/* The functions that are called, by their names without `archive_`. Among the filters are only those
- * that the library itself implements, and none that starts a program. */
+/* The functions that are called, by their names without `archive_`. Among the filters are only
+ * those that the library itself implements, and none that starts a program. */
 #define FOR_ARCHIVE_FUNCTIONS(X)                                                                   \
     X(read_new)                                                                                    \
     X(read_free)                                                                                   \

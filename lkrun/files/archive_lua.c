@@ -26,8 +26,8 @@ static struct archive_arrays load_arguments(lua_State *L)
                                    .size_limit = lua_tointeger(L, 4)};
 }
 
-/* Calls the function below its arguments on the stack, and puts in front of its error which file, and
- * which part of it, it is about. */
+/* Calls the function below its arguments on the stack, and puts in front of its error which file,
+ * and which part of it, it is about. */
 static int call_for(lua_State *L, const char *path, const char *part, int arguments)
 {
     if (lua_pcall(L, arguments, 1, 0) == LUA_OK)
@@ -60,8 +60,8 @@ static int load_bundle(lua_State *L)
     return call_for(L, job.path, BUNDLE_MANIFEST, 2);
 }
 
-/* Sets arrays.format: the text on top turned out to be a plain array, which was only small enough to be
- * the name of SciPy's layout. */
+/* Sets arrays.format: the text on top turned out to be a plain array, which was only small enough
+ * to be the name of SciPy's layout. */
 static void set_format_array(lua_State *L, const struct archive_arrays *job, int arrays)
 {
     size_t length;

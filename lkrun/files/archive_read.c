@@ -1,10 +1,11 @@
 /* Invariants: no entry is given out before its name, its kind and its size were found harmless; the
- * sizes of all entries so far add up to no more than `size_limit`, so that a small file cannot become
- * a large model.
+ * sizes of all entries so far add up to no more than `size_limit`, so that a small file cannot
+ * become a large model.
  *
- * Of a zip or tar that is not compressed, and is mapped, libarchive gives the bytes of an entry where
- * they lie in the mapping, and there tensors can stay. Verifying the check sum of a zip's entry would
- * read all its bytes, so it is left out in that case (`in_place`), and done for all that is copied. */
+ * Of a zip or tar that is not compressed, and is mapped, libarchive gives the bytes of an entry
+ * where they lie in the mapping, and there tensors can stay. Verifying the check sum of a zip's
+ * entry would read all its bytes, so it is left out in that case (`in_place`), and done for all
+ * that is copied. */
 #include "files/archive_read.h"
 
 #include <errno.h>
@@ -16,8 +17,9 @@
 #include "memory/mapping.h"
 #include "memory/storage.h"
 
-/* What a file may become without the caller's leave: so many times its size, as arrays in use hardly
- * compress to a hundredth; and GROWTH_FREE in any case, as zeros compress to a thousandth or less. */
+/* What a file may become without the caller's leave: so many times its size, as arrays in use
+ * hardly compress to a hundredth; and GROWTH_FREE in any case, as zeros compress to a thousandth or
+ * less. */
 #define GROWTH      100
 #define GROWTH_FREE ((int64_t)256 << 20)
 

@@ -1,5 +1,6 @@
-/* The entries of an archive, zip or tar, one after the other. Nothing is ever extracted, yet an entry
- * that does not belong into an archive of arrays (a link, a path outside) is refused by name. */
+/* The entries of an archive, zip or tar, one after the other. Nothing is ever extracted, yet an
+ * entry that does not belong into an archive of arrays (a link, a path outside) is refused by name.
+ */
 #ifndef LKRUN_ARCHIVE_READ_H
 #define LKRUN_ARCHIVE_READ_H
 
@@ -34,10 +35,11 @@ bool archive_reader_open(struct archive_reader *reader, const char *path, bool c
 /* Goes to before the first entry, perhaps again. `in_place`: archive_reader_next gives only entries
  * that lie in the mapped file as they are, without checking their bytes; there may be none. */
 bool archive_reader_begin(struct archive_reader *reader, bool in_place);
-/* 1: `entry` and `name` are those of the next entry; 0: there is no more; -1: a problem of `file`. */
+/* 1: `entry` and `name` are those of the next entry; 0: there is no more; -1: a problem of `file`.
+ */
 int archive_reader_next(struct archive_reader *reader);
-/* After the last byte of an entry was read: false, with a problem of `entry`, where its check sum is
- * wrong or it has more bytes than it says. */
+/* After the last byte of an entry was read: false, with a problem of `entry`, where its check sum
+ * is wrong or it has more bytes than it says. */
 bool archive_entry_end(struct archive_reader *reader);
 
 #endif

@@ -1,4 +1,5 @@
-/* Invariant: while the file is open, what `handle` writes goes into it; afterwards it goes nowhere. */
+/* Invariant: while the file is open, what `handle` writes goes into it; afterwards it goes nowhere.
+ */
 #include "files/archive_write.h"
 
 #include <stdio.h>
@@ -129,8 +130,9 @@ bool archive_writer_add(struct archive_writer *writer, const char *name, const v
            writer->entry.write(&writer->entry, bytes, length) && end_entry(writer);
 }
 
-/* How many bytes more the header of the .npy file needs, so that the data behind it begin at a multiple
- * of ALIGNMENT in the archive. Where the guess is wrong, the data are copied when they are loaded. */
+/* How many bytes more the header of the .npy file needs, so that the data behind it begin at a
+ * multiple of ALIGNMENT in the archive. Where the guess is wrong, the data are copied when they are
+ * loaded. */
 static size_t padding_of(const struct archive_writer *writer, const char *name, int64_t bytes)
 {
     if (!writer->is_zip)

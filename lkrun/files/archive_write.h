@@ -14,7 +14,8 @@
 #include "tensor/tensor.h"
 
 struct archive_writer {
-    struct sink entry; /* for the data of the current entry; first, so that the sink is the writer */
+    struct sink
+        entry; /* for the data of the current entry; first, so that the sink is the writer */
     struct atomic_file file;
     const struct archive_library *library;
     struct archive *handle;
@@ -33,7 +34,8 @@ bool archive_writer_open(struct archive_writer *writer, const char *path, const 
                          bool compress);
 bool archive_writer_add(struct archive_writer *writer, const char *name, const void *bytes,
                         size_t length);
-/* Adds the tensor as a .npy file of this name. In a zip that is not compressed its data are aligned. */
+/* Adds the tensor as a .npy file of this name. In a zip that is not compressed its data are
+ * aligned. */
 bool archive_writer_add_tensor(struct archive_writer *writer, const char *name,
                                const struct tensor *tensor);
 bool archive_writer_commit(struct archive_writer *writer);

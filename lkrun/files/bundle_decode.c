@@ -1,5 +1,5 @@
-/* Nothing in a manifest is believed: each value is checked where it is read, and the error says what
- * is wrong with it. */
+/* Nothing in a manifest is believed: each value is checked where it is read, and the error says
+ * what is wrong with it. */
 #include "files/bundle_decode.h"
 
 #include <math.h>

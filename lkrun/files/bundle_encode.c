@@ -1,5 +1,5 @@
-/* The value is visited twice: once to find what occurs in it more than once, then to write its text.
- * The keys of a table are written in order, so that equal values give equal bytes.
+/* The value is visited twice: once to find what occurs in it more than once, then to write its
+ * text. The keys of a table are written in order, so that equal values give equal bytes.
  *
  * Invariant, as in json_encode.c: a table that is being written, at depth d from 0, has the stack
  * slots base + 3d + 1 … + 3: the table, its sorted keys or nil, and the current key; the value of
@@ -18,8 +18,8 @@
 
 #define WRITER_CLASS "lkrun.bundle.writer"
 
-/* What the map of tables and matrices says of each: how often it occurs; and, once a value that occurs
- * again was written, NUMBERED and its number, counted from 0. */
+/* What the map of tables and matrices says of each: how often it occurs; and, once a value that
+ * occurs again was written, NUMBERED and its number, counted from 0. */
 enum { MET_ONCE = 1, MET_AGAIN, NUMBERED };
 
 static struct identity *find(struct bundle_writer *w, const void *object)
@@ -42,8 +42,8 @@ static bool note_meeting(struct bundle_writer *w)
     return is_first;
 }
 
-/* Notes the tables and matrices in the value at the top of the stack. What can't be saved is refused
- * later, when it is written. */
+/* Notes the tables and matrices in the value at the top of the stack. What can't be saved is
+ * refused later, when it is written. */
 static void note_all(struct bundle_writer *w, int depth)
 {
     lua_State *L = w->L;
@@ -141,8 +141,8 @@ static void put_content(struct bundle_writer *w)
     w->level -= forms[form].levels;
 }
 
-/* Writes the table or matrix at the top of the stack: where it occurs again, as $define the first time
- * and as $use from then on. */
+/* Writes the table or matrix at the top of the stack: where it occurs again, as $define the first
+ * time and as $use from then on. */
 static void put_object(struct bundle_writer *w, const struct sparse *sparse)
 {
     char text[60];

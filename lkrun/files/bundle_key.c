@@ -17,8 +17,8 @@ static int compare_keys(const void *left, const void *right)
     }
     if (a->is_integer && b->is_integer)
         return (a->integer > b->integer) - (a->integer < b->integer);
-    /* A float key never equals an integer key, but a large integer may be rounded to the same number
-     * here; the integer comes first then. */
+    /* A float key never equals an integer key, but a large integer may be rounded to the same
+     * number here; the integer comes first then. */
     int order = (a->number > b->number) - (a->number < b->number);
     return order ? order : (int)b->is_integer - (int)a->is_integer;
 }

@@ -124,8 +124,8 @@ static void name_here(struct bundle_writer *w, const char *part, char name[NAME_
     snprintf(name + length, 20, "%s%s", *part ? "." : "", part);
 }
 
-/* Pushes a name that no other array has: `name`, or `name` with a number where another array has it.
- * That happens where keys differ only in characters that a name does not keep. */
+/* Pushes a name that no other array has: `name`, or `name` with a number where another array has
+ * it. That happens where keys differ only in characters that a name does not keep. */
 static void push_free_name(struct bundle_writer *w, const char *name)
 {
     lua_State *L = w->L;

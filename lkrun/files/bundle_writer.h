@@ -16,7 +16,7 @@ struct bundle_writer {
     struct buffer text;
     struct identity_map met; /* tables and matrices */
     bool has_map;
-    uint64_t last_number; /* given to a value that occurs in several places */
+    uint64_t last_number;                /* given to a value that occurs in several places */
     int arrays, used_names, tensor_name; /* stack indices of tables */
     lua_Integer array_count;             /* slots of `arrays` in use */
     int level;                           /* of nesting in the JSON text */

@@ -1,5 +1,5 @@
-/* NumPy's .npy files. What a file claims is believed only as far as it has bytes: memory is allocated
- * only once header and shape fit the bytes that are there. */
+/* NumPy's .npy files. What a file claims is believed only as far as it has bytes: memory is
+ * allocated only once header and shape fit the bytes that are there. */
 #include "files/npy.h"
 
 #include <stdlib.h>
@@ -90,8 +90,8 @@ static void reverse(int64_t *values, int count)
     }
 }
 
-/* Pushes a view of the tensor with its dimensions in reverse: in Fortran order the first one has the
- * smallest stride. */
+/* Pushes a view of the tensor with its dimensions in reverse: in Fortran order the first one has
+ * the smallest stride. */
 static void push_reversed(lua_State *L, const struct tensor *tensor)
 {
     int64_t size[TENSOR_MAX_DIM], stride[TENSOR_MAX_DIM];

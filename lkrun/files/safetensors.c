@@ -1,8 +1,8 @@
-/* Hugging Face's .safetensors files: the length of the header in eight bytes, the header in JSON, the
- * data.
+/* Hugging Face's .safetensors files: the length of the header in eight bytes, the header in JSON,
+ * the data.
  *
- * Invariant: no tensor is made before the offsets of all were checked: each byte of the data belongs
- * to exactly one tensor, as the format demands. */
+ * Invariant: no tensor is made before the offsets of all were checked: each byte of the data
+ * belongs to exactly one tensor, as the format demands. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Bytes that are read from the first to the last: those of a file, of one entry of an archive, or of
- * memory. */
+/* Bytes that are read from the first to the last: those of a file, of one entry of an archive, or
+ * of memory. */
 #ifndef LKRUN_SOURCE_H
 #define LKRUN_SOURCE_H
 
@@ -12,7 +12,8 @@ struct mapping;
 struct storage;
 
 struct source {
-    /* Reads the next `length` bytes, of which `bytes_left` has as many. False with `problem` set. */
+    /* Reads the next `length` bytes, of which `bytes_left` has as many. False with `problem` set.
+     */
     bool (*read)(struct source *source, void *bytes, size_t length);
     int64_t at;         /* bytes before the next one */
     int64_t bytes_left; /* bytes from the next one to the end, as the container says */

@@ -28,8 +28,8 @@ const char *stored_name(const struct stored *stored)
 
 bool stored_bytes(const struct stored *stored, struct source *source, int64_t *bytes)
 {
-    /* Checked for elements of the largest size, so that any conversion fits too; sizes of 0 are left
-     * out of the product. */
+    /* Checked for elements of the largest size, so that any conversion fits too; sizes of 0 are
+     * left out of the product. */
     int64_t reach = (int64_t)sizeof(double), count = 1;
     bool overflow = false;
     for (int d = 0; d < stored->dim; d++) {

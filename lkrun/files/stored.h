@@ -27,13 +27,13 @@ struct stored {
 
 size_t stored_element_size(const struct stored *stored); /* bytes of an element in the file */
 const char *stored_name(const struct stored *stored);    /* "f32", "f16" … */
-/* How many bytes it takes in the file. False, with a problem of the source, where no tensor can have
- * the shape. */
+/* How many bytes it takes in the file. False, with a problem of the source, where no tensor can
+ * have the shape. */
 bool stored_bytes(const struct stored *stored, struct source *source, int64_t *bytes);
-/* Pushes the tensor whose elements are the next bytes of the source. It is a view of the mapped file
- * where there is one, the tensor is large enough for that, and the elements lie there as tensors
- * need them. `copy`: it gets memory of its own, which may be written. False with a problem of the
- * source, and nothing pushed. May raise for lack of memory. */
+/* Pushes the tensor whose elements are the next bytes of the source. It is a view of the mapped
+ * file where there is one, the tensor is large enough for that, and the elements lie there as
+ * tensors need them. `copy`: it gets memory of its own, which may be written. False with a problem
+ * of the source, and nothing pushed. May raise for lack of memory. */
 bool stored_push(lua_State *L, struct source *source, const struct stored *stored, bool copy);
 
 #endif

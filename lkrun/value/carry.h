@@ -1,6 +1,6 @@
-/* Functions, and all values they reach, as bytes for another Lua state of the same program: how func
- * and model get to a worker that is not a fork. This is what the sender (carry_encode.h) and the
- * receiver (carry_decode.h) agree on.
+/* Functions, and all values they reach, as bytes for another Lua state of the same program: how
+ * func and model get to a worker that is not a fork. This is what the sender (carry_encode.h) and
+ * the receiver (carry_decode.h) agree on.
  *
  * A Lua function travels as its code and its upvalues, a table with its metatable, a tensor as its
  * shape over storage that the port names. What a module offers under a name (string.format, a
@@ -32,8 +32,8 @@ enum carry_kind {
     CARRY_TENSOR,    /* struct carried_tensor; i64 sizes, i64 strides */
     CARRY_SPARSE,    /* i64 rows, i64 columns; three tensors */
     CARRY_LOGGER,    /* the logger's name, a string */
-    CARRY_NAMED,     /* u8 steps; the module's name, and a string for each step; nil: the metatable */
-    CARRY_GLOBALS,   /* nothing: the table of globals, which is the receiver's own */
+    CARRY_NAMED,   /* u8 steps; the module's name, and a string for each step; nil: the metatable */
+    CARRY_GLOBALS, /* nothing: the table of globals, which is the receiver's own */
 };
 
 struct carried_tensor {

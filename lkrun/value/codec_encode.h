@@ -10,8 +10,8 @@
 
 /* Appends the `count` values at stack indices first, first + 1, … to `out`. Where one can't be sent
  * it returns false with a message pushed, and `out` keeps its length. The message starts with the
- * path inside the value, whose root is called `root`: "task[3].callback: a function cannot be sent".
- * Several values are called root, root#2, root#3. May raise only for lack of memory. */
+ * path inside the value, whose root is called `root`: "task[3].callback: a function cannot be
+ * sent". Several values are called root, root#2, root#3. May raise only for lack of memory. */
 bool codec_encode(lua_State *L, int first, int count, const char *root,
                   const struct codec_port *port, struct buffer *out);
 

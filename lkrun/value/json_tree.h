@@ -1,5 +1,5 @@
-/* A JSON text parsed into Jansson's tree, which Lua owns, and the scalars of that tree as Lua values.
- */
+/* A JSON text parsed into Jansson's tree, which Lua owns, and the scalars of that tree as Lua
+ * values. */
 #ifndef LKRUN_JSON_TREE_H
 #define LKRUN_JSON_TREE_H
 

@@ -22,7 +22,8 @@ struct json_writer {
 };
 
 /* Both raise `problem`, with the path of the value it is about. json_raise_at: the path of the keys
- * of the first `keys` open tables, continued by `rest`. json_raise_here: that of all open tables. */
+ * of the first `keys` open tables, continued by `rest`. json_raise_here: that of all open tables.
+ */
 int json_raise_at(struct json_writer *w, int keys, const char *rest, const char *problem);
 int json_raise_here(struct json_writer *w, const char *problem);
 
