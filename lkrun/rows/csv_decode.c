@@ -10,11 +10,11 @@
 enum cell_type { CELL_STRING, CELL_I64, CELL_F64, CELL_BOOL };
 static const char *const type_names[] = {"string", "i64", "f64", "bool", NULL};
 
-/* Upvalues of decode: this, and the table of names or nil. */
+/* The first upvalue of decode; the second one is the table of names, or nil. */
 struct csv_decoder {
     char delimiter;
-    lua_Integer count;    /* of names and types; 0: neither is given */
-    unsigned char type[]; /* [count] */
+    lua_Integer columns;  /* how many names and types there are; 0: none were given */
+    unsigned char type[]; /* [columns], each an enum cell_type */
 };
 
 static bool push_i64(lua_State *L, const char *text, size_t length)
@@ -60,7 +60,7 @@ static bool push_bool(lua_State *L, const char *text, size_t length)
     return false;
 }
 
-/* A field with its doubled quotes made single. */
+/* Pushes the text of a field, its doubled quotes made single. */
 static void push_text(lua_State *L, const struct field *field)
 {
     if (!field->doubled) {
@@ -77,7 +77,8 @@ static void push_text(lua_State *L, const struct field *field)
     luaL_pushresultsize(&buffer, length);
 }
 
-/* Pushes the field's value; an empty one of a type other than string is nil. */
+/* Pushes the field's value, nil for an empty field that is no string. False, with nothing pushed,
+ * where the field is no value of this type. */
 static bool push_cell(lua_State *L, const struct field *field, enum cell_type type)
 {
     if (type == CELL_STRING) {
@@ -117,8 +118,8 @@ static int decode(lua_State *L)
     size_t length, at = 0;
     const char *record = luaL_checklstring(L, 1, &length);
     struct field field;
-    bool named = decoder->count > 0;
-    lua_createtable(L, named ? 0 : 4, named ? (int)decoder->count : 0);
+    bool named = decoder->columns > 0;
+    lua_createtable(L, named ? 0 : 4, named ? (int)decoder->columns : 0);
     for (lua_Integer column = 1; record_field(record, length, decoder->delimiter, &at, &field);
          column++) {
         if (!named) {
@@ -126,10 +127,10 @@ static int decode(lua_State *L)
             lua_rawseti(L, 2, column);
             continue;
         }
-        if (column > decoder->count) {
+        if (column > decoder->columns) {
             lua_pushnil(L);
             lua_pushfstring(L, "it has more fields; expected %I, as in the header",
-                            (LUAI_UACINT)decoder->count);
+                            (LUAI_UACINT)decoder->columns);
             return 2;
         }
         enum cell_type type = decoder->type[column - 1];
@@ -148,7 +149,7 @@ int csv_decoder(lua_State *L)
     lua_Integer count = lua_istable(L, 2) ? luaL_len(L, 2) : 0;
     struct csv_decoder *decoder = lua_newuserdatauv(L, sizeof *decoder + (size_t)count, 0);
     decoder->delimiter = *delimiter;
-    decoder->count = count;
+    decoder->columns = count;
     for (lua_Integer i = 1; i <= count; i++) {
         if (lua_istable(L, 3))
             lua_geti(L, 3, i);

@@ -14,21 +14,21 @@
 /* Upvalues of encode. */
 enum {
     ENCODER = lua_upvalueindex(1),
-    COLUMNS = lua_upvalueindex(2), /* names in order; nil: none yet */
-    HEADER = lua_upvalueindex(3),  /* the names as a record */
+    COLUMNS = lua_upvalueindex(2), /* their names in order; nil: none yet */
+    HEADER = lua_upvalueindex(3),  /* their names as a record */
 };
 
 struct csv_encoder {
     struct buffer out;
     char delimiter;
-    bool declared;     /* the columns were given; else they are those of the last result */
-    bool settled;      /* they were found for this result: a row may lack some */
-    lua_Integer count; /* of columns */
+    bool columns_given;  /* by the caller; else the columns are those of the last result */
+    bool columns_found;  /* among the keys of all rows of this result: a row may lack some */
+    lua_Integer columns; /* their number */
 };
 
 static char *reserve(lua_State *L, struct csv_encoder *e, size_t bytes)
 {
-    if (!buffer_reserve(&e->out, bytes + 1)) /* there is a buffer even for nothing */
+    if (!buffer_reserve(&e->out, bytes + 1)) /* so that `data` is set for no bytes too */
         luaL_error(L, "not enough memory");
     return e->out.data + e->out.length;
 }
@@ -71,7 +71,7 @@ static void put_integer(lua_State *L, struct csv_encoder *e, lua_Integer number)
     e->out.length += (size_t)snprintf(reserve(L, e, 24), 24, "%lld", (long long)number);
 }
 
-/* The value on top, in this column: pops it. */
+/* Pops a value and writes it as the cell of this column. */
 static void put_cell(lua_State *L, struct csv_encoder *e, lua_Integer column)
 {
     size_t length;
@@ -107,18 +107,18 @@ static void put_cell(lua_State *L, struct csv_encoder *e, lua_Integer column)
 
 static void end_row(lua_State *L, struct csv_encoder *e, size_t start)
 {
-    if (e->out.length == start) /* a lone empty cell would be an empty line, which readers skip */
+    if (e->out.length == start) /* a single empty cell: readers would skip an empty line */
         put(L, e, "\"\"", 2);
     put(L, e, "\n", 1);
 }
 
-/* COLUMNS := the names on top, a sequence; HEADER := their record. Pops them. */
+/* Pops a sequence of names, and sets COLUMNS to it and HEADER to their record. */
 static void set_columns(lua_State *L, struct csv_encoder *e)
 {
     size_t start = e->out.length;
     lua_copy(L, -1, COLUMNS);
-    e->count = (lua_Integer)lua_rawlen(L, -1);
-    for (lua_Integer i = 1; i <= e->count; i++) {
+    e->columns = (lua_Integer)lua_rawlen(L, -1);
+    for (lua_Integer i = 1; i <= e->columns; i++) {
         if (i > 1)
             put(L, e, &e->delimiter, 1);
         lua_rawgeti(L, -1, i);
@@ -143,7 +143,8 @@ static int raise_key(lua_State *L)
                        lua_tostring(L, -1));
 }
 
-/* Whether the row's keys are all columns; else pushes one that is not. */
+/* Whether all keys of the row are columns, `found` of which it has; else pushes a key that is none.
+ */
 static bool has_only_columns(lua_State *L, struct csv_encoder *e, int row, lua_Integer found)
 {
     lua_Integer keys = 0;
@@ -154,7 +155,7 @@ static bool has_only_columns(lua_State *L, struct csv_encoder *e, int row, lua_I
     for (lua_pushnil(L); lua_next(L, row);) {
         lua_pop(L, 1);
         bool known = false;
-        for (lua_Integer i = 1; i <= e->count && !known; i++) {
+        for (lua_Integer i = 1; i <= e->columns && !known; i++) {
             lua_rawgeti(L, COLUMNS, i);
             known = lua_rawequal(L, -1, -2);
             lua_pop(L, 1);
@@ -165,13 +166,13 @@ static bool has_only_columns(lua_State *L, struct csv_encoder *e, int row, lua_I
     return true;
 }
 
-/* The cells of a row by name. False where the columns are not exactly its keys, which matters where
- * they were not declared. */
+/* Writes the cells of a row by name. False where the caller gave no columns and those of the last
+ * result are not exactly the row's keys. */
 static bool put_named(lua_State *L, struct csv_encoder *e, int row)
 {
     size_t start = e->out.length;
     lua_Integer found = 0;
-    for (lua_Integer i = 1; i <= e->count; i++) {
+    for (lua_Integer i = 1; i <= e->columns; i++) {
         if (i > 1)
             put(L, e, &e->delimiter, 1);
         lua_rawgeti(L, COLUMNS, i);
@@ -179,27 +180,27 @@ static bool put_named(lua_State *L, struct csv_encoder *e, int row)
         put_cell(L, e, i);
     }
     end_row(L, e, start);
-    if (!e->declared && !e->settled && found < e->count)
+    if (!e->columns_given && !e->columns_found && found < e->columns)
         return false;
     if (has_only_columns(L, e, row, found))
         return true;
-    if (e->declared || lua_type(L, -1) != LUA_TSTRING)
+    if (e->columns_given || lua_type(L, -1) != LUA_TSTRING)
         raise_key(L);
     lua_pop(L, 1);
     return false;
 }
 
-/* The cells of a row in order. */
+/* Writes the cells of a row in order. */
 static void put_listed(lua_State *L, struct csv_encoder *e, int row)
 {
     size_t start = e->out.length;
-    if (!e->declared)
+    if (!e->columns_given)
         raise_plain(L, "a row has values without names; name them in `columns`");
     lua_Integer length = (lua_Integer)lua_rawlen(L, row);
-    if (length > e->count)
+    if (length > e->columns)
         raise_plain(L, "a row has %lld values; expected %lld, as many as `columns` has names",
-                    (long long)length, (long long)e->count);
-    for (lua_Integer i = 1; i <= e->count; i++) {
+                    (long long)length, (long long)e->columns);
+    for (lua_Integer i = 1; i <= e->columns; i++) {
         if (i > 1)
             put(L, e, &e->delimiter, 1);
         lua_rawgeti(L, row, i);
@@ -221,7 +222,8 @@ static bool put_row(lua_State *L, struct csv_encoder *e, int row)
     return put_named(L, e, row);
 }
 
-/* All rows of the result at 1: one, or a sequence. False: columns have to be found first. */
+/* Writes all rows of the result at index 1: one, or a sequence. False where its columns have to be
+ * found first. */
 static bool put_rows(lua_State *L, struct csv_encoder *e, bool sequence)
 {
     if (!sequence)
@@ -236,7 +238,7 @@ static bool put_rows(lua_State *L, struct csv_encoder *e, bool sequence)
     return true;
 }
 
-/* Pushes the set of the keys of all rows. */
+/* Pushes the set of the keys of all rows of the result at index 1. */
 static void push_keys(lua_State *L, bool sequence)
 {
     lua_newtable(L);
@@ -256,7 +258,8 @@ static void push_keys(lua_State *L, bool sequence)
     }
 }
 
-/* The columns of a result that declares none: its keys, in the order of their bytes. */
+/* Sets the columns, where the caller gave none, to the keys of the result, in the order of their
+ * bytes. */
 static void find_columns(lua_State *L, struct csv_encoder *e, bool sequence)
 {
     push_keys(L, sequence);
@@ -280,19 +283,21 @@ static void find_columns(lua_State *L, struct csv_encoder *e, bool sequence)
     lua_settop(L, 1);
 }
 
-/* With its columns known, a result lacks no column of its own but those that some row has not. */
+/* Finds the columns of the result and writes its rows. A row that lacks one of them has an empty
+ * cell there. */
 static void put_found(lua_State *L, struct csv_encoder *e, bool sequence)
 {
     find_columns(L, e, sequence);
-    e->settled = true;
+    e->columns_found = true;
     put_rows(L, e, sequence);
 }
 
+/* encode(result) → as csv_encoder says */
 static int encode(lua_State *L)
 {
     struct csv_encoder *e = lua_touserdata(L, ENCODER);
     e->out.length = 0;
-    e->settled = false;
+    e->columns_found = false;
     lua_settop(L, 1);
     if (lua_isnil(L, 1) || (lua_islightuserdata(L, 1) && !lua_touserdata(L, 1)))
         return 0;
@@ -312,7 +317,7 @@ static int encode(lua_State *L)
         put_found(L, e, sequence);
     }
     lua_pushlstring(L, e->out.data, e->out.length);
-    if (e->declared)
+    if (e->columns_given)
         return 1;
     lua_pushvalue(L, HEADER);
     return 2;
@@ -323,10 +328,10 @@ int csv_encoder(lua_State *L)
     const char *delimiter = luaL_checkstring(L, 1);
     lua_settop(L, 2);
     struct csv_encoder *e = lua_newuserdatauv(L, sizeof *e, 0);
-    bool declared = lua_istable(L, 2);
+    bool given = lua_istable(L, 2);
     *e = (struct csv_encoder){.delimiter = *delimiter,
-                              .declared = declared,
-                              .count = declared ? (lua_Integer)lua_rawlen(L, 2) : 0};
+                              .columns_given = given,
+                              .columns = given ? (lua_Integer)lua_rawlen(L, 2) : 0};
     luaL_setmetatable(L, ENCODER_CLASS);
     lua_pushvalue(L, 2);
     lua_pushnil(L);

@@ -76,18 +76,18 @@ uint64_t digest_end(const struct digest *digest)
             hash = (hash ^ mix(0, lane[i])) * P1 + P4;
     }
     hash += digest->length;
-    size_t left = digest->length % BLOCK;
+    size_t rest = digest->length % BLOCK;
     const unsigned char *at = digest->block;
-    for (; left >= 8; at += 8, left -= 8)
+    for (; rest >= 8; at += 8, rest -= 8)
         hash = rotate(hash ^ mix(0, word(at)), 27) * P1 + P4;
-    if (left >= 4) {
+    if (rest >= 4) {
         uint32_t half;
         memcpy(&half, at, sizeof half);
         hash = rotate(hash ^ half * P1, 23) * P2 + P3;
         at += 4;
-        left -= 4;
+        rest -= 4;
     }
-    for (; left > 0; at++, left--)
+    for (; rest > 0; at++, rest--)
         hash = rotate(hash ^ *at * P5, 11) * P1;
     hash = (hash ^ hash >> 33) * P2;
     hash = (hash ^ hash >> 29) * P3;
@@ -123,7 +123,7 @@ static int fail(lua_State *L, int fd)
     return 2;
 }
 
-/* file(path) → the digest of what is in it; or nil, why not */
+/* file(path) → the digest of its bytes; or nil, why not */
 static int of_file(lua_State *L)
 {
     static _Thread_local unsigned char bytes[256 << 10];

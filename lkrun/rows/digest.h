@@ -1,5 +1,5 @@
-/* XXH64 (Yann Collet, "xxHash fast digest algorithm", version 0.1.1): whether bytes are still what
- * they were. Against accidents, not against forgers. */
+/* XXH64 (Yann Collet, "xxHash fast digest algorithm", version 0.1.1), which tells whether bytes
+ * have changed: by accident, as it does not withstand forgers. */
 #ifndef LKRUN_DIGEST_H
 #define LKRUN_DIGEST_H
 
@@ -10,7 +10,7 @@ struct digest {
     uint64_t lane[4];
     uint64_t seed;
     uint64_t length;         /* bytes so far */
-    unsigned char block[32]; /* of them, those that fill no block yet */
+    unsigned char block[32]; /* the last of them, which do not fill a block yet */
 };
 
 void digest_begin(struct digest *digest, uint64_t seed);

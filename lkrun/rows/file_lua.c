@@ -1,4 +1,5 @@
-/* A file that is written piece by piece and appears whole or not at all, as Lua has it. */
+/* The module for Lua, lkrun.core.output, of files that are written piece by piece and appear whole
+ * or not at all. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,7 +15,7 @@
 
 struct output_file {
     struct atomic_file file;
-    pid_t owner; /* a forked copy leaves the file alone */
+    pid_t owner; /* the process that opened it: the copy of a fork does nothing with the file */
     struct buffer gathered;
 };
 
@@ -70,8 +71,8 @@ static int output_file_write(lua_State *L)
     return 1;
 }
 
-/* output:commit(start) → true, or nil, why not: onto the disk and into place. `start`, if given,
- * is written over the file's first bytes before. */
+/* output:commit(start) → true, or nil, why not. Brings the file onto the disk and to its place,
+ * after writing `start`, if it is given, over its first bytes. */
 static int output_file_commit(lua_State *L)
 {
     struct output_file *output = output_file_check(L);

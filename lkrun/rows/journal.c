@@ -1,5 +1,6 @@
-/* Opening, locking, reading. The lock is the process's (fcntl), so that workers, who inherit the
- * descriptor, neither hold it nor let it go; it ends with the process, however that ends. */
+/* Opening, locking, reading, adding. The lock belongs to the process (fcntl), so that workers,
+ * which inherit the descriptor, neither hold nor release it; it ends with the process, however that
+ * ends. */
 #include "rows/journal.h"
 
 #include <errno.h>
@@ -15,9 +16,9 @@
 
 #include "rows/digest.h"
 
-#define MAGIC_LENGTH  (sizeof JOURNAL_MAGIC - 1)
-#define HOLDER_LENGTH (JOURNAL_RECORDS - MAGIC_LENGTH)
-#define LET_GO        ((size_t)16 << 20) /* read pages that are given back at a time */
+#define MAGIC_LENGTH     (sizeof JOURNAL_MAGIC - 1)
+#define HOLDER_LENGTH    (JOURNAL_RECORDS - MAGIC_LENGTH)
+#define RELEASED_AT_ONCE ((size_t)16 << 20) /* bytes of the mapped file that were read */
 
 _Static_assert(sizeof(struct journal_record) == 24, "records are laid out alike everywhere");
 
@@ -35,9 +36,9 @@ static bool fail_errno(struct journal *journal)
     return journal_fail(journal, "%s", strerror(errno));
 }
 
-/* --- who has it --- */
+/* ---- Who holds it ---- */
 
-/* A value of our own JSON object, into `text`; false where there is none. */
+/* Copies the text under a key of write_holder's JSON object; false where there is none. */
 static bool find_value(const char *block, const char *key, char *text, size_t room)
 {
     char wanted[40];
@@ -58,7 +59,7 @@ static bool refuse_held(struct journal *journal)
         block[0] = '\0';
     bool known =
         find_value(block, "host", host, sizeof host) && find_value(block, "pid", pid, sizeof pid);
-    if (!known) { /* it has just begun */
+    if (!known) { /* the other run has just begun, and not written who it is */
         bool here = fcntl(journal->fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
         snprintf(pid, sizeof pid, "%d", here ? (int)lock.l_pid : 0);
     }
@@ -69,7 +70,7 @@ static bool refuse_held(struct journal *journal)
                         host, pid, in_job ? ", Slurm job " : "", job);
 }
 
-/* Letters that need no escaping. */
+/* Copies the characters that need no escaping in JSON. */
 static void copy_plain(char *to, size_t room, const char *from)
 {
     size_t length = 0;
@@ -96,9 +97,9 @@ static bool write_holder(struct journal *journal)
     return true;
 }
 
-/* --- opening --- */
+/* ---- Opening ---- */
 
-/* Of a file that was there: whether it is a journal that we can go on with. */
+/* Whether the file is new, or a journal that this lkrun can continue. */
 static bool check_magic(struct journal *journal)
 {
     char magic[MAGIC_LENGTH + 1] = "";
@@ -106,7 +107,7 @@ static bool check_magic(struct journal *journal)
     if (got < 0)
         return fail_errno(journal);
     if (memcmp(magic, JOURNAL_MAGIC, (size_t)got) == 0)
-        return true; /* or the beginning of one */
+        return true; /* it is one, or the beginning of one */
     size_t name = strcspn(JOURNAL_MAGIC, " ") + 1;
     if (memcmp(magic, JOURNAL_MAGIC, name) != 0)
         return journal_fail(journal, "it is no journal of lkrun; give another file with --journal");
@@ -190,7 +191,7 @@ bool journal_start(struct journal *journal, const void *header, size_t length)
     return journal_add(journal, JOURNAL_HEADER, 0, 0, header, length);
 }
 
-/* --- reading --- */
+/* ---- Reading ---- */
 
 static uint64_t check_of(const struct journal_record *record, const void *bytes, uint64_t offset)
 {
@@ -239,8 +240,10 @@ const struct journal_record *journal_next(struct journal *journal, uint64_t *off
         record->check != check_of(record, record + 1, *offset))
         return NULL;
     uint64_t next = *offset + sizeof *record + padded(record->length);
-    if (next / LET_GO != *offset / LET_GO) /* what was read is the page cache's, not ours */
-        madvise((void *)journal->mapped, next & ~(LET_GO - 1), MADV_DONTNEED);
+    /* Pages that were read are left to the page cache; they shall not count as memory of the
+     * process. */
+    if (next / RELEASED_AT_ONCE != *offset / RELEASED_AT_ONCE)
+        madvise((void *)journal->mapped, next & ~(RELEASED_AT_ONCE - 1), MADV_DONTNEED);
     *offset = next;
     return record;
 }
@@ -286,7 +289,7 @@ bool journal_read(struct journal *journal, const char **header, size_t *length)
     return true;
 }
 
-/* --- adding --- */
+/* ---- Adding ---- */
 
 bool journal_add(struct journal *journal, enum journal_kind kind, uint16_t signature,
                  uint64_t number, const void *bytes, size_t length)

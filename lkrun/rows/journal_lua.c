@@ -1,4 +1,4 @@
-/* Journals as Lua has them. */
+/* The module for Lua, lkrun.core.journal. */
 #include <string.h>
 #include <unistd.h>
 
@@ -10,7 +10,8 @@
 
 #define JOURNAL_CLASS "lkrun.journal"
 
-/* User values: signatures by number and numbers by signature, in one table. */
+/* User value of a journal: a table of the signatures by their numbers, and of the numbers by
+ * signature. */
 enum { JOURNAL_SIGNATURES = 1, JOURNAL_VALUES = JOURNAL_SIGNATURES };
 
 static struct journal *journal_argument(lua_State *L)
@@ -56,7 +57,7 @@ static int start(lua_State *L)
     return push_done(L, journal, journal_start(journal, header, length));
 }
 
-/* Signature `id` is this text: the string on top, which is popped. */
+/* Pops a text, which is the signature of number `id`. */
 static void note_signature(lua_State *L, lua_Integer id)
 {
     lua_getiuservalue(L, 1, JOURNAL_SIGNATURES);
@@ -68,7 +69,8 @@ static void note_signature(lua_State *L, lua_Integer id)
     lua_pop(L, 2);
 }
 
-/* journal:read() → header and tasks done, or false where it is empty; or nil, why not */
+/* journal:read() → the header and how many tasks are done; false where it is empty; or nil, why not
+ */
 static int read_journal(lua_State *L)
 {
     struct journal *journal = journal_argument(L);
@@ -103,7 +105,7 @@ static int run(lua_State *L)
     return push_done(L, journal, journal_run(journal));
 }
 
-/* Pushes the number of the signature at `index`, which is noted and added where it is new. */
+/* Pushes the number of the signature at `index`; a new one is noted, and added to the journal. */
 static bool find_signature(lua_State *L, struct journal *journal, int index)
 {
     lua_getiuservalue(L, 1, JOURNAL_SIGNATURES);
@@ -151,14 +153,14 @@ static int is_done(lua_State *L)
     return 1;
 }
 
-/* journal:stop() → true, with all on the disk; or nil, why not */
+/* journal:stop() → true, with every record on the disk; or nil, why not */
 static int stop(lua_State *L)
 {
     struct journal *journal = journal_argument(L);
     return push_done(L, journal, journal_stop(journal));
 }
 
-/* For a generic `for`: number and place of each result, in the order in which they came. */
+/* A step of journal:each: number and place of a result. */
 static int each_step(lua_State *L)
 {
     struct journal *journal = lua_touserdata(L, lua_upvalueindex(1));
@@ -178,7 +180,8 @@ static int each_step(lua_State *L)
     }
 }
 
-/* journal:each() → an iterator; or nil, why not. Nothing is added any more. */
+/* journal:each() → an iterator over the numbers and places of all results, in the order in which
+ * they came; or nil, why not. To be called when nothing is added any more. */
 static int each(lua_State *L)
 {
     struct journal *journal = journal_argument(L);
@@ -191,7 +194,7 @@ static int each(lua_State *L)
     return 1;
 }
 
-/* journal:at(place) → bytes, signature: of a result that each() gave */
+/* journal:at(place) → bytes and signature of the result whose place each() gave */
 static int at(lua_State *L)
 {
     const struct journal *journal = journal_argument(L);

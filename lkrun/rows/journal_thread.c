@@ -1,6 +1,6 @@
-/* What is added to a journal, brought to the disk by a thread of its own, so that a slow disk does
- * not hold up the batch. Invariant: the file up to end - gathered.length is written, or being
- * written by the thread, which alone writes records. */
+/* A thread of its own brings records to the disk, so that a slow disk does not hold up the batch.
+ * Invariant: the bytes of the file before offset end - gathered.length are written, or being
+ * written by that thread, and nobody else writes records. */
 #include "rows/journal_thread.h"
 
 #include <errno.h>
@@ -9,8 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Nanoseconds that a record waits to be written, and for the disk. Of a process that is killed the
- * former is lost, of a machine that stops the latter. */
+/* Nanoseconds that a record waits to be written, and to be brought to the disk. When the process is
+ * killed, it loses the records of the first interval; when the machine stops, those of the second.
+ */
 #define WRITE_AFTER ((uint64_t)20e6)
 #define SYNC_AFTER  ((uint64_t)300e6)
 
@@ -20,8 +21,8 @@ static struct timespec at(uint64_t nanoseconds)
                              (long)(nanoseconds % 1000000000u)};
 }
 
-/* Sleeps until there is something to write, and then a moment for more of it; or until `due`, when
- * what is written has to be on the disk (0: it is). The lock is held. */
+/* Sleeps until there are bytes to write, and then a moment longer for more of them; or until `due`,
+ * when what was written has to be brought to the disk (0: it was). The lock is held. */
 static void wait_for_work(struct journal *journal, uint64_t due)
 {
     struct timespec until = at(due);
@@ -81,7 +82,7 @@ bool journal_run(struct journal *journal)
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&journal->news, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    sigfillset(&all); /* signals are for the thread that waits for them */
+    sigfillset(&all); /* signals are left to the main thread */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int error = pthread_create(&journal->thread, NULL, write_records, journal);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

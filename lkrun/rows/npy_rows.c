@@ -11,7 +11,7 @@
 #include "tensor/tensor_copy.h"
 #include "tensor/tensor_element.h"
 
-/* What one row is: "f64 3,4". */
+/* Writes dtype and shape of a row: "f64 3,4". */
 static void describe(const struct tensor *row, char *text, size_t room)
 {
     int length = snprintf(text, room, "%s ", dtype_names[row->dtype]);
@@ -32,8 +32,8 @@ static bool has_only_integers(lua_State *L, int index)
     return integers;
 }
 
-/* Replaces the row on top by a tensor: a number, or a sequence of them, is of i64 where all are
- * integers, else of f64. */
+/* Replaces the row on top by a tensor. A number, or a sequence of numbers, becomes i64 where all
+ * are integers, else f64. */
 static const struct tensor *to_tensor(lua_State *L)
 {
     if (!tensor_test(L, -1)) {
@@ -51,7 +51,8 @@ static const struct tensor *to_tensor(lua_State *L)
     return tensor_test(L, -1);
 }
 
-/* Adds the row on top, and pops it. */
+/* Pops a row and appends its bytes. `first` describes the first row, which sets what all are like.
+ */
 static void put_row(lua_State *L, luaL_Buffer *out, char *first, size_t room)
 {
     char text[TENSOR_MAX_DIM * 21 + 8];
@@ -63,7 +64,7 @@ static void put_row(lua_State *L, luaL_Buffer *out, char *first, size_t room)
         snprintf(first, room, "%s", text);
     else if (strcmp(first, text) != 0)
         raise_plain(L, "a row is %s; expected %s, like the first one", text, first);
-    lua_insert(L, 1); /* below the buffer's own */
+    lua_insert(L, 1); /* below the slot that the buffer may use */
     size_t bytes = (size_t)row->count * dtype_sizes[row->dtype];
     tensor_copy_to(row, luaL_prepbuffsize(out, bytes));
     luaL_addsize(out, bytes);
@@ -106,7 +107,7 @@ int npy_encoder(lua_State *L)
     return 1;
 }
 
-/* The inverse of describe, with `rows` for a first dimension. */
+/* The inverse of describe: the header of so many rows like this. */
 static bool parse(const char *text, int64_t rows, struct npy_header *header)
 {
     struct stored *stored = &header->stored;
@@ -121,7 +122,7 @@ static bool parse(const char *text, int64_t rows, struct npy_header *header)
     stored->dtype = (enum dtype)dtype;
     stored->dim = 1;
     stored->size[0] = rows;
-    for (text += length; text[0] && text[1]; stored->dim++) { /* nothing: rows are scalars */
+    for (text += length; text[0] && text[1]; stored->dim++) { /* no sizes: rows are scalars */
         long long size;
         int taken;
         if (stored->dim == TENSOR_MAX_DIM || sscanf(text + 1, "%lld%n", &size, &taken) != 1)
@@ -142,7 +143,8 @@ int npy_header_text(lua_State *L)
     size_t room = npy_format(&header, 0, text);
     header.stored.size[0] = luaL_checkinteger(L, 2);
     size_t length = npy_format(&header, 0, text);
-    /* Spaces before the line end, and the length of the dictionary, which is at 8. */
+    /* Spaces in front of the line end make the header as long as the largest one, so the length of
+     * the dictionary, at offset 8, changes too. */
     memset(text + length - 1, ' ', room - length);
     text[room - 1] = '\n';
     text[8] = (char)((room - 10) & 0xFF);

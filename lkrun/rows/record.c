@@ -1,6 +1,6 @@
-/* Invariant: between calls data[begin, end) is what was read from the file and is in no record that
- * was given, and begins at a record's start, on line `line`. Places in a record that is looked for
- * are offsets from `begin`, for reading more moves the bytes. */
+/* Invariant: between calls, data[begin] … data[end - 1] are the bytes that were read from the file
+ * and belong to no record that was given; they begin with a record, on line `line`. While a record
+ * is looked for, places in it are offsets from `begin`, because reading more moves the bytes. */
 #include "rows/record.h"
 
 #include <errno.h>
@@ -66,7 +66,7 @@ void record_close(struct record_reader *reader)
     reader->ended = true;
 }
 
-/* Room for READ_AHEAD more bytes. */
+/* Makes room for READ_AHEAD more bytes. */
 static bool make_room(struct record_reader *reader)
 {
     size_t used = reader->end - reader->begin;
@@ -86,7 +86,7 @@ static bool make_room(struct record_reader *reader)
     return true;
 }
 
-/* Reads more; false at the end, and on an error, which `problem` tells. */
+/* Reads more bytes; false at the end, and after an error, of which `problem` tells. */
 static bool fill(struct record_reader *reader)
 {
     if (reader->ended || reader->fd < 0)
@@ -133,7 +133,7 @@ static inline int byte_at(struct record_reader *reader, size_t at)
     return (unsigned char)reader->data[reader->begin + at];
 }
 
-/* Where `byte` is next, from this offset on; NOWHERE: not before the end. */
+/* The offset of the next such byte, from this one on; NOWHERE where there is none. */
 static size_t find(struct record_reader *reader, char byte, size_t from)
 {
     for (;;) {
@@ -158,7 +158,7 @@ static int64_t count(const char *bytes, size_t length, char byte)
     return found;
 }
 
-/* The end of the quoted field whose text begins at this offset: of its closing quote. */
+/* The offset of the quote that closes the field whose text begins at this one; or NOWHERE. */
 static size_t closing_quote(struct record_reader *reader, size_t from)
 {
     for (;;) {
@@ -169,7 +169,8 @@ static size_t closing_quote(struct record_reader *reader, size_t from)
     }
 }
 
-/* Whether a line ends at this offset, or the file does; its length there in *line_end. */
+/* Whether a line, or the file, ends at this offset. *line_end becomes the length of the line end.
+ */
 static bool ends_line(struct record_reader *reader, size_t at, size_t *line_end)
 {
     int byte = byte_at(reader, at);
@@ -177,7 +178,7 @@ static bool ends_line(struct record_reader *reader, size_t at, size_t *line_end)
     return byte < 0 || byte == '\n' || (byte == '\r' && byte_at(reader, at + 1) == '\n');
 }
 
-/* A record with quotes, field by field. */
+/* Finds the end of a record with quotes, field by field. */
 static bool scan_quoted(struct record_reader *reader, size_t *length, size_t *line_end,
                         int64_t *fields)
 {
@@ -222,7 +223,8 @@ static bool check_fields(struct record_reader *reader, int64_t fields)
     return false;
 }
 
-/* The line at `begin`: its length and that of its end. False where nothing is left. */
+/* Finds the end of the line at `begin`: its length, and that of the line end. False where there is
+ * no line any more. */
 static bool scan_line(struct record_reader *reader, size_t *length, size_t *line_end)
 {
     size_t newline = find(reader, '\n', 0);
@@ -273,7 +275,7 @@ enum record_result record_next(struct record_reader *reader, const char **bytes,
     if (reader->line == 1)
         skip_byte_order_mark(reader);
     for (;;) {
-        reader->started = reader->line;
+        reader->started_line = reader->line;
         if (!scan_line(reader, length, &line_end))
             return reader->problem[0] ? RECORD_BAD : RECORD_NONE;
         if (!is_passed_over(reader, *length))

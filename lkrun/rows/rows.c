@@ -19,8 +19,8 @@ enum { READER_PATH = 1, READER_VALUES = READER_PATH };
 
 struct row_reader {
     struct record_reader records;
-    int64_t given; /* records so far */
-    int64_t last;  /* of the records that each() gives */
+    int64_t number;      /* of the last record that was given */
+    int64_t last_number; /* up to which each() gives records */
 };
 
 static struct row_reader *reader_check(lua_State *L)
@@ -38,7 +38,7 @@ static int raise_problem(lua_State *L, struct row_reader *reader, int index, boo
     lua_getiuservalue(L, index, READER_PATH);
     const char *path = lua_tostring(L, -1);
     if (with_line)
-        lua_pushfstring(L, "%s:%I: %s", path, (LUAI_UACINT)reader->records.started,
+        lua_pushfstring(L, "%s:%I: %s", path, (LUAI_UACINT)reader->records.started_line,
                         reader->records.problem);
     else
         lua_pushfstring(L, "%s: %s", path, reader->records.problem);
@@ -52,14 +52,14 @@ static bool advance(lua_State *L, struct row_reader *reader, int index, const ch
     enum record_result result = record_next(&reader->records, bytes, length);
     if (result == RECORD_BAD)
         raise_problem(L, reader, index, true);
-    reader->given += result == RECORD_FOUND;
+    reader->number += result == RECORD_FOUND;
     return result == RECORD_FOUND;
 }
 
 static const char *const formats[] = {
     [RECORD_LINES] = "lines", [RECORD_JSON] = "jsonl", [RECORD_CSV] = "csv", NULL};
 
-/* open(path, name, format, delimiter) → reader. `name`: of the path in messages. */
+/* open(path, name, format, delimiter) → reader. `name` is what messages call the file. */
 static int reader_open(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
@@ -100,12 +100,12 @@ static int reader_next(lua_State *L)
     size_t length;
     if (!advance(L, reader, 1, &bytes, &length))
         return 0;
-    lua_pushinteger(L, reader->records.started);
+    lua_pushinteger(L, reader->records.started_line);
     lua_pushlstring(L, bytes, length);
     return 2;
 }
 
-/* reader:skip(n): passes over n records, all without n; gives how many there were. */
+/* reader:skip(n) → how many records it skipped: n, or fewer at the end; all if n is nil */
 static int reader_skip(lua_State *L)
 {
     struct row_reader *reader = reader_check(L);
@@ -119,26 +119,27 @@ static int reader_skip(lua_State *L)
     return 1;
 }
 
-/* For a generic `for`: the record's number, from 1, and the record. */
+/* A step of reader:each: the record's number, and the record. */
 static int each_step(lua_State *L)
 {
     struct row_reader *reader = lua_touserdata(L, lua_upvalueindex(1));
     const char *bytes;
     size_t length;
-    if (reader->given >= reader->last || !advance(L, reader, lua_upvalueindex(1), &bytes, &length))
+    if (reader->number >= reader->last_number ||
+        !advance(L, reader, lua_upvalueindex(1), &bytes, &length))
         return 0;
-    lua_pushinteger(L, reader->given);
+    lua_pushinteger(L, reader->number);
     lua_pushlstring(L, bytes, length);
     return 2;
 }
 
-/* reader:each(base, last): the records from here on. They are numbered from base + 1, and there are
- * none beyond `last`. */
+/* reader:each(base, last) → an iterator for a generic `for` over the records from here on. They are
+ * numbered from base + 1; it ends after number `last`. */
 static int reader_each(lua_State *L)
 {
     struct row_reader *reader = reader_check(L);
-    reader->given = luaL_checkinteger(L, 2);
-    reader->last = luaL_optinteger(L, 3, LUA_MAXINTEGER);
+    reader->number = luaL_checkinteger(L, 2);
+    reader->last_number = luaL_optinteger(L, 3, LUA_MAXINTEGER);
     lua_settop(L, 1);
     lua_pushcclosure(L, each_step, 1);
     return 1;
@@ -147,18 +148,19 @@ static int reader_each(lua_State *L)
 /* reader:line() → the line on which the last record began. */
 static int reader_line(lua_State *L)
 {
-    lua_pushinteger(L, reader_check(L)->records.started);
+    lua_pushinteger(L, reader_check(L)->records.started_line);
     return 1;
 }
 
-/* reader:delimiter() → as it was given, or found in the first record. */
+/* reader:delimiter() → the one that was given, or that was found in the first record */
 static int reader_delimiter(lua_State *L)
 {
     lua_pushlstring(L, &reader_check(L)->records.delimiter, 1);
     return 1;
 }
 
-/* reader:again() → whether the same could be read once more: a file, not a pipe. */
+/* reader:again() → whether the same records could be read once more: from a file, not from a pipe
+ */
 static int reader_again(lua_State *L)
 {
     struct stat status;

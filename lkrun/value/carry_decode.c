@@ -1,7 +1,5 @@
-/* Bytes to functions and what they reach.
- *
- * Invariant: all objects are made, in the order of their numbers, before any of them is filled; so
- * that whatever refers to one finds it, in cycles too. */
+/* Invariant: all objects are made, in the order of their numbers, before any of them is filled, so
+ * that whatever refers to an object finds it, in cycles too. */
 #include "value/carry_decode.h"
 
 #include <string.h>
@@ -17,7 +15,7 @@ struct carry_decoder {
     lua_State *L;
     const struct carry_port *port;
     const char *at, *end;
-    int objects; /* stack index of number → object */
+    int objects; /* stack index of the table of objects by number */
 };
 
 static const char *take(struct carry_decoder *d, size_t length)
@@ -53,7 +51,7 @@ static void take_value(struct carry_decoder *d)
     lua_rawgeti(d->L, d->objects, take_u32(d));
 }
 
-/* --- objects: each is pushed --- */
+/* ---- Objects; each of these functions pushes one ---- */
 
 static void make_tensor(struct carry_decoder *d)
 {
@@ -92,7 +90,8 @@ static void require(lua_State *L, const char *module)
                     module, lua_tostring(L, -1));
 }
 
-/* follow(object, step) → what the object has under that step; nil: its metatable. */
+/* follow(object, step) → what the object has under the key `step`; its metatable where that is nil
+ */
 static int follow(lua_State *L)
 {
     if (!lua_isnil(L, 2))
@@ -173,7 +172,7 @@ static void make(struct carry_decoder *d, int kind)
     }
 }
 
-/* --- contents: of the object at the top of the stack --- */
+/* ---- Contents of the object at the top of the stack ---- */
 
 static void fill_table(struct carry_decoder *d)
 {
@@ -208,10 +207,11 @@ static void fill_function(struct carry_decoder *d)
     }
 }
 
-/* --- globals that are missed --- */
+/* ---- Globals that the receiver does not have ---- */
 
-/* __index of the globals; upvalues: the sources of carried functions, the names of the sender's
- * globals. For everybody but carried functions a global that is not there is nil, as ever. */
+/* __index of the table of globals; its upvalues are the sources of carried functions and the names
+ * of the sender's globals. Raises where a carried function reads one of the sender's globals; for
+ * everybody else a missing global is nil, as usual. */
 static int miss_global(lua_State *L)
 {
     lua_Debug asking;
@@ -245,7 +245,7 @@ static void watch_globals(struct carry_decoder *d, const struct carry_head *head
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
     take_strings(d, head->sources);
     take_strings(d, head->globals);
-    if (lua_getmetatable(L, -3)) { /* a module has plans for them */
+    if (lua_getmetatable(L, -3)) { /* set by a module, which may rely on it */
         lua_pop(L, 4);
         return;
     }

@@ -1,8 +1,7 @@
-/* Functions and what they reach, to bytes.
- *
- * Invariants: every object that was met has a number, from 1, and an entry in all the lists below;
- * those up to `written` have their definition and their contents in the buffers. There is no
- * recursion: what an object reaches is met, and waits for its turn. */
+/* Invariants: every object that was met has a number, from 1, and an entry in each of the lists
+ * below; the definitions and contents of those up to number `written` are in the buffers. There is
+ * no recursion: an object that is reached from another one gets a number, and waits for its turn.
+ */
 #include "value/carry_encode.h"
 
 #include <string.h>
@@ -16,7 +15,7 @@
 
 #define ENCODER_CLASS "lkrun.carry.encoder"
 #define LOGGER_CLASS  "lkrun.logger"
-/* Keys of a path that are shown, from its end. */
+/* How many keys of a path are shown, counted from its end. */
 #define PATH_KEYS 12
 
 struct carry_encoder {
@@ -24,19 +23,20 @@ struct carry_encoder {
     const char *where;
     const struct carry_port *port;
     struct buffer definitions, contents;
-    uint32_t objects, written;
-    int lists; /* stack index of the first list */
+    uint32_t objects; /* met so far */
+    uint32_t written; /* of them */
+    int lists;        /* stack index of the first list */
 };
 
 enum list {
     NUMBERS, /* object → number */
     OBJECTS, /* number → object */
-    PARENTS, /* number → that of the object where it was met, 0: asked for */
-    KEYS,    /* number → its key there, the name of its upvalue, `metatable_key`, or its name */
-    CELLS,   /* upvalue's id → function's number × 256 + upvalue */
-    NAMES,   /* object → name: see lua/lkrun/names.lua */
-    SOURCES, /* set of strings */
-    SCOPES,  /* set of tables that functions have as _ENV */
+    PARENTS, /* number → that of the object in which it was met; 0: it is one to be carried */
+    KEYS,    /* number → its key there, the name of its upvalue, `metatable_key`, or names[i] */
+    CELLS,   /* id of an upvalue → the number of its first function × 256 + its index there */
+    NAMES,   /* object → its name in a module, as lua/lkrun/names.lua makes it */
+    SOURCES, /* set of strings: where the functions that are carried were defined */
+    SCOPES,  /* set of the tables that functions have as _ENV */
     LISTS
 };
 
@@ -70,9 +70,10 @@ static void append_string(struct carry_encoder *e, struct buffer *out, int index
     lua_pop(e->L, 1);
 }
 
-/* --- what goes wrong, and where --- */
+/* ---- Errors, and the paths in them ---- */
 
-/* Pushes how the path goes on from object `parent` with the key at this index. */
+/* Pushes the step of a path that leads from object `parent` to what it has under the key at this
+ * index. */
 static void push_key(struct carry_encoder *e, lua_Integer parent, int key)
 {
     lua_State *L = e->L;
@@ -97,7 +98,7 @@ static void push_key(struct carry_encoder *e, lua_Integer parent, int key)
     lua_pop(L, 1);
 }
 
-/* Pushes the path of what object `parent` has under the key on top of the stack; pops that. */
+/* Pops a key, and pushes the path of what object `parent` has under that key. */
 static void push_path(struct carry_encoder *e, lua_Integer parent)
 {
     lua_State *L = e->L;
@@ -105,7 +106,7 @@ static void push_path(struct carry_encoder *e, lua_Integer parent)
     lua_replace(L, -2);
     for (int keys = 1; parent; keys++) {
         lua_Integer object = parent;
-        if (keys == PATH_KEYS) { /* from here to the root at once */
+        if (keys == PATH_KEYS) { /* leave out all keys from here to the root */
             do {
                 object = parent;
                 push_list(e, PARENTS);
@@ -130,7 +131,7 @@ static void push_path(struct carry_encoder *e, lua_Integer parent)
     }
 }
 
-/* The path is that of object `number`. */
+/* Raises an error with the path of object `number`. */
 static void fail(struct carry_encoder *e, lua_Integer number, const char *why)
 {
     lua_State *L = e->L;
@@ -151,9 +152,10 @@ static void fail_kind(struct carry_encoder *e, lua_Integer number, int index)
     fail(e, number, lua_pushfstring(e->L, "%s cannot be carried", type_text(e->L, index)));
 }
 
-/* --- values --- */
+/* ---- Values ---- */
 
-/* The number of the object at this index, met in `parent` under the key at index `key`. */
+/* Returns the number of the object at this index. It is a new one unless the object was met before;
+ * now it is met in object `parent`, under the key at index `key`. */
 static uint32_t meet(struct carry_encoder *e, int index, lua_Integer parent, int key)
 {
     lua_State *L = e->L;
@@ -182,7 +184,8 @@ static uint32_t meet(struct carry_encoder *e, int index, lua_Integer parent, int
     return (uint32_t)number;
 }
 
-/* Both indices are absolute. */
+/* Writes the value at this index, which object `parent` has under the key at index `key`. Both
+ * indices are absolute. */
 static void put_value(struct carry_encoder *e, int index, lua_Integer parent, int key)
 {
     char scalar[CODEC_SCALAR_MAX];
@@ -198,7 +201,7 @@ static void put_value(struct carry_encoder *e, int index, lua_Integer parent, in
     }
 }
 
-/* --- objects: each at the top of the stack --- */
+/* ---- Objects; each of these functions writes the object at the top of the stack ---- */
 
 static void define_tensor(struct carry_encoder *e, lua_Integer number, const struct tensor *tensor)
 {
@@ -225,7 +228,7 @@ static void define_sparse(struct carry_encoder *e, lua_Integer number, const str
     define_tensor(e, number, sparse->values);
 }
 
-/* The name at the top of the stack. */
+/* Writes an object by its name, which is at the top of the stack. */
 static void define_named(struct carry_encoder *e)
 {
     lua_State *L = e->L;
@@ -288,7 +291,8 @@ static void note_source(struct carry_encoder *e, int function, lua_Debug *about)
     lua_pop(L, 1);
 }
 
-/* The upvalue on top of the stack is the function's _ENV: over there it is the globals. */
+/* Writes the upvalue on top of the stack, which is the function's _ENV. In the receiver it will be
+ * the table of globals, whatever table it is here. */
 static void put_scope(struct carry_encoder *e, lua_Integer number, int key)
 {
     lua_State *L = e->L;
@@ -391,9 +395,9 @@ static void define(struct carry_encoder *e, lua_Integer number)
     lua_settop(L, top);
 }
 
-/* --- the whole --- */
+/* ---- Everything ---- */
 
-/* Appends the strings among the keys of the table on top of the stack; pops it. Their number. */
+/* Pops a table, and writes those of its keys that are strings. Returns how many there are. */
 static uint32_t put_keys(struct carry_encoder *e)
 {
     lua_State *L = e->L;
@@ -466,7 +470,7 @@ void carry_encode(lua_State *L, const char *where, const char *const *names, int
         put_value(e, first + i, 0, lua_gettop(L));
         lua_pop(L, 1);
     }
-    size_t length; /* the values come last */
+    size_t length; /* of the values, which come last: they wait on the stack */
     lua_pushlstring(L, e->contents.data, e->contents.length);
     e->contents.length = 0;
     while (e->written < e->objects)

@@ -1,11 +1,10 @@
-/* Bytes to Lua values. The bytes may be anybody's: what they claim is checked before it is
- * believed.
+/* The bytes may come from anybody: what they claim is checked before it is believed.
  *
  * Invariants: nothing is held outside Lua, so that an error may leave from anywhere. There is no
  * recursion: a table that waits for one of its values lies on the Lua stack below that value, with
  * its key if the value belongs to a pair, and the state in which it waits as two integers. The
- * entries that all open tables still need are `owed`, and never more than there are bytes left, so
- * that what is allocated stays in proportion to the bytes. */
+ * entries that all open tables still need (`entries_owed`) are never more than there are bytes
+ * left, so that what is allocated stays in proportion to the bytes. */
 #include "value/codec_decode.h"
 
 #include <limits.h>
@@ -21,8 +20,8 @@ struct codec_decoder {
     const struct codec_port *port;
     const char *start, *at, *end;
     int base;       /* stack slots below the values; slot base + 1 is `again` if there is one */
-    bool has_again; /* a table of the objects by position, made when the first one is met */
-    size_t owed;    /* values that the waiting tables still need */
+    bool has_again; /* a table of the objects by position, made for the first of them */
+    size_t entries_owed; /* that the waiting tables still need */
     const char
         *problem; /* of a decoding that failed; static, the port's, or a string on the stack */
 };
@@ -30,7 +29,7 @@ struct codec_decoder {
 /* A table that is being filled. */
 struct filling {
     uint32_t next, count; /* of the array part: the key of the next value, the last key */
-    uint32_t pairs;       /* that are to come after it */
+    uint32_t pairs;       /* that are still to come after the array part */
 };
 
 static bool fail(struct codec_decoder *d, const char *problem)
@@ -39,21 +38,21 @@ static bool fail(struct codec_decoder *d, const char *problem)
     return false;
 }
 
-static size_t left(const struct codec_decoder *d)
+static size_t bytes_left(const struct codec_decoder *d)
 {
     return (size_t)(d->end - d->at);
 }
 
 static bool take(struct codec_decoder *d, void *into, size_t bytes)
 {
-    if (left(d) < bytes)
+    if (bytes_left(d) < bytes)
         return fail(d, "it ends in the middle of a value");
     memcpy(into, d->at, bytes);
     d->at += bytes;
     return true;
 }
 
-/* Notes the object at the top of the stack as the one at this position. */
+/* Notes that the object at the top of the stack is the one at this position of the encoding. */
 static void remember(struct codec_decoder *d, size_t position)
 {
     lua_State *L = d->L;
@@ -77,7 +76,8 @@ static bool push_again(struct codec_decoder *d)
     return fail(d, "it refers to a value that is not there");
 }
 
-/* Calls the function that lies on the stack below `arguments` of them; its error is the problem. */
+/* Calls the function on the stack below its arguments, of which there are so many. An error that it
+ * raises becomes the problem. */
 static bool protect(struct codec_decoder *d, int arguments)
 {
     if (lua_pcall(d->L, arguments, 1, 0) == LUA_OK)
@@ -86,7 +86,7 @@ static bool protect(struct codec_decoder *d, int arguments)
     return fail(d, message ? message : "an error without a message");
 }
 
-/* What the bytes say of a tensor. */
+/* What the bytes say about a tensor. */
 struct tensor_description {
     enum dtype dtype;
     int dim;
@@ -108,7 +108,7 @@ static bool take_description(struct codec_decoder *d, struct tensor_description 
     *placed = head[2];
     if (!take(d, description->size, head[1] * sizeof description->size[0]))
         return false;
-    /* No tensor has sizes whose product, leaving out zeros, is more than memory could hold. */
+    /* No tensor has sizes whose product, zeros left out, is more than memory could hold. */
     const int64_t largest = PTRDIFF_MAX / (int64_t)sizeof(double);
     int64_t count = 1;
     bool empty = false;
@@ -128,7 +128,7 @@ static bool take_description(struct codec_decoder *d, struct tensor_description 
 static bool push_inline_tensor(struct codec_decoder *d,
                                const struct tensor_description *description)
 {
-    if (description->bytes > left(d))
+    if (description->bytes > bytes_left(d))
         return fail(d, "it ends in the middle of a tensor");
     if (description->dtype == DTYPE_BOOL)
         for (size_t i = 0; i < description->bytes; i++)
@@ -168,13 +168,13 @@ static bool push_placed_tensor(struct codec_decoder *d, struct tensor_descriptio
     } else {
         lua_pushcfunction(d->L, view_storage);
         lua_pushlightuserdata(d->L, description);
-        done = protect(d, 1); /* the reference goes back before an error leaves */
+        done = protect(d, 1); /* so that an error does not skip the release below */
     }
     storage_release(description->storage);
     return done;
 }
 
-/* After its tag, which stands at `position`. */
+/* Pushes the tensor whose tag was just taken, at `position`. */
 static bool push_tensor(struct codec_decoder *d, bool shared, size_t position)
 {
     struct tensor_description description;
@@ -220,11 +220,11 @@ static bool push_sparse(struct codec_decoder *d, bool shared, size_t position)
     return true;
 }
 
-/* Pushes the next value, or takes the tag of a table and says so. */
+/* Pushes the next value; if it is a table, only takes its tag and sets *table. */
 static bool push_value(struct codec_decoder *d, bool *table)
 {
     *table = false;
-    size_t length = codec_get(d->L, d->at, left(d));
+    size_t length = codec_get(d->L, d->at, bytes_left(d));
     d->at += length;
     if (length)
         return true;
@@ -251,7 +251,7 @@ static bool push_value(struct codec_decoder *d, bool *table)
     }
 }
 
-/* Pushes an empty table; its tag was just taken. */
+/* Pushes the table whose tag was just taken, still empty. */
 static bool open_table(struct codec_decoder *d, struct filling *now)
 {
     size_t position = (size_t)(d->at - d->start) - 1;
@@ -259,7 +259,7 @@ static bool open_table(struct codec_decoder *d, struct filling *now)
     uint32_t counts[2];
     if (!take(d, counts, sizeof counts))
         return false;
-    if (counts[0] + 2 * (uint64_t)counts[1] + d->owed > left(d))
+    if (counts[0] + 2 * (uint64_t)counts[1] + d->entries_owed > bytes_left(d))
         return fail(d, "it ends in the middle of a table");
     if (counts[0] > INT_MAX || counts[1] > INT_MAX)
         return fail(d, "a table in it is too large");
@@ -272,7 +272,8 @@ static bool open_table(struct codec_decoder *d, struct filling *now)
     return true;
 }
 
-/* The key at the top of the stack, or of the array part, gets the value. */
+/* Sets the value at the top of the stack in the table below it: under the next key of the array
+ * part, or under the key between the two. */
 static void store(lua_State *L, struct filling *now)
 {
     if (now->next < now->count) {
@@ -285,7 +286,7 @@ static void store(lua_State *L, struct filling *now)
 
 static bool push_key(struct codec_decoder *d)
 {
-    size_t length = codec_get(d->L, d->at, left(d));
+    size_t length = codec_get(d->L, d->at, bytes_left(d));
     d->at += length;
     if (length == 0 || lua_isnil(d->L, -1) ||
         (lua_type(d->L, -1) == LUA_TNUMBER && !lua_rawequal(d->L, -1, -1)))
@@ -293,7 +294,7 @@ static bool push_key(struct codec_decoder *d)
     return true;
 }
 
-/* Entries that `now` needs after the one that it waits for. */
+/* How many entries `now` needs after the one that it waits for. */
 static size_t entries_after(const struct filling *now)
 {
     size_t entries = now->count - now->next + 2 * (size_t)now->pairs;
@@ -302,24 +303,24 @@ static size_t entries_after(const struct filling *now)
 
 static void suspend(struct codec_decoder *d, const struct filling *now)
 {
-    d->owed += entries_after(now);
+    d->entries_owed += entries_after(now);
     lua_pushinteger(d->L, (lua_Integer)((uint64_t)now->next << 32 | now->count));
     lua_pushinteger(d->L, now->pairs);
 }
 
-/* Back to the table that waits for the one at the top of the stack. */
+/* Continues with the table that waits for the one at the top of the stack. */
 static void resume(struct codec_decoder *d, struct filling *now)
 {
     lua_State *L = d->L;
     uint64_t array = (uint64_t)lua_tointeger(L, -3);
     *now =
         (struct filling){(uint32_t)(array >> 32), (uint32_t)array, (uint32_t)lua_tointeger(L, -2)};
-    d->owed -= entries_after(now);
+    d->entries_owed -= entries_after(now);
     lua_replace(L, -3);
     lua_pop(L, 1);
 }
 
-/* Pushes the table whose tag was just taken, with all that is in it. */
+/* Pushes the table whose tag was just taken, with all its entries. */
 static bool push_table(struct codec_decoder *d)
 {
     struct filling now;
@@ -350,7 +351,7 @@ static bool push_table(struct codec_decoder *d)
     }
 }
 
-/* The values from `at` on, of which the first is not a scalar; `done` lie on the stack. */
+/* Decodes the values from `at` on; the next one is not a scalar, and `done` lie on the stack. */
 static int decode_rest(lua_State *L, const char *start, const char *at, const char *end, int done,
                        const struct codec_port *port)
 {

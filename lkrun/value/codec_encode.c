@@ -21,13 +21,13 @@
 #include "value/path.h"
 
 #define INLINE_FRAMES 32
-/* A hole in the array part costs a byte as nil, or the table loses its array part on arrival: this
- * many bytes more than there are values are spent on holes. */
+/* A hole in the array part either costs a byte, as nil, or ends the array part that the table has
+ * when it arrives. So many more holes than values are filled with nils. */
 #define HOLES_ALLOWED 32
 
 /* A table that is being written. */
 struct open_table {
-    size_t header;  /* where its n and pairs go, in `out` */
+    size_t header;  /* offset in `out` where `count` and `pairs` belong */
     uint32_t count; /* keys 1 … count are written as its array part */
     uint32_t holes; /* how many of those are nil */
     uint32_t pairs; /* the other keys so far */
@@ -46,8 +46,8 @@ struct codec_encoder {
 
     struct identity_map met; /* tables, tensors and matrices, with the positions of their tags */
 
-    /* Of an encoding that failed: what went wrong, or NULL where the value at the top of the stack
-     * is of a type that can't be sent; and whether that value is a key. */
+    /* When the encoding has failed: what went wrong, or NULL where the value at the top of the
+     * stack is of a type that can't be sent; and whether that value is a key. */
     const char *problem;
     bool in_key;
 };
@@ -63,8 +63,9 @@ static bool fail_memory(struct codec_encoder *e)
     return fail(e, "not enough memory to send it");
 }
 
-/* Looking up the class of matrices must not allocate while work memory is on the heap: it does not
- * once Lua has the name, which nothing collects meanwhile. */
+/* To be called before work memory is taken from the heap: from then on, looking up the class of
+ * matrices must not allocate in Lua. It does not once Lua has interned the name of the class, which
+ * nothing collects meanwhile. */
 static void before_heap(struct codec_encoder *e)
 {
     if (e->open == e->first_open && e->met.slots == e->met.first) {
@@ -100,8 +101,8 @@ static inline char *reserve(struct codec_encoder *e, size_t bytes)
     return e->out->data + e->out->length;
 }
 
-/* Writes that the object at the top of the stack was met, if it was; else notes that it stands at
- * the end of `out`. */
+/* Writes CODEC_AGAIN if the object at the top of the stack was written before; else notes that it
+ * is written at the end of `out`. */
 static bool put_again(struct codec_encoder *e, bool *again)
 {
     if (e->met.count == IDENTITY_INLINE)
@@ -129,7 +130,7 @@ _Static_assert(CODEC_TABLE % 2 == 0 && CODEC_TABLE_SHARED == CODEC_TABLE + 1, "p
 _Static_assert(CODEC_TENSOR % 2 == 0 && CODEC_TENSOR_SHARED == CODEC_TENSOR + 1, "put_again");
 _Static_assert(CODEC_SPARSE % 2 == 0 && CODEC_SPARSE_SHARED == CODEC_SPARSE + 1, "put_again");
 
-/* The elements to an address that need not suit them; there is room for 8 bytes more. */
+/* Copies the elements to an address that need not be aligned, with room for 8 bytes more. */
 static void copy_unaligned(const struct tensor *tensor, char *at, size_t bytes)
 {
     if (bytes == 0)
@@ -169,7 +170,7 @@ static bool put_elements(struct codec_encoder *e, const struct tensor *tensor, c
     return true;
 }
 
-/* The tensor at the top of the stack. */
+/* Writes the tensor at the top of the stack. */
 static bool put_tensor(struct codec_encoder *e, const struct tensor *tensor)
 {
     bool again;
@@ -195,7 +196,7 @@ static bool put_tensor(struct codec_encoder *e, const struct tensor *tensor)
     return true;
 }
 
-/* The matrix at the top of the stack. */
+/* Writes the matrix at the top of the stack. */
 static bool put_sparse(struct codec_encoder *e, const struct sparse *sparse)
 {
     bool again;
@@ -236,7 +237,7 @@ static bool put_userdata(struct codec_encoder *e)
     return fail_type(e);
 }
 
-/* The value at the top of the stack, if it is not a table. */
+/* Writes the value at the top of the stack, which is not a table. */
 static bool put_value(struct codec_encoder *e)
 {
     lua_State *L = e->L;
@@ -268,7 +269,7 @@ static bool put_value(struct codec_encoder *e)
     }
 }
 
-/* Begins the table at the top of the stack; where it was met before, pops it. */
+/* Begins the table at the top of the stack; if it was written before, pops it. */
 static bool open_table(struct codec_encoder *e)
 {
     lua_State *L = e->L;
@@ -321,7 +322,7 @@ static bool extends_array(struct codec_encoder *e, struct open_table *now)
         return false;
     char *at = reserve(e, holes);
     if (!at)
-        return false; /* memory is found missing again by what writes the entry as a pair */
+        return false; /* writing the entry as a pair will find, and report, the lack of memory */
     memset(at, CODEC_NIL, holes);
     e->out->length += holes;
     now->holes += holes;
@@ -398,7 +399,7 @@ static bool put_tree(struct codec_encoder *e)
     return true;
 }
 
-/* Leaves the message of what failed, in place of all that the encoding has on the stack. */
+/* Pushes the message of what failed, and removes all that the encoding has on the stack. */
 static void push_problem(struct codec_encoder *e, const char *root, int ordinal)
 {
     lua_State *L = e->L;
@@ -429,7 +430,7 @@ static void free_memory(struct codec_encoder *e)
     identity_end(&e->met);
 }
 
-/* The values from the `done`th on, of which the first is not a scalar. */
+/* Encodes the values after the first `done`; the next one is not a scalar. */
 static bool encode_rest(lua_State *L, int first, int done, int count, const char *root,
                         const struct codec_port *port, struct buffer *out, size_t start)
 {

@@ -1,4 +1,4 @@
-/* The codec for Lua: lkrun.core.codec. */
+/* The codec as a module for Lua, lkrun.core.codec. */
 #include <stdint.h>
 #include <time.h>
 
@@ -17,7 +17,8 @@ static int buffer_collect(lua_State *L)
     return 0;
 }
 
-/* encode(...) → bytes; raises for what can't be sent. The roots are value, value#2, … */
+/* encode(...) → bytes; raises for what can't be sent. Paths in errors begin with value, value#2, …
+ */
 static int encode(lua_State *L)
 {
     int count = lua_gettop(L);
@@ -50,8 +51,9 @@ static uint64_t processor_nanoseconds(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* time(n, ...) → nanoseconds of processor time to encode these values into memory that is there,
- * and to decode them: what the codec costs the pool, for the benchmark. The mean of n. */
+/* time(n, ...) → nanoseconds of processor time to encode these values, and to decode them; the
+ * means of n times, into memory that was allocated before. For benchmarks: it is what the codec
+ * costs the pool. */
 static int measure(lua_State *L)
 {
     lua_Integer times = luaL_checkinteger(L, 1);

@@ -1,4 +1,4 @@
-/* Reading JSON, by jansson; and the module. */
+/* Reading JSON, by Jansson, and the module for Lua, lkrun.core.json. */
 #include <lua.h>
 #include <lauxlib.h>
 
@@ -32,7 +32,7 @@ static void push_array(lua_State *L, const json_t *array)
     }
 }
 
-/* Recursion as deep as the parser lets the text nest. */
+/* Recurses as deep as the text nests, which the parser limits. */
 static void push_value(lua_State *L, const json_t *value)
 {
     luaL_checkstack(L, 4, NULL);
@@ -65,7 +65,7 @@ static int json_decode(lua_State *L)
     return 1;
 }
 
-/* object(t): marks t, or a new table, as an object. */
+/* object(t) → t, or a new table, which is from now on written as an object even when it is empty */
 static int mark_object(lua_State *L)
 {
     if (lua_isnoneornil(L, 1)) {

@@ -1,7 +1,5 @@
-/* Writing JSON.
- *
- * Not by jansson: it writes every float with 17 digits, 0.1 as 0.10000000000000001, and a tree of
- * its own values would have to be built first, with one for every element of a tensor.
+/* JSON is not written by Jansson, because that writes every float with 17 digits, 0.1 as
+ * 0.10000000000000001, and needs a tree of its own values, one for every element of a tensor.
  *
  * Invariant: a table that is being written, at depth d from 0, has the stack slots base + 3d + 1 …
  * + 3: the table, its sorted keys or nil, and the current key; the value of that key is above. All
@@ -33,12 +31,13 @@ void json_encode_open(lua_State *L)
     register_class(L, BUFFER_CLASS, methods);
 }
 
-/* Tables nest by recursion; texts of errors stay out of its frames. */
+/* For functions that need room for the text of an error: writing nested tables recurses, and that
+ * room must not be part of each of its stack frames. */
 #define OUT_OF_LINE __attribute__((noinline))
 
 static void put_value(struct json_writer *w);
 
-/* One key of an object: its bytes live in the table of keys, which its index finds there. */
+/* One key of an object. Its bytes are those of a string in the table of keys, at `index`. */
 struct json_key {
     const char *bytes;
     size_t length;
@@ -52,8 +51,8 @@ static int compare_keys(const void *left, const void *right)
     return order ? order : (a->length > b->length) - (a->length < b->length);
 }
 
-/* Pushes the keys of the table at the top of the stack, all strings, in order: a block of `struct
- * key` with the keys themselves as its user value. */
+/* Pushes the keys of the table at the top of the stack, which are all strings, in order: a block of
+ * struct json_key, whose user value is the table of the keys. */
 static struct json_key *push_sorted_keys(lua_State *L, size_t count)
 {
     int table = lua_gettop(L);
@@ -73,7 +72,7 @@ static struct json_key *push_sorted_keys(lua_State *L, size_t count)
     return keys;
 }
 
-/* The key and the value at the top of the stack. */
+/* Writes the key and the value at the top of the stack. */
 static void put_entry(struct json_writer *w, bool first)
 {
     size_t length;
@@ -81,7 +80,7 @@ static void put_entry(struct json_writer *w, bool first)
     if (!first)
         json_put(w, ",", 1);
     json_put_line(w, w->depth);
-    w->depth--; /* a key that is no text is a matter of its table */
+    w->depth--; /* an error about the key has the path of the table */
     json_put_string(w, key, length, "a key");
     w->depth++;
     json_put(w, ": ", w->indent ? 2 : 1);
@@ -167,8 +166,8 @@ OUT_OF_LINE static void raise_depth(struct json_writer *w)
     json_raise_at(w, start + period, "", problem);
 }
 
-/* Raises for a key of the table two slots below, at the top of the stack, that fits neither form.
- */
+/* Raises for the key at the top of the stack, because of which the table below it is neither an
+ * array nor an object. */
 OUT_OF_LINE static void raise_key(struct json_writer *w, size_t elements)
 {
     lua_State *L = w->L;
@@ -184,7 +183,7 @@ OUT_OF_LINE static void raise_key(struct json_writer *w, size_t elements)
     json_raise_here(w, problem);
 }
 
-/* Raises for the sequence at the top of the stack. */
+/* Raises for the first hole of the sequence at the top of the stack. */
 OUT_OF_LINE static void raise_hole(struct json_writer *w)
 {
     lua_Integer hole = 1;
@@ -201,8 +200,8 @@ OUT_OF_LINE static void raise_kind(struct json_writer *w)
     json_raise_here(w, lua_pushfstring(w->L, "%s has no JSON", type_text(w->L, -1)));
 }
 
-/* Whether the table at the top of the stack is a sequence; raises where it is neither that nor an
- * object. Its entries are counted. */
+/* Whether the table at the top of the stack is written as an array, and how many entries it has.
+ * Raises where it can be neither an array nor an object. */
 static bool is_array(struct json_writer *w, bool marked, size_t *count)
 {
     lua_State *L = w->L;
@@ -242,7 +241,7 @@ static void put_table(struct json_writer *w)
         put_object(w, count);
 }
 
-/* The value at the top of the stack. */
+/* Writes the value at the top of the stack. */
 static void put_value(struct json_writer *w)
 {
     lua_State *L = w->L;

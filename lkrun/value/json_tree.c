@@ -1,4 +1,3 @@
-/* Trees of JSON that Lua owns. */
 #include "value/json_tree.h"
 
 #include <lauxlib.h>
