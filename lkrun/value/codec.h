@@ -8,10 +8,6 @@
 
 struct storage;
 
-/* The version of the encoding. Whoever stores encoded values writes it in front of them; messages
- * between processes carry none. */
-#define CODEC_VERSION 1
-
 /* How deep tables may nest: as deep as the receiver's Lua stack of a million slots has room for. */
 #define CODEC_MAX_DEPTH      200000
 #define CODEC_MAX_DEPTH_TEXT "200,000"
