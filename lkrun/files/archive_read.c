@@ -222,7 +222,7 @@ bool archive_reader_begin(struct archive_reader *reader, bool in_place)
     return status == ARCHIVE_OK || fail_library(reader, &reader->file);
 }
 
-/* Where the entry's bytes are in the mapped file; NULL: not there as they are. */
+/* Where the entry's bytes lie in the mapped file; NULL: they are compressed, or in pieces. */
 static const char *find_in_place(struct archive_reader *reader, int64_t size)
 {
     const void *block;

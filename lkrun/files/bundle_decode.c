@@ -212,7 +212,7 @@ static void push_object(lua_State *L, json_t *object, json_int_t number)
     push_fields(L, object, number);
 }
 
-/* Recursion as deep as the parser lets the text nest. */
+/* Recurses as deep as the text nests, which the parser limits. */
 static void push_value(lua_State *L, json_t *value, json_int_t number)
 {
     luaL_checkstack(L, 12, NULL);

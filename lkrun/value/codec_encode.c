@@ -20,9 +20,9 @@
 #include "value/codec_scalar.h"
 #include "value/path.h"
 
-#define INLINE_FRAMES 32
-/* A hole in the array part either costs a byte, as nil, or ends the array part that the table has
- * when it arrives. So many more holes than values are filled with nils. */
+#define INLINE_TABLES 32
+/* A hole in the array part either costs a byte, as nil, or ends the array part that the receiver's
+ * table gets. Holes are filled with nils while they are at most so many more than the values. */
 #define HOLES_ALLOWED 32
 
 /* A table that is being written. */
@@ -42,7 +42,7 @@ struct codec_encoder {
 
     struct open_table *open; /* [depth], the innermost table last */
     size_t depth, open_room;
-    struct open_table first_open[INLINE_FRAMES];
+    struct open_table first_open[INLINE_TABLES];
 
     struct identity_map met; /* tables, tensors and matrices, with the positions of their tags */
 
@@ -91,7 +91,8 @@ static bool push_open(struct codec_encoder *e, struct open_table table)
     return true;
 }
 
-/* Room for `bytes` more, which the caller then counts in `length`; NULL: out of memory. */
+/* Makes room for so many bytes, which the caller writes and then adds to out->length. NULL: out of
+ * memory. */
 static inline char *reserve(struct codec_encoder *e, size_t bytes)
 {
     if (e->out->capacity - e->out->length < bytes && !buffer_reserve(e->out, bytes)) {
@@ -441,7 +442,7 @@ static bool encode_rest(lua_State *L, int first, int done, int count, const char
     e.start = start;
     e.base = lua_gettop(L);
     e.open = e.first_open;
-    e.open_room = INLINE_FRAMES;
+    e.open_room = INLINE_TABLES;
     e.depth = 0;
     identity_begin(&e.met);
     e.problem = NULL;

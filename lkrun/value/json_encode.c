@@ -142,8 +142,9 @@ static void put_array(struct json_writer *w, size_t count)
     json_put(w, "]", 1);
 }
 
-/* Raises for the table at the top of the stack, which lies as deep as tables may. Where it is one
- * of those that it lies in, the path ends where the circle closes for the first time. */
+/* Raises for the table at the top of the stack, which is nested too deep. Where it is one of the
+ * open tables, the values have a cycle, and the path ends where the cycle closes for the first
+ * time. */
 OUT_OF_LINE static void raise_depth(struct json_writer *w)
 {
     lua_State *L = w->L;

@@ -10,7 +10,7 @@
 #include "base/util.h"
 #include "tensor/tensor.h"
 
-#define JSON_ENCODE "lk.json.encode" /* in errors */
+#define JSON_ENCODE "lk.json.encode" /* what errors name */
 
 struct json_writer {
     lua_State *L;
