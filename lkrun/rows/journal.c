@@ -16,9 +16,10 @@
 
 #include "rows/digest.h"
 
-#define MAGIC_LENGTH     (sizeof JOURNAL_MAGIC - 1)
-#define HOLDER_LENGTH    (JOURNAL_RECORDS - MAGIC_LENGTH)
-#define RELEASED_AT_ONCE ((size_t)16 << 20) /* bytes of the mapped file that were read */
+#define MAGIC_LENGTH  (sizeof JOURNAL_MAGIC - 1)
+#define HOLDER_LENGTH (JOURNAL_RECORDS - MAGIC_LENGTH)
+/* So many bytes of the mapped file are released at a time, once they were read. */
+#define RELEASED_AT_ONCE ((size_t)16 << 20)
 
 _Static_assert(sizeof(struct journal_record) == 24, "records are laid out alike everywhere");
 
