@@ -57,7 +57,9 @@ static void forget_bytes(struct outcome *outcome)
     outcome->length = 0;
 }
 
-void outcome_keep(struct outcome *outcome)
+/* Makes its bytes a copy of its own. Without memory for that the outcome becomes an empty error,
+ * which says so. */
+static void outcome_keep(struct outcome *outcome)
 {
     char *copy = malloc(outcome->length + 1);
     if (!copy)

@@ -28,9 +28,6 @@ struct future {
     bool good; /* … which are no error */
 };
 
-/* Makes its bytes a copy of its own. Without memory for that it becomes an empty error, which says
- * so. */
-void outcome_keep(struct outcome *outcome);
 /* Makes room for the results of so many more tasks: one that is made must never be lost for want of
  * a place. False: no memory. */
 bool pool_make_room(struct pool *pool, struct map *map, uint64_t more);
