@@ -15,7 +15,7 @@
 
 struct archive_writer {
     struct sink
-        entry; /* for the data of the current entry; first, so that the sink is the writer */
+        entry; /* takes the data of the current entry; the first member: one casts to the other */
     struct atomic_file file;
     const struct archive_library *library;
     struct archive *handle;

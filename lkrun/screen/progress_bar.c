@@ -253,7 +253,7 @@ static bool append_bar(struct buffer *out, const struct progress *progress, int 
 /* In the order in which they are left out; LEFT is the time left. */
 enum part { ELAPSED, RATE, COUNTS, LEFT, PERCENT, PART_COUNT };
 
-struct parts {
+struct bar_parts {
     char text[PART_COUNT][128]; /* empty: left out */
     const char *label;
     char label_of_worker[256]; /* what `label` points to for a worker's display */
@@ -269,7 +269,7 @@ static int label_share(const struct bar_style *style)
 
 /* The label of a worker's display names the worker: "worker 2: users", or "2: users" where
  * there is less room. */
-static void make_label(struct parts *parts, const struct progress *progress,
+static void make_label(struct bar_parts *parts, const struct progress *progress,
                        const struct bar_style *style)
 {
     const char *label = progress->label    ? progress->label
@@ -286,7 +286,7 @@ static void make_label(struct parts *parts, const struct progress *progress,
                  label);
 }
 
-static void make_parts(struct parts *parts, const struct display *display, uint64_t now,
+static void make_parts(struct bar_parts *parts, const struct display *display, uint64_t now,
                        const struct bar_style *style)
 {
     const struct progress *progress = &display->base;
@@ -306,7 +306,7 @@ static void make_parts(struct parts *parts, const struct display *display, uint6
 }
 
 /* Columns of all parts but the bar, with the one or two spaces between them. */
-static int parts_columns(const struct parts *parts, bool utf8)
+static int parts_columns(const struct bar_parts *parts, bool utf8)
 {
     int columns = parts->label_columns + (parts->label_columns > 0);
     for (int i = 0; i < PART_COUNT; i++)
@@ -318,7 +318,7 @@ static int parts_columns(const struct parts *parts, bool utf8)
 /* Leaves out parts until a bar fits beside the rest (where the total is not known, until the rest
  * fits). The bar then grows into the room that remains, and after it a label that had been cut;
  * where room is missing, the label is cut. */
-static void fit_parts(struct parts *parts, bool has_bar, const struct bar_style *style)
+static void fit_parts(struct bar_parts *parts, bool has_bar, const struct bar_style *style)
 {
     const int bar_ends = 3; /* a space before the bar, and its two ends */
     int wanted = text_columns(parts->label, style->utf8);
@@ -343,7 +343,7 @@ static void fit_parts(struct parts *parts, bool has_bar, const struct bar_style 
 
 void bar_fit_label(struct bar_style *style, const struct display *display, uint64_t now)
 {
-    struct parts parts = {0};
+    struct bar_parts parts = {0};
     make_parts(&parts, display, now, style);
     int wanted = text_columns(parts.label, style->utf8), share = label_share(style);
     if (wanted > share)
@@ -354,7 +354,7 @@ void bar_fit_label(struct bar_style *style, const struct display *display, uint6
 
 void bar_fit_cells(struct bar_style *style, const struct display *display, uint64_t now)
 {
-    struct parts parts = {0};
+    struct bar_parts parts = {0};
     make_parts(&parts, display, now, style);
     fit_parts(&parts, display->base.total >= 0, style);
     if (parts.cells)
@@ -365,7 +365,7 @@ bool bar_draw(struct buffer *out, const struct display *display, uint64_t now,
               const struct bar_style *style)
 {
     static const enum part tail[] = {COUNTS, RATE, ELAPSED, LEFT};
-    struct parts parts = {0};
+    struct bar_parts parts = {0};
     const char *gap = "";
     make_parts(&parts, display, now, style);
     fit_parts(&parts, display->base.total >= 0, style);

@@ -15,7 +15,7 @@
 
 /* The parts of a new matrix, to be filled in. Their three tensors are on top of the stack, where
  * sparse_push takes them from. */
-struct parts {
+struct csr_parts {
     int64_t *pointers;
     int32_t *columns;
     char *values;
@@ -27,16 +27,17 @@ static int64_t *new_pointers(lua_State *L, int64_t rows)
     return tensor_data(tensor_new(L, DTYPE_I64, 1, &count, true));
 }
 
-static struct parts new_entries(lua_State *L, int64_t *pointers, int64_t entries, enum dtype dtype)
+static struct csr_parts new_entries(lua_State *L, int64_t *pointers, int64_t entries,
+                                    enum dtype dtype)
 {
-    struct parts parts = {.pointers = pointers};
+    struct csr_parts parts = {.pointers = pointers};
     parts.columns = tensor_data(tensor_new(L, DTYPE_I32, 1, &entries, false));
     parts.values = tensor_data(tensor_new(L, dtype, 1, &entries, false));
     return parts;
 }
 
 /* Copies `count` entries of the source, from entry `from` on, to entry `to` on. */
-static void copy_entries(const struct parts *parts, int64_t to, const struct sparse *source,
+static void copy_entries(const struct csr_parts *parts, int64_t to, const struct sparse *source,
                          int64_t from, int64_t count)
 {
     if (count == 0)
@@ -58,7 +59,7 @@ static int pick_rows(lua_State *L)
     int64_t *pointers = new_pointers(L, picks.count);
     for (int64_t i = 0; i < picks.count; i++)
         pointers[i + 1] = pointers[i] + from[picks.row[i]] - from[picks.row[i] - 1];
-    struct parts parts = new_entries(L, pointers, pointers[picks.count], sparse->values->dtype);
+    struct csr_parts parts = new_entries(L, pointers, pointers[picks.count], sparse->values->dtype);
     for (int64_t i = 0; i < picks.count; i++)
         copy_entries(&parts, pointers[i], sparse, from[picks.row[i] - 1],
                      pointers[i + 1] - pointers[i]);
@@ -101,7 +102,7 @@ static int stack(lua_State *L)
         entries += each->values->count;
     }
     int64_t *pointers = new_pointers(L, rows);
-    struct parts parts = new_entries(L, pointers, entries, first->values->dtype);
+    struct csr_parts parts = new_entries(L, pointers, entries, first->values->dtype);
     int64_t row = 0, at = 0;
     for (int64_t i = 1; i <= count; i++) {
         const struct sparse *each = member(L, i, where);
@@ -190,7 +191,8 @@ static int prune(lua_State *L)
             place[at + i] = chosen[i].place;
         pointers[row + 1] = at + count;
     }
-    struct parts parts = new_entries(L, pointers, pointers[sparse->rows], sparse->values->dtype);
+    struct csr_parts parts =
+        new_entries(L, pointers, pointers[sparse->rows], sparse->values->dtype);
     for (int64_t i = 0, run; i < pointers[sparse->rows]; i += run) {
         for (run = 1; i + run < pointers[sparse->rows] && place[i + run] == place[i] + run;)
             run++;

@@ -22,8 +22,8 @@ struct codec_decoder {
     int base;       /* stack slots below the values; slot base + 1 is `again` if there is one */
     bool has_again; /* a table of the objects by position, made for the first of them */
     size_t entries_owed; /* that the waiting tables still need */
-    const char
-        *problem; /* of a decoding that failed; static, the port's, or a string on the stack */
+    /* Why decoding failed: a static text, one of the port's, or a string on the stack. */
+    const char *problem;
 };
 
 /* A table that is being filled. */
