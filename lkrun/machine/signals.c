@@ -42,7 +42,7 @@ static bool is_worker;                      /* this process is a worker or a tem
  * is to be raised. */
 static bool host_was_interrupted;
 static int descriptor = -1; /* eventfd, readable while a signal is pending; -1: no handlers */
-static pid_t owner;         /* the process that installed the handlers; a child of it is not */
+static pid_t owner;         /* the process that installed the handlers, not a fork of it; 0: none */
 static pthread_t main_thread;
 /* NULL: no Lua code of ours runs in this thread. */
 static _Thread_local lua_State *volatile running;

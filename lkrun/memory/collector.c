@@ -10,7 +10,7 @@
  * - `mode`, and the parameters beside it in the struct, are what the program wants, and gets when
  *   the last worker has ended.
  *
- * Lua tells its mode only to who changes it, and never tells the parameters of the generational
+ * Lua tells its mode only to whoever changes it, and never tells the parameters of the generational
  * mode. So `collectgarbage` is replaced by one that keeps what the program asks for. */
 #include "memory/collector.h"
 

@@ -41,7 +41,7 @@ static atomic_uint losses;
 /* Held while a mapping is made, released or described; not by the handler. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static int empty_file = -1;
-static void (*tell_loss)(int signal_number); /* given to mapping_catch_losses; NULL: nobody */
+static void (*tell_loss)(int signal_number); /* given to mapping_catch_losses, or NULL */
 
 /* Under the mutex. */
 static struct mapping *find_free(void)

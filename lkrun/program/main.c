@@ -258,7 +258,7 @@ static int run_subcommand(lua_State *L, const struct invocation *invocation)
     return (int)lua_tointeger(L, -1);
 }
 
-/* Everything that may raise. */
+/* What main calls in protected mode, because it may raise. */
 static int run(lua_State *L)
 {
     struct invocation *invocation = lua_touserdata(L, 1);

@@ -134,7 +134,7 @@ int report_error(lua_State *L)
     return status;
 }
 
-static pid_t program; /* the process whose exit is checked; its forked children are not */
+static pid_t program; /* the process whose exit is checked, not a fork of it */
 
 static void check_output(void)
 {
