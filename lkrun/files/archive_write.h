@@ -14,8 +14,8 @@
 #include "tensor/tensor.h"
 
 struct archive_writer {
-    struct sink
-        entry; /* takes the data of the current entry; the first member: one casts to the other */
+    /* Takes the data of the current entry. It is the first member, so that one casts to the other. */
+    struct sink entry;
     struct atomic_file file;
     const struct archive_library *library;
     struct archive *handle;
