@@ -63,7 +63,7 @@ use rule * from movies as movies_*
   it("puts both into Snakemake's report", function()
     run:succeed("--snakefile " .. SNAKEFILE .. " --configfile config.yaml --report report.html")
     local report = run:read "report.html"
-    assert.truthy(report:find("of lists of 5 items", 1, true))
+    assert.truthy(report:find("for lists of 5 items", 1, true))
     assert.truthy(report:find("results/metrics.svg", 1, true))
   end)
 
