@@ -214,7 +214,7 @@ check-slurm: all $(SNAKEMAKE)/installed
 	@$(TEST_ENV) tests/slurm/cluster $(B)/lkrun tests/run.lua $(sort $(wildcard tests/slurm/*.lua))
 
 check-docs: all $(VENV)/installed $(SNAKEMAKE)/installed
-	@$(TEST_ENV) $(B)/lkrun tests/docs.lua README.md $(sort $(wildcard docs/*.md))
+	@$(TEST_ENV) $(B)/lkrun tests/docs.lua $(sort $(wildcard *.md docs/*.md))
 
 # The manual as a site, build/docs/html, and as man pages, build/docs/man.
 docs: all
@@ -298,7 +298,7 @@ install: all
 	ln -sf lkrun/core.so $(LUA_DIR)/lkrun.so && \
 	ln -sf lkrun/core.so $(LUA_DIR)/lkrec.so
 	$(call PUT,$(DOC_DIR))install -d $(DOC_DIR)/docs $(DOC_DIR)/examples && \
-	install -m 644 LICENSE README.md CHANGELOG.md $(DOC_DIR) && \
+	install -m 644 LICENSE README.md CHANGELOG.md ARCHITECTURE.md CONTRIBUTING.md $(DOC_DIR) && \
 	install -m 644 $(wildcard docs/*.md docs/*.svg) $(DOC_DIR)/docs && \
 	install -m 644 $(wildcard examples/*) $(DOC_DIR)/examples
 	$(call PUT,$(SHARE_DIR)/rules)for file in $(RULES); do install -D -m 644 $$file $(SHARE_DIR)/$$file || exit; done

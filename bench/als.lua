@@ -1,5 +1,5 @@
--- als: implicit ALS with 50 factors, 20 epochs on MovieLens ratings (ml-latest-small), 2 threads:
--- seconds to train, exactly and by conjugate gradients. LKRUN_RATINGS names the file.
+-- als: seconds to train implicit ALS with 50 factors and 20 epochs on MovieLens ratings (ml-latest-small)
+-- with 2 threads, exactly and by conjugate gradients. LKRUN_RATINGS names the file.
 local als = require "lkrec.als.implicit"
 local data = require "lkrec.data"
 local lk = require "lkrun"

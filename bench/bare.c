@@ -1,5 +1,6 @@
-/* The bare limits that figures stand beside: what the machine does without lkrun, in the same run.
- * A module for Lua, built by the Makefile; every function gives seconds unless it says otherwise.
+/* The bare limits with which figures are compared: what the machine does without lkrun, in the same
+ * run. This is a module for Lua, built by the Makefile. Every function returns seconds unless it
+ * says otherwise.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -44,7 +45,7 @@ static void sleep_for(double seconds)
     }
 }
 
-/* Ends the children that a failed fork left alone; waits for all of them. */
+/* Kills the children that were made before a fork failed, and waits for all of them. */
 static void reap(pid_t *pids, int count, bool stop)
 {
     for (int i = 0; i < count; i++) {
@@ -55,21 +56,22 @@ static void reap(pid_t *pids, int count, bool stop)
     }
 }
 
-/* sleep(seconds): without using a CPU */
+/* sleep(seconds): sleeps without using a CPU */
 static int bare_sleep(lua_State *L)
 {
     sleep_for(luaL_checknumber(L, 1));
     return 0;
 }
 
-/* die(): this process, by SIGKILL */
+/* die(): kills this process by SIGKILL */
 static int bare_die(lua_State *L)
 {
     (void)L;
     return raise(SIGKILL);
 }
 
-/* spawn(program, argument...): from before its start until after its end; nil if it can't start */
+/* spawn(program, argument...): the time from before the program starts until after it has ended;
+ * nil if it can't start */
 static int bare_spawn(lua_State *L)
 {
     char *arguments[16] = {0};
@@ -97,7 +99,7 @@ static int bare_spawn(lua_State *L)
     return 1;
 }
 
-/* fork(): a fork of this process that exits at once, and its end */
+/* fork(): forks this process, and waits for the child, which exits at once */
 static int bare_fork(lua_State *L)
 {
     double start = now();
@@ -111,8 +113,8 @@ static int bare_fork(lua_State *L)
     return 1;
 }
 
-/* forks(): two forks of this process, one after the other, until a word of the first is here; each
- * then ends */
+/* forks(): forks this process twice, and returns the time until a message of the first child
+ * arrives; then both children end */
 static int bare_forks(lua_State *L)
 {
     int word[2];
@@ -152,7 +154,7 @@ _Noreturn static void echo(int from, int to)
     _exit(0);
 }
 
-/* pipes(count): one message of 8 bytes to a child over a pipe and back, mean of `count` */
+/* pipes(count): sends 8 bytes to a child over a pipe and back, the mean of `count` times */
 static int bare_pipes(lua_State *L)
 {
     lua_Integer count = luaL_checkinteger(L, 1);
@@ -188,7 +190,7 @@ static int bare_pipes(lua_State *L)
     return 1;
 }
 
-/* copy(bytes): memcpy between two buffers whose pages are there */
+/* copy(bytes): memcpy between two buffers whose pages exist already */
 static int bare_copy(lua_State *L)
 {
     static char *from, *to;
@@ -207,12 +209,12 @@ static int bare_copy(lua_State *L)
     }
     double start = now();
     memcpy(to, from, bytes);
-    __asm__ volatile("" ::"r"(to) : "memory"); /* or the copy is not needed */
+    __asm__ volatile("" ::"r"(to) : "memory"); /* keeps the compiler from dropping the copy */
     lua_pushnumber(L, now() - start);
     return 1;
 }
 
-/* Runs `work` in `count` processes at once; gives the seconds until the last has ended. */
+/* Runs `work` in `count` processes at once, and returns the seconds until the last has ended. */
 static double together(lua_State *L, int count, void (*work)(double, lua_Integer), double seconds,
                        lua_Integer times)
 {
@@ -262,7 +264,7 @@ static int bare_spinners(lua_State *L)
     return 1;
 }
 
-/* A cache line, which the compiler adds up with what vector instructions there are. */
+/* A cache line. The compiler adds it up with the vector instructions of the machine. */
 typedef uint64_t line __attribute__((vector_size(64)));
 
 static struct {
@@ -273,7 +275,7 @@ static struct {
 static void read_often(double unused, lua_Integer times)
 {
     (void)unused;
-    const line *lines = shared.lines; /* four streams keep more reads on their way than one */
+    const line *lines = shared.lines; /* read in four streams, which keeps more reads in flight */
     const size_t part = shared.bytes / sizeof *lines / 4;
     line sums[2] = {{0}};
     for (; times > 0; times--) {
@@ -281,11 +283,12 @@ static void read_often(double unused, lua_Integer times)
             sums[0] += lines[i] + lines[i + 2 * part];
             sums[1] += lines[i + part] + lines[i + 3 * part];
         }
-        __asm__ volatile("" ::"r"(sums) : "memory"); /* or the sums are not needed */
+        __asm__ volatile("" ::"r"(sums) : "memory"); /* keeps the compiler from dropping the sums */
     }
 }
 
-/* readers(count, bytes, times): `count` plain processes that each read the same bytes so often */
+/* readers(count, bytes, times): `count` plain processes, each of which reads the same bytes `times`
+ * times */
 static int bare_readers(lua_State *L)
 {
     int count = (int)luaL_checkinteger(L, 1);
@@ -301,7 +304,7 @@ static int bare_readers(lua_State *L)
     return 1;
 }
 
-/* entries(folder) → how many there are, or nil */
+/* entries(folder): the number of entries in a folder, or nil */
 static int bare_entries(lua_State *L)
 {
     DIR *folder = opendir(luaL_checkstring(L, 1));

@@ -1,6 +1,6 @@
--- big.first: a model of 1 GiB, from lk.invoker to the first result; beside it a bare fork of the
--- same process and its end. big.memory: while two workers have read all of it, the proportional set
--- size of all processes over the model's bytes.
+-- big.first: with a model of 1 GiB, the time from lk.invoker to the first result, compared with a bare fork of the
+-- same process. big.memory: after two workers have read all of the model, the proportional set size of all
+-- processes minus the model's bytes.
 local lk = require "lkrun"
 local bare = require "bare"
 local measure = require "measure"
@@ -42,5 +42,5 @@ if measure.is_wanted "big.memory" then
   local alone = memory.pss() - MODEL_MIB
   local mib = measure.rounds(5, { memory = over_the_model })
   measure.report("big.memory.mib", mib.memory, "<= 8")
-  measure.report("big.memory.alone.mib", { alone }) -- before any worker
+  measure.report("big.memory.alone.mib", { alone }) -- before any worker exists
 end

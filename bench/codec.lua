@@ -1,5 +1,5 @@
--- What it costs to turn values into bytes and back: lkrun bench/codec.lua
--- Processor time, the median of seven runs; memcpy is of as many bytes, in the same run.
+-- Measures what it costs to turn values into bytes and back: lkrun bench/codec.lua
+-- Times are CPU times, the median of seven runs; memcpy copies as many bytes in the same run.
 local lk = require "lkrun"
 local codec = require "lkrun.core.codec"
 
@@ -8,7 +8,7 @@ local function median(values)
   return values[(#values + 1) // 2]
 end
 
--- Nanoseconds to encode and to decode these values.
+-- Returns the nanoseconds to encode and to decode these values.
 local function time(repeats, ...)
   local encoded, decoded = {}, {}
   for i = 1, 7 do

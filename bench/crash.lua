@@ -1,5 +1,5 @@
--- crash: task 500 of 1,000 kills its worker: results delivered, tasks named as failed, and the time
--- lost against the same map without a death; then the same with retries = 1.
+-- crash: task 500 of 1,000 kills its worker. Measures how many results are delivered, how many tasks are named as
+-- failed, and how much longer the map takes than without a death; then the same with retries = 1.
 local lk = require "lkrun"
 local bare = require "bare"
 local measure = require "measure"
@@ -8,7 +8,7 @@ local COUNT <const> = 1000
 local tasks = {}
 for i = 1, COUNT do tasks[i] = i end
 
--- flag: element 1 says whether task 500 has killed already, so that a second try ends well.
+-- flag: element 1 says whether task 500 has killed its worker already, so that the second try succeeds.
 local flag = lk.tensor.zeros { 1 }
 local kills = { never = 0, once = 1, always = math.huge }
 
@@ -25,7 +25,7 @@ local function run(kill, retries, delivered, named)
     flag:set(1, 0)
     local inv <close> = lk.invoker({ kill = kill }, operation,
       { n_jobs = 2, on_error = "return", retries = retries, writable = { flag } })
-    for _ in inv:map { 1, 2, 3, 4 } do end -- the workers are there
+    for _ in inv:map { 1, 2, 3, 4 } do end -- afterwards the workers are running
     local start, results, errors = lk.clock(), 0, 0
     for i, result, err in inv:map(tasks) do
       if result == i then results = results + 1 end

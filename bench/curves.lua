@@ -1,8 +1,8 @@
--- Curves over one quantity as SVG: one panel a column, each from zero.
+-- Draws curves over one quantity as SVG: one panel for each column, each with an axis from zero.
 local WIDTH <const>, LEFT <const>, RIGHT <const> = 720, 60, 16
 local PANEL <const>, TITLE <const>, FOOT <const> = 120, 28, 30
 
--- The least of 1, 2, 5, 10, 20, … that is not below the value.
+-- Returns the smallest of 1, 2, 5, 10, 20, … that is not below the value.
 local function round_up(value)
   local scale = 10 ^ math.floor(math.log(math.max(value, 1), 10))
   for _, factor in ipairs { 1, 2, 5, 10 } do
@@ -10,7 +10,7 @@ local function round_up(value)
   end
 end
 
----@param rows table[] what was seen, in order
+---@param rows table[] the measurements, in order
 ---@param over string the field that the curves run over
 ---@param columns table[] { field, title }
 ---@return string svg

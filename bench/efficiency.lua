@@ -1,7 +1,7 @@
--- efficiency: tasks that keep a CPU busy for 1 ms, 10 ms, and for uneven (Pareto) times: time inside
--- tasks over 2 workers × wall time. Beside it the CPU time inside tasks over the same (what else runs
--- on the machine counts as lost there), the share of a CPU that the slower of two plain processes
--- gets, and for uneven tasks what the best a pool can do that gives each task to whoever is free first.
+-- efficiency: for tasks that keep a CPU busy for 1 ms, for 10 ms, and for uneven (Pareto) times, the time inside
+-- tasks divided by 2 workers × wall time. For comparison: the CPU time inside tasks divided by the same (time in
+-- which other programs run counts as lost), the share of a CPU that the slower of two plain processes gets, and for
+-- uneven tasks the best value that a pool can reach which gives each task to the first free worker.
 local lk = require "lkrun"
 local bare = require "bare"
 local measure = require "measure"

@@ -1,5 +1,5 @@
--- first: from lk.invoker to the first result of a null operation, in a running lkrun; beside it a
--- bare fork of the same process and its end, and two of them until a word of the first is here.
+-- first: the time from lk.invoker to the first result of a null operation, in a running lkrun. It is compared with
+-- a bare fork of the same process, and with two forks until a message of the first child arrives.
 -- first.cold is the first invoker of a process.
 local lk = require "lkrun"
 local bare = require "bare"

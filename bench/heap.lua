@@ -1,6 +1,6 @@
--- heap.memory: a model of HEAP_MIB (1024) MiB of Lua tables, two workers that run HEAP_TASKS
--- (1,000,000) allocating tasks each while the host allocates, too: growth of the proportional set
--- size of all processes, over the model.
+-- heap.memory: the model is HEAP_MIB (1024) MiB of Lua tables; two workers run HEAP_TASKS (1,000,000) allocating
+-- tasks each while the host allocates, too. The figure is the growth of the proportional set size of all processes,
+-- as a share of the model.
 local lk = require "lkrun"
 local measure = require "measure"
 local memory = require "memory"
@@ -25,7 +25,7 @@ local function allocate(tables, i)
   return made[8][1] + #made
 end
 
--- How much more all processes hold at most than the host alone did, over the model.
+-- Returns how much more memory all processes held at most than the host alone had, as a share of the model.
 local function growth()
   collectgarbage()
   local alone = memory.pss()

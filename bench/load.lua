@@ -1,6 +1,6 @@
--- load.*.ms: a model of 1 GiB in a file, from lk.load to the first element, in a fresh process. load.memory: the
--- proportional set size of ten processes that each loaded it and read all of it, over the model's bytes.
--- LOAD_MIB=256 makes the model smaller.
+-- load.*.ms: with a model of 1 GiB in a file, the time from lk.load to the first element, in a fresh process.
+-- load.memory: the proportional set size of ten processes that each loaded the file and read all of it, minus the
+-- model's bytes, and in models. LOAD_MIB=256 makes the model smaller.
 local lk = require "lkrun"
 local measure = require "measure"
 
@@ -51,7 +51,7 @@ local function pss_of(pid)
   return tonumber(file:read("a"):match "Pss:%s+(%d+)") / 1024
 end
 
--- While all of them hold it.
+-- Measures the memory while all processes hold the model.
 local function memory_over(extension)
   local gate, processes, sum = folder .. "/gate", {}, 0
   for i = 1, PROCESSES do processes[i] = started(extension, gate) end

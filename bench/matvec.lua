@@ -1,8 +1,8 @@
--- matvec: a 1000 by 1000 matrix times 2,000 vectors that are sent as tasks, results gathered: speed
--- over the same loop in one process. What bounds it: matvec.limit is what the two CPUs give when nothing
--- is sent, two tasks that make half of the products each and keep them; matvec.read.speedup is what they
--- give when nothing is computed either, two plain processes that only read as many bytes as the matrix has,
--- and matvec.read.gbs the rate at which one does.
+-- matvec: a 1000 by 1000 matrix times 2,000 vectors that are sent as tasks, with the results gathered: the speed
+-- relative to the same loop in one process. Its limits: matvec.limit is what the two CPUs reach when nothing is
+-- sent, with two tasks that make half of the products each and keep them; matvec.read.speedup is what they reach
+-- when nothing is computed either, with two plain processes that only read as many bytes as the matrix has; and
+-- matvec.read.gbs is the rate at which one process reads them.
 local lk = require "lkrun"
 local bare = require "bare"
 local measure = require "measure"

@@ -1,13 +1,13 @@
--- Measuring: what is compared takes turns in one run, so that noise meets all of it alike.
+-- Helpers to measure. Things that are compared are measured alternately in one run, so that noise affects all equally.
 local measure = {}
 
---- Whether a figure was asked for by name, as in `first` or `big.memory`; nothing asked: all.
+--- Whether a figure was asked for by a name such as `first` or `big.memory`; without a name all figures are wanted.
 function measure.is_wanted(name)
   local wanted = measure.wanted
   return not wanted or wanted == name or name:sub(1, #wanted + 1) == wanted .. "."
 end
 
---- A number from the environment, so from `make bench NAME=value`.
+--- Returns a number from the environment, which also has the variables of `make bench NAME=value`.
 ---@param name string
 ---@param default integer
 ---@return integer
@@ -21,7 +21,7 @@ function measure.option(name, default)
   return value
 end
 
---- The value below which `part` of the samples lie (0.5: the median), between neighbours linear.
+--- Returns the quantile `part` of the samples (0.5: the median), interpolated linearly.
 function measure.quantile(samples, part)
   local sorted = table.move(samples, 1, #samples, 1, {})
   table.sort(sorted)
@@ -30,7 +30,7 @@ function measure.quantile(samples, part)
   return low + (sorted[math.ceil(at)] - low) * (at - math.floor(at))
 end
 
---- Runs each function once a round, in turns.
+--- Runs each function once in each round, one after the other.
 ---@param count integer rounds
 ---@param functions table<string, fun(): number>
 ---@return table<string, number[]> samples
@@ -61,7 +61,7 @@ function measure.scaled(samples, factor)
   return measure.each(samples, samples, function(x) return x * factor end)
 end
 
---- Prints `name=median`, the quartiles, how many runs, and what is to be reached.
+--- Prints `name=median`, the quartiles, the number of runs, and the goal.
 ---@param name string figure and unit
 ---@param samples number[]
 ---@param goal? string "<= 4" or ">= 0.98"

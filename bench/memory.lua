@@ -1,4 +1,4 @@
--- Memory, descriptors and processes of this process and its children, as the kernel counts them.
+-- Counts the memory, descriptors and processes of this process and its children, by what the kernel says.
 local bare = require "bare"
 local memory = {}
 
@@ -31,7 +31,7 @@ local function own_of(pid)
   return sum
 end
 
---- The same without files: whose share in those that other programs map depends on the others.
+--- The same without mapped files, because this process's share of a file depends on which other programs map it.
 function memory.own()
   local sum = own_of "self"
   for _, pid in ipairs(memory.children()) do sum = sum + own_of(pid) end

@@ -1,5 +1,5 @@
--- null: a null operation over a million integers of an iterator, in µs a task; beside it the same
--- iterator consumed in place, and through the barest relay to another process and back.
+-- null: a null operation over a million integers of an iterator, in µs for each task, compared with the same
+-- iterator consumed in place, and passed through the barest relay to another process and back.
 local lk = require "lkrun"
 local measure = require "measure"
 local relay = require "relay"
@@ -7,7 +7,7 @@ local relay = require "relay"
 local count = measure.option("NULL_TASKS", 1000000)
 
 local inv <close> = lk.invoker(0, function(_, task) return task end, { n_jobs = 2 })
-for _ in inv:map(measure.integers(1000)) do end -- the workers are there
+for _ in inv:map(measure.integers(1000)) do end -- afterwards the workers are running
 
 local function null()
   local start, sum = lk.clock(), 0

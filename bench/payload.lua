@@ -1,5 +1,5 @@
--- payload: a tensor of 64 MiB out as a task and back as a result: GB moved a second, both ways
--- counted; beside it memcpy of as many bytes between buffers whose pages are there.
+-- payload: a tensor of 64 MiB goes out as a task and comes back as a result: GB moved in a second, both ways
+-- counted, compared with memcpy of as many bytes between buffers whose pages exist already.
 local lk = require "lkrun"
 local bare = require "bare"
 local measure = require "measure"

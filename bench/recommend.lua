@@ -1,7 +1,6 @@
--- recommend: the top 10 of 30,000 items for 20,000 users by 64 f32 factors, users a second, with and
--- without leaving out 100 items a user. Beside it the product alone, by as many workers: in the tiles
--- that lk.linalg.mips makes, and in one piece a block of users, as a program would write it that keeps
--- all scores.
+-- recommend: the top 10 of 30,000 items for 20,000 users by 64 f32 factors, in users a second, with all items and
+-- without 100 items of each user. It is compared with the product alone, by as many workers: in the tiles of
+-- lk.linalg.mips, and in one piece for a block of users, as a program would do that keeps all scores.
 local lk = require "lkrun"
 local batch = require "lkrec.batch"
 local measure = require "measure"
@@ -14,7 +13,7 @@ local model = {
   user_factors = lk.tensor.randn({ USERS, FACTORS }, "f32"),
   item_factors = lk.tensor.randn({ ITEMS, FACTORS }, "f32"),
 }
--- Tensors, not tables: a fork copies the page tables of whatever the program holds.
+-- The data are tensors, not tables, because a fork copies the page tables of everything that the program holds.
 local rows = lk.tensor.arange(1, USERS, "i64"):view(USERS, 1):expand(USERS, SEEN):reshape(USERS * SEEN)
 local columns = lk.tensor.rand { USERS * SEEN }:mul(ITEMS):floor():add(1):to "i64"
 local seen = lk.sparse.csr(rows, columns, lk.tensor.ones({ USERS * SEEN }, "f32"), { USERS, ITEMS })
@@ -28,7 +27,7 @@ local function recommend(exclude)
   end
 end
 
--- Scores of a block of users for items `width` at a time, written over each other.
+-- Computes the scores of a block of users for `width` items at a time, each time into the same tensor.
 local function multiply_by(width)
   local scores
   local function multiply(factors, block)

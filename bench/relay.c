@@ -1,7 +1,7 @@
-/* The least that a map over a generator in Lua can cost where another process has the work:
- * integers as bare words in shared memory, there and back, in portions. It knows one type, no
- * errors, no names of tasks, and hangs where its process dies. A module for Lua, built by the
- * Makefile.
+/* The least that a map over a generator in Lua can cost when another process does the work:
+ * integers go as bare words through shared memory, there and back, in batches. The relay has one
+ * type, no errors and no bookkeeping of tasks, and it hangs if its process dies. This is a module
+ * for Lua, built by the Makefile.
  */
 #include <errno.h>
 #include <sched.h>
@@ -19,8 +19,8 @@
 
 enum { WORDS = 1024, PORTION = 32 };
 
-/* How many words were ever written, in a cache line of its own. No more than WORDS are on their way
- * there and back, so the writer always has room. */
+/* The number of words written so far, in a cache line of its own. At most WORDS words are on their
+ * way there and back, so the writer always has room. */
 struct queue {
     _Alignas(64) atomic_ulong written;
     _Alignas(64) lua_Integer words[WORDS];
@@ -44,7 +44,7 @@ static void pause_a_moment(void)
 #endif
 }
 
-/* Waits until more than `seen` words were written; gives how many. */
+/* Waits until more than `seen` words have been written, and returns their number. */
 static uint64_t await_more(atomic_ulong *written, uint64_t seen)
 {
     for (unsigned looks = 1;; looks++) {
@@ -53,11 +53,11 @@ static uint64_t await_more(atomic_ulong *written, uint64_t seen)
             return now;
         pause_a_moment();
         if (looks % 4096 == 0)
-            sched_yield(); /* they may share a CPU */
+            sched_yield(); /* both processes may share a CPU */
     }
 }
 
-/* The other process: what comes goes back. */
+/* The other process sends every word back. */
 _Noreturn static void copy_words(struct queues *queues, pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -72,7 +72,7 @@ _Noreturn static void copy_words(struct queues *queues, pid_t parent)
     }
 }
 
-/* Calls the generator until as many words are on their way as there is room for. */
+/* Calls the generator until as many words are on their way as the ring has room for. */
 static void pull(lua_State *L, struct relay *relay)
 {
     struct queue *there = &relay->queues->there;
@@ -122,7 +122,8 @@ static int step(lua_State *L)
     return 2;
 }
 
-/* relay(generator of integers) → an iterator of their number and themselves, and what closes it */
+/* relay(generator of integers): returns an iterator over the integers and their numbers, and its
+ * closing value */
 static int new_relay(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TFUNCTION);

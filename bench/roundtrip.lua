@@ -1,4 +1,4 @@
--- roundtrip: one task submitted, its result taken, then the next; beside it 8 bytes to a child and
+-- roundtrip: submits one task, takes its result, then submits the next; compared with 8 bytes that go to a child and
 -- back over two pipes.
 local lk = require "lkrun"
 local bare = require "bare"

@@ -1,6 +1,6 @@
--- Files of rows, and lkrun map over them: microseconds a row, with a row as recommenders have them, a
--- user, an item, a score. ROWS=10000000 takes longer. map.memory is the most that the program itself
--- held: it must not grow with the file.
+-- rows: files of rows, and lkrun map over them: microseconds for each row, which has a user, an item and a score, as
+-- in recommenders. ROWS=10000000 takes longer. map.memory is the most memory that the program itself held: it must
+-- not grow with the file.
 local measure = require "measure"
 local lk = require "lkrun"
 
@@ -38,7 +38,7 @@ local function file(name, text)
   handle:write(text)
 end
 
--- Seconds and the most memory of one lkrun map.
+-- Returns the seconds and the peak memory of one lkrun map.
 local function map(more)
   local start = lk.clock()
   local command = ("cd %s && echo $$ && LK_PROGRESS=none exec '%s' map op.lua --tasks tasks.csv --output out.csv "

@@ -1,5 +1,5 @@
--- The benchmark: lkrun bench/run.lua [FIGURE...]; all of them if none is named. Each family of
--- figures runs in a process of its own, so that none inherits another's memory. A line a figure:
+-- Runs the benchmark: lkrun bench/run.lua [FIGURE...], or all figures if none is named. Each family of
+-- figures runs in a process of its own, so that none inherits another's memory. Each figure is a line with
 -- name=median, low= and high= (the quartiles), runs=, and the goal where there is one.
 package.path = "bench/?.lua;" .. package.path
 package.cpath = "build/bench/?.so;" .. package.cpath
@@ -16,7 +16,7 @@ local function check(figure)
   for _, family in ipairs(families) do
     if family == family_of(figure) then return end
   end
-  io.stderr:write(("bench: there is no figure '%s'; there are %s\n"):format(figure, table.concat(families, ", ")))
+  io.stderr:write(("bench: unknown figure '%s'; expected %s\n"):format(figure, table.concat(families, ", ")))
   os.exit(2)
 end
 

@@ -1,5 +1,5 @@
--- scale: 1 to 16 workers on tasks that sleep 1 ms: tasks a second over the ideal, which is as many
--- times what one plain process reaches in the same run. scale.N.bare: N plain processes, no pool.
+-- scale: 1 to 16 workers run tasks that sleep 1 ms. The figure is the tasks in a second relative to the number of
+-- workers times what one plain process reaches in the same run. scale.N.bare is the same for N plain processes.
 local lk = require "lkrun"
 local bare = require "bare"
 local measure = require "measure"
@@ -12,7 +12,7 @@ for _, jobs in ipairs { 1, 2, 4, 8, 16 } do
     local inv <close> = lk.invoker(0, function(_, seconds) bare.sleep(seconds) end, { n_jobs = jobs })
     local tasks = {}
     for i = 1, EACH * jobs do tasks[i] = SECONDS end
-    for _ in inv:map(table.move(tasks, 1, jobs * 2, 1, {})) do end -- the workers are there
+    for _ in inv:map(table.move(tasks, 1, jobs * 2, 1, {})) do end -- afterwards the workers are running
     local seconds = measure.rounds(5, {
       pool = function()
         local start = lk.clock()

@@ -1,6 +1,6 @@
--- snakemake: what a job of one rule costs as a shell command, a Lua script and a Python script that do
--- the same: 200 jobs one after the other, seconds of the whole run over their number. The start of
--- Snakemake is in each of them alike.
+-- snakemake: the cost of a job of one rule as a shell command, a Lua script and a Python script that do the same:
+-- 200 jobs run one after the other, and the time of the whole run is divided by their number. The time to start
+-- Snakemake is included in all three.
 local lk = require "lkrun"
 local measure = require "measure"
 
@@ -34,7 +34,7 @@ write("script.lua", "io.open(snakemake.output[1], 'w'):write(snakemake.wildcards
 write("script.py", "print(snakemake.wildcards.n, file=open(snakemake.output[0], 'w'))\n")
 assert(os.execute(("mkdir '%s/bin' && ln -s '%s' '%s/bin/lkrun'"):format(folder, checkout .. "/" .. arg[-1], folder)))
 
--- Milliseconds a job.
+-- Returns the milliseconds for each job.
 local function run(rule)
   local command = ("cd '%s' && rm -rf out .snakemake && PATH='%s/bin:%s':$PATH XDG_CACHE_HOME='%s' "
     .. "snakemake --cores 1 --quiet all --"):format(folder, folder, bin, folder)

@@ -1,8 +1,8 @@
--- soak: SOAK_TASKS tasks through one invoker: growth of memory, descriptors and processes after the
--- first tenth. What the pool keeps books on grows to what results that wait for one task once needed,
--- and stays; so one task of the first tenth takes until no more tasks are pulled, and all later ones
--- have that room.
--- SOAK_SERIES=FILE writes what was seen at every hundredth as CSV, SOAK_CHART=FILE draws it as SVG.
+-- soak: SOAK_TASKS tasks through one invoker: the growth of memory, descriptors and processes after the first
+-- tenth. The pool's buffers for results that wait for an earlier task grow to the largest size that was ever needed,
+-- and keep it. So one task of the first tenth lasts until the pool pulls no more tasks: later tasks never need more
+-- room than that.
+-- SOAK_SERIES=FILE writes the measurements after every hundredth of the tasks as CSV, SOAK_CHART=FILE draws them.
 local lk = require "lkrun"
 local measure = require "measure"
 local memory = require "memory"
@@ -33,7 +33,7 @@ local function tasks()
 end
 
 local inv <close> = lk.invoker(0, work, { n_jobs = 2, writable = { pulled } })
-local seen = {} -- all there before, so that what is seen of memory is not itself
+local seen = {} -- filled in advance, so that the table of measurements does not grow the memory that is measured
 for k = 1, count // step do
   seen[k] = { tasks = 0, seconds = 0.0, mib = 0.0, descriptors = 0, zombies = 0, processes = 0 }
 end

@@ -1,4 +1,4 @@
--- start: `lkrun -e ''`, from before the process starts until after it has ended.
+-- start: the time of `lkrun -e ''`, from before the process starts until after it has ended.
 local bare = require "bare"
 local measure = require "measure"
 

@@ -1,12 +1,12 @@
--- Recommends items to every user: trains on ratings, on all CPUs, and measures how well it did.
+-- Recommends items to every user: trains models on ratings, on all CPUs, and measures how good they are.
 --
 --     lkrun examples/recommend.lua
 --     lkrun examples/recommend.lua --ratings path/to/ratings.csv --n 20 --output results
 --
--- Four fifths of each user's ratings are there to train on, the rest to test with. Two models are
--- trained, popularity and matrix factorization by alternating least squares (ALS). Each recommends
--- to every user what that user has not rated yet, and is measured by how much of the test part it
--- found, and how early in the list.
+-- Four fifths of each user's ratings are for training, the rest for testing. Two models are trained,
+-- popularity and matrix factorization by alternating least squares (ALS). Each recommends items to
+-- every user that the user has not rated yet. The metrics say how much of the test part it found, and
+-- how early in the list.
 local lk = require "lkrun"
 local als = require "lkrec.als.implicit"
 local batch = require "lkrec.batch"
@@ -14,15 +14,15 @@ local data = require "lkrec.data"
 local metrics = require "lkrec.metrics"
 local popularity = require "lkrec.popularity"
 
--- The options and their defaults, whose types are the types of what is given.
+-- The options and their defaults. A value on the command line must have the type of the default.
 local options = {
-  ratings = "", -- a CSV file with the columns of MovieLens; none: generated ratings
+  ratings = "", -- a CSV file with the columns of MovieLens; without one, ratings are generated
   output = "recommendations", -- the folder for recommendations and metrics
-  factors = 32, -- of the ALS model
+  factors = 32, -- number of factors of the ALS model
   epochs = 10, -- passes of its training over the ratings
   n = 10, -- items to recommend to each user
   jobs = lk.proc_count(), -- worker processes
-  seed = 1, -- of everything that is random
+  seed = 1, -- seed of everything that is random
   quiet = false, -- no progress bars
 }
 local at = 1
@@ -32,7 +32,7 @@ while arg[at] do
   if kind == "number" then value = math.tointeger(tonumber(value)) end
   if kind == "boolean" then value, at = true, at - 1 end
   if kind == "nil" or not value then
-    io.stderr:write(("recommend.lua: '%s %s' is no option; expected --ratings FILE, --output DIR, --quiet, or "
+    io.stderr:write(("recommend.lua: unknown option '%s %s'; expected --ratings FILE, --output DIR, --quiet, or "
       .. "--factors, --epochs, --n, --jobs, --seed with an integer\n"):format(arg[at], arg[at + 1] or ""))
     os.exit(2, true)
   end

@@ -8,35 +8,35 @@ local options = {
   users = 1e9,
   nodes = 1000,
   shards = 1000, -- jobs
-  cores = 32, -- of a node
-  rate = 9500, -- users a second a core
-  read = 1056, -- bytes a user: 64 factors of 4 bytes, 100 known items of 8
+  cores = 32, -- cores of a node
+  rate = 9500, -- users a second and core
+  read = 1056, -- bytes a user: 64 factors of 4 bytes, 100 known items of 8 bytes
   model = 8e6, -- bytes that every shard reads: the items' factors
   write = 320, -- bytes a user: ten rows of CSV
   starts = 50, -- jobs a second that the scheduler starts
-  startup = 0.01, -- seconds of a job before it does anything: lkrun
-  files = 20, -- file operations of a job's start: lkrun; 22400 with Snakemake in every job
+  startup = 0.01, -- seconds for a job to start: lkrun alone
+  files = 20, -- file operations of a job's start: lkrun alone; 22400 with Snakemake in every job
   metadata = 20000, -- file operations a second that the file system serves
-  reading = 20e9, -- bytes a second that the file system reads for everybody together
-  writing = 10e9, -- … and writes
+  reading = 20e9, -- bytes a second that the file system reads for all nodes together
+  writing = 10e9, -- bytes a second that it writes
   link = 1.2e9, -- bytes a second to and from a node
   spread = 0.1, -- standard deviation of the logarithm of a node's speed
   failure = 0, -- chance that a node dies while it has a job
-  journal = 1, -- 1: the next attempt goes on where it was; 0: it starts afresh
+  journal = 1, -- 1: the next attempt continues where the last one stopped; 0: it starts afresh
   seed = 1,
 }
 local fixed = {}
 for _, word in ipairs(arg) do
   local name, value = word:match "^(%a+)=(.+)$"
   if not options[name or ""] or not tonumber(value) then
-    io.stderr:write(("scaling.lua: '%s' is no option; expected NAME=NUMBER, see the head of the file\n"):format(word))
+    io.stderr:write(("scaling.lua: unknown option '%s'; expected NAME=NUMBER, see the head of the file\n"):format(word))
     os.exit(2)
   end
   options[name], fixed[name] = tonumber(value), true
 end
 
--- A station serves one job after the other, in the order in which they come. It is a shared one's
--- capacity that matters here, not whose turn it is, so that taking turns would end no sooner.
+-- A station serves one job after the other, in the order in which they come. A real one serves several
+-- at a time, each more slowly; together they would not end sooner, so the simulation leaves that out.
 local function station(name) return { name = name, free = 0, busy = 0 } end
 
 local function serve(at, now, seconds)
@@ -71,7 +71,7 @@ local function pop(heap)
   end
 end
 
--- What a job does on its node, in order: each gives when it ends.
+-- The steps of a job on its node, in order: each returns the time when it ends.
 local stages = {
   function(s, o, job, now) return serve(s.scheduler, now, 1 / o.starts) + o.startup, job end,
   function(s, o, _, now) return serve(s.metadata, now, o.files / o.metadata) end,
@@ -93,7 +93,7 @@ local stages = {
   end,
 }
 
--- Seconds from the first submission to the last output, and the stations.
+-- Returns the seconds from the first submission to the last output, and the stations.
 local function simulate(o)
   math.randomseed(math.tointeger(o.seed))
   local stations, heap, waiting, finish = {}, {}, {}, 0

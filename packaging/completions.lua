@@ -1,6 +1,6 @@
---- What a shell completes after `lkrun`: build/lkrun packaging/completions.lua bash|zsh|fish.
---- lua-argparse writes it from the parsers of the commands. It knows no word that is either a command
---- or a script, and takes options before a command for options after it too: that is put right here.
+--- Writes the completion of `lkrun` for a shell: build/lkrun packaging/completions.lua bash|zsh|fish.
+--- lua-argparse generates it from the parsers of the commands. argparse has no word that is either a command
+--- or a script, and offers the options before a command after it, too: this program corrects both.
 
 local function fail(...)
   io.stderr:write("lkrun: completions: ", string.format(...), "\n")
@@ -10,9 +10,9 @@ end
 local shell = arg[1] or fail "which shell? bash, zsh or fish"
 package.path = package.path .. ";/usr/share/lua/5.4/?.lua"
 if not package.searchpath("argparse", package.path) then
-  fail "none, for the Lua library argparse is not installed; it is in Debian's package lua-argparse"
+  fail "the Lua library argparse is not installed; install the Debian package lua-argparse"
 end
--- A command is a module lkrun.command.NAME inside the executable, as lkrun/main.c has it.
+-- A command is a module lkrun.command.NAME inside the executable, as in lkrun/program/main.c.
 local command_names = {}
 for module in pairs(require("lkrun.core.module_text").modules()) do
   command_names[#command_names + 1] = module:match "^lkrun%.command%.([%w_]+)$"
@@ -37,7 +37,7 @@ local function parser()
   return root
 end
 
--- `text` with the plain `part`, which must be there, replaced.
+-- Replaces `part`, a plain string that must occur in `text`.
 local function replace(text, part, by)
   local first, last = text:find(part, 1, true)
   if not first then fail("argparse writes no %q for %s", part, shell) end
@@ -46,7 +46,7 @@ end
 
 local complete = {}
 
--- Where nothing is proposed bash proposes files by itself, and quotes their names rightly.
+-- Where the function proposes nothing, bash proposes files itself, and quotes their names correctly.
 function complete.bash(root)
   local text = root:get_bash_complete():gsub('%$%(compgen %-f %-%- "%$cur"%)', ""):gsub('opts="%$opts ', 'opts="')
   text = replace(text, "_lkrun()", "_lkrun_words()")
@@ -82,9 +82,10 @@ end
 function complete.fish(root)
   local text = root:get_fish_complete():gsub("%-n '__fish_lkrun_using_command'", "-n __fish_is_first_arg")
   text = text:gsub("complete %-c lkrun (%-[sl] )", "complete -c lkrun -n __fish_is_first_arg %1")
-  text = replace(text, "for arg in $cmdline\n", "for arg in $cmdline[1]\n") -- "lkrun job.lua map" is a script's
+  -- Only the first word is a command: in "lkrun job.lua map", map is an argument of the script.
+  text = replace(text, "for arg in $cmdline\n", "for arg in $cmdline[1]\n")
   return text .. "complete -c lkrun -n __fish_is_first_arg -k -a '(__fish_complete_suffix .lua)'\n"
 end
 
-local write = complete[shell] or fail("'%s' is no bash, zsh or fish", shell)
+local write = complete[shell] or fail("the shell is '%s'; expected bash, zsh or fish", shell)
 io.write(write(parser()))

@@ -1,31 +1,31 @@
 # What a Makefile includes to run lkrun in its rules; docs/make.md is its page.
 #
-#   include /usr/local/share/lkrun/rules/lkrun.mk
 #   LKRUN_RATINGS = ratings.csv
 #   LKRUN_MODELS = popularity als
 #   LKRUN_MODEL_als = als.implicit
+#   include /usr/local/share/lkrun/rules/lkrun.mk
 #   all: $(LKRUN_MODELS:%=results/first.%.json)
 #
-# Set before the include or after it, but for LKRUN_MODELS and LKRUN_SHARDS: before.
+# Set the variables before the include: the rules are made from their values at that moment.
 
 LKRUN ?= lkrun
-LKRUN_RATINGS ?=# a CSV or TSV file; none: ratings are generated
-LKRUN_SPLIT ?=# further members of the JSON object of the step's options, as in docs/lkrec-steps.md
+LKRUN_RATINGS ?=# a CSV or TSV file; if it is empty, ratings are generated
+LKRUN_SPLIT ?=# further options of the step "split" in docs/lkrec-steps.md, as members of a JSON object
 LKRUN_SEED ?= 1
-LKRUN_BLOCK ?= 50# users a task
-LKRUN_N ?= 10# items a user, and places that count
+LKRUN_BLOCK ?= 50# users in a task
+LKRUN_N ?= 10# items to recommend to each user, and places that count in the metrics
 LKRUN_SHARDS ?= 2# jobs that recommend, for each model
 LKRUN_MODELS ?= popularity
-# LKRUN_MODEL_x: the module of model x, where its name is another; LKRUN_OPTIONS_x: JSON members
-$(if $(findstring /,$(LKRUN_MODELS)),$(error lkrun: LKRUN_MODELS: $(LKRUN_MODELS) found; a name is part of \
-  file names, so one without / is expected, and LKRUN_MODEL_x says which module x is))
+# LKRUN_MODEL_x is the module of model x, if that is not x; LKRUN_OPTIONS_x has its options, as JSON members.
+$(if $(findstring /,$(LKRUN_MODELS)),$(error lkrun: LKRUN_MODELS: $(LKRUN_MODELS) found; expected names \
+  without /, for they are parts of file names; LKRUN_MODEL_x says which module model x is))
 
 lkrun-rules := $(dir $(lastword $(MAKEFILE_LIST)))
 lkrun-comma := ,
 lkrun-flags = $(filter-out --%,$(firstword -$(MAKEFLAGS)))
 
-# A line that begins with + has make's jobserver, but runs under make -n, -q and -t, too: there it
-# begins without.
+# A recipe line that begins with + has access to make's jobserver, but is also run by make -n, -q and -t. The + is
+# left out under these options.
 lkrun-plus = $(if $(strip $(foreach flag,n q t,$(findstring $(flag),$(lkrun-flags)))),,+)
 
 # A recipe's line that runs lkrun: $(call lkrun,map op.lua --tasks $< --output $@)
@@ -34,7 +34,7 @@ lkrun = $(lkrun-plus)$(LKRUN) $(1)
 # A step of lkrec: $(call lkrun-step,train,"data": "split.lkz")
 lkrun-step = $(call lkrun,-e 'require("lkrec.steps").run(...)' $(1) '{$(2)}')
 
-# A member of a JSON object if its value is not empty, and what the user adds.
+# lkrun-member is a member of a JSON object, or nothing if its value is empty; lkrun-more adds members that the user gave.
 lkrun-member = $(if $(2),$(lkrun-comma) "$(1)": "$(2)")
 lkrun-more = $(if $(strip $(1)),$(lkrun-comma) $(1))
 
@@ -62,7 +62,7 @@ define lkrun-model-rules
 .PRECIOUS: %.$(1).lkz %.$(1).csv
 endef
 
-# The rule of shard $(2) of model $(1). What an interrupted run had done is in its journal.
+# The rule of shard $(2) of model $(1). After an interrupted run, --resume continues from the journal.
 define lkrun-shard-rules
 %.$(1).$(2).csv: %.$(1).lkz %.tasks.csv
 	$$(call lkrun,map $(lkrun-rules)recommend/scripts/operation.lua --model $$< --tasks $$(word 2,$$^) \

@@ -1,12 +1,12 @@
-# Lua in rules: after `include: "…/rules/lkrun.smk"`, `script: "recommend.lua"` runs under lkrun, and
-# every other language as before. As a module:
+# Lua scripts in rules: after `include: "…/rules/lkrun.smk"`, `script: "recommend.lua"` runs under lkrun; scripts in
+# other languages run as before. A workflow can also load this file as a module:
 #
 #     module lkrun:
 #         snakefile: "…/rules/lkrun.smk"
 #     use rule * from lkrun
 #     script = lkrun.script
 #
-# The last line is there because a module has its own copy of the globals. docs/snakemake.md has the rest.
+# The last line is needed because a module has its own copy of the globals. docs/snakemake.md has the rest.
 import importlib.util
 
 _specification = importlib.util.spec_from_file_location(

@@ -1,9 +1,9 @@
-"""What rules/lkrun.smk puts in front of Snakemake's own script().
+"""The function that rules/lkrun.smk puts in front of Snakemake's own script().
 
-A script whose name ends in .lua runs under lkrun, by a class derived from Snakemake's ScriptBase, so
-that conda, containers, shadow and benchmarks stay Snakemake's work. Every other one goes to Snakemake
-as it came. The job is handed over as a Lua program: no name in it ever passes a shell, and numbers,
-bytes and nesting arrive as they left.
+A script whose name ends in .lua runs under lkrun, through a class derived from Snakemake's ScriptBase, so
+that Snakemake still handles conda, containers, shadow and benchmarks. Every other script is passed on to
+Snakemake. The job is handed over as a Lua program: no name in it ever passes through a shell, and numbers,
+bytes and nested values arrive unchanged.
 """
 
 import datetime
@@ -21,10 +21,10 @@ from snakemake.exceptions import WorkflowError
 from snakemake.sourcecache import SourceCache, SourceFile
 from snakemake.utils import format
 
-FORMAT = 1  # of the job that is handed over; lua/lkrun/snakemake.lua knows the same number
+FORMAT = 1  # version of the form in which the job is handed over; lua/lkrun/snakemake.lua has the same number
 TESTED = "9.27.1"
 
-# What is relied on, and its parameters in the tested Snakemake.
+# The functions of Snakemake that this file relies on, and their parameters in the tested version.
 RELIED_ON = {
     "script.script": "path basedir input output params wildcards threads resources log config rulename "
     "conda_env conda_base_path container_img singularity_args env_modules bench_record jobid "
@@ -50,7 +50,7 @@ class LuaError(WorkflowError):
 
 
 def check_snakemake():
-    """Raises where this Snakemake is not built like the tested one."""
+    """Raises an error where a function of this Snakemake differs from the tested version's."""
     for name, expected in RELIED_ON.items():
         found = snakemake
         for part in name.split("."):
@@ -60,7 +60,7 @@ def check_snakemake():
             raise WorkflowError(
                 f"lkrun: rules/lkrun.smk: Snakemake {version('snakemake')} found, whose "
                 f"snakemake.{name} is not as in Snakemake {TESTED} (its parameters: {parameters}); "
-                f"expected Snakemake {TESTED} or one built alike, or another version of lkrun's rules"
+                f"expected Snakemake {TESTED}, a version with the same functions, or another version of lkrun's rules"
             )
 
 
@@ -68,7 +68,7 @@ def check_snakemake():
 
 
 def lua_string(text):
-    """A Lua literal of the text's bytes; what came from a file name is what goes back."""
+    """A Lua literal of the text's bytes. Bytes of a file name that are not UTF-8 come out unchanged."""
     pieces = []
     for byte in text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text:
         plain = 32 <= byte < 127 and byte not in b'"\\'
@@ -91,7 +91,10 @@ def lua_number(value, where):
 
 
 def lua_sequence(values, where, names=None):
-    """null holds the place of None: nil would be a hole. names: of places, for errors."""
+    """The elements of a Lua sequence. None becomes null, because nil would be a hole.
+
+    `names` maps places in the sequence to names, for error messages.
+    """
     paths = {place: f"{where}.{name}" for name, place in (names or {}).items()}
     return ", ".join(
         "null" if value is None else lua_value(value, paths.get(i, f"{where}[{i}]"))
@@ -100,7 +103,7 @@ def lua_sequence(values, where, names=None):
 
 
 def lua_fields(items, where):
-    """None is nil: a field that is not there."""
+    """The fields of a Lua table. A field whose value is None is left out, so that it is nil in Lua."""
     fields = []
     for key, value in items:
         if key is None or isinstance(key, float) and math.isnan(key):
@@ -111,7 +114,7 @@ def lua_fields(items, where):
 
 
 def lua_value(value, where):
-    """An expression that gives the value in Lua. where: its path, for errors."""
+    """A Lua expression for the value. `where` is the value's path, for error messages."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
@@ -139,7 +142,7 @@ def lua_value(value, where):
 
 
 def lua_namedlist(values, where):
-    """What lkrun.snakemake makes a table by position and by name of: the list, and the names' places."""
+    """A list and the places of its names: lkrun.snakemake makes a table by position and by name from them."""
     places = dict(values._get_names())
     names = {name: first + 1 for name, (first, end) in places.items() if end is None}
     several = {name: [first + 1, end] for name, (first, end) in places.items() if end is not None}
@@ -193,9 +196,11 @@ class LuaScript(snakemake_script.ScriptBase):
 
     def execute_script(self, fname, edit=False):
         log = self.log[0] if self.log else None
-        # Appended to, for the script may open it too; begun anew, but for a benchmark's repetitions.
+        # Standard error is appended to the log, because the script may open that file, too. The log is emptied
+        # first, except before the repetitions of a benchmark.
         begin = ": > {log_file:q}; " if not self.bench_iteration else ""
-        # Whoever watches shows the progress; a log still tells of it.
+        # Progress is written as lines, unless the user chose another form, or a program that watches
+        # LK_PROGRESS_DIR shows it; a job with a log writes its lines there all the same.
         watched = os.environ.get("LK_PROGRESS") or (os.environ.get("LK_PROGRESS_DIR") and not log)
         variables = {} if watched else {"LK_PROGRESS": "lines"}
         try:
@@ -212,7 +217,7 @@ class LuaScript(snakemake_script.ScriptBase):
         return self.path.get_path_or_uri(secret_free=True)
 
     def folder(self):
-        """Where `require` looks first: beside the script, or beside the copy of a remote one."""
+        """The folder in which `require` looks first: that of the script, or of the copy of a remote script."""
         return os.path.dirname(self.name() if self.is_local else self.cache_path or "")
 
     def describe(self, status, log):
@@ -226,7 +231,7 @@ class LuaScript(snakemake_script.ScriptBase):
 
 
 def last_message(path):
-    """What the program said last in its log: lkrun's own report if there is one, with its traceback."""
+    """The last message in the program's log: lkrun's own report with its traceback, or else the last lines."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, os.path.getsize(path) - 16384))
@@ -247,7 +252,7 @@ def file_name(path, wildcards, params):
 
 
 def script(*arguments, **named):
-    """Snakemake's script(), for one language more."""
+    """Snakemake's script(), which also runs Lua."""
     job = SIGNATURE.bind(*arguments, **named).arguments
     if not file_name(job["path"], job["wildcards"], job["params"]).endswith(".lua"):
         return snakemake_script.script(*arguments, **named)
@@ -264,7 +269,7 @@ def script(*arguments, **named):
     try:
         LuaScript(**job).evaluate()
     except LuaError as error:
-        raise error.with_traceback(None) from None  # how we came here is of no use to the user
+        raise error.with_traceback(None) from None  # this file's own traceback is of no use to the user
 
 
 check_snakemake()

@@ -1,4 +1,4 @@
-"""The work of bench/als.lua by LensKit: lenskit_als.py RATINGS.csv prints the seconds of training."""
+"""Does the work of bench/als.lua with LensKit: lenskit_als.py RATINGS.csv prints the seconds of training."""
 
 import sys
 import time

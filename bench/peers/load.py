@@ -1,5 +1,5 @@
-"""A model of 1 GiB in a file: load.py PEER prints how long a fresh process takes from the call to the first element;
-and how many models of 128 MiB ten processes hold between them that read all of one, beyond what they had before."""
+"""Loads a model from a file: load.py PEER prints how long a fresh process takes from the call to the first element of a
+model of 1 GiB, and how much more memory ten processes hold after each has read a model of 128 MiB, in models."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ def pss(pid):
 
 
 def load(peer, path):
-    """The model, the seconds it took, and this process's memory before."""
+    """Returns the model, the seconds that loading took, and this process's memory before."""
     import numpy as np
     from safetensors.numpy import load_file
     before = pss("self")

@@ -1,5 +1,5 @@
--- Bars on a logarithmic scale as SVG: one panel a column, one bar a row of the table. Colours follow the
--- reader's, light or dark; the background is whatever is behind.
+-- Draws bars on a logarithmic scale as SVG: one panel for each column of the table, one bar for each row. Colours
+-- follow the reader's light or dark theme; the background is transparent.
 local WIDTH <const>, LABELS <const>, VALUES <const> = 720, 130, 80
 local BAR <const>, GAP <const>, TITLE <const> = 16, 5, 30
 
@@ -21,7 +21,7 @@ local STYLE <const> = [[
 
 local function log10(x) return math.log(x, 10) end
 
--- The whole decades around a column's values.
+-- Returns the exponents of the powers of ten around a column's values.
 local function decades(names, rows, column)
   local low, high = math.huge, -math.huge
   for _, name in ipairs(names) do
@@ -34,7 +34,7 @@ local function decades(names, rows, column)
   return low, high
 end
 
--- Those whom the column is about.
+-- Returns the names of the rows that have a value in the column.
 local function present(names, rows, column)
   local list = {}
   for _, name in ipairs(names) do
@@ -43,7 +43,7 @@ local function present(names, rows, column)
   return list
 end
 
--- What is drawn, a panel each: names of rows, of which the first is ours, rows, a column.
+-- Returns a panel { names of rows, rows, column } for each column that is drawn; lkrun is the first row.
 local function panels_of(groups)
   local panels = {}
   for _, group in ipairs(groups) do

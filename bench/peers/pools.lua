@@ -1,7 +1,7 @@
--- What the figures that pools.py measures have in common.
+-- The common parts of the figures that pools.py measures.
 local pools = { names = { "multiprocessing", "futures", "joblib", "loky", "ray" } }
 
---- The command that measures one case of pools.py.
+--- Returns a function that makes the command for one case of pools.py.
 ---@param case string
 ---@param count? integer|fun(peer: string): integer how many tasks
 ---@return fun(python: string, peer: string): string

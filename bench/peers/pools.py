@@ -1,13 +1,14 @@
-"""One measurement of one Python process pool, on the work that make bench measures lkrun on.
+"""Measures one Python process pool once, with the same work that `make bench` gives to lkrun.
 
 usage: pools.py BACKEND CASE COUNT    2 workers, one BLAS thread each
 
 Prints one line of key=value. Cases, with null(model, task) = task:
-  first   seconds from nothing to the first result of a null operation
-  null    seconds a task of COUNT null operations, handed over one by one, the pool being warm
-  matvec  1000 x 1000 float64 times COUNT vectors, results gathered: speed over the same loop here
-  big     a model of 1 GiB: seconds to the first result; MiB of proportional set size of all
-          processes over the model, when two workers have read all of it
+  first   seconds from making the pool to the first result of a null operation
+  null    seconds for each of COUNT null operations, handed over one by one to a running pool
+  matvec  1000 x 1000 float64 times COUNT vectors, results gathered: speed relative to the same loop
+          in this process
+  big     a model of 1 GiB: seconds to the first result, and the proportional set size of all
+          processes minus the model, in MiB, after two workers have read all of it
   crash   task 500 of COUNT kills its worker: results delivered, seconds until the end of the map or
           the error, and what the caller sees
 """
@@ -40,7 +41,7 @@ def peek(model, i):
 
 def read_all(model, task):
     total = float(model.sum())
-    time.sleep(0.3)  # both workers take part
+    time.sleep(0.3)  # long enough for both workers to take part
     return total
 
 
@@ -52,7 +53,7 @@ def die_at_500(model, task):
 
 # --- pools: each gives map(tasks), an iterator of func(model, task) in the order of the tasks ---
 
-shared = {}  # what a worker holds
+shared = {}  # the function and the model of a worker
 
 
 def adopt(func, model):
@@ -82,7 +83,7 @@ def multiprocessing_pool(func, model):
 
 
 def adopt_by_module(func, model):
-    """loky sends the functions of __main__ by value: the state is kept where all can find it."""
+    """loky sends functions of __main__ by value, so the state is kept in `sys`, where the functions find it."""
     sys.lkrun_shared = (func, model)
 
 
@@ -208,14 +209,14 @@ def crash(pool, count):
     signal.signal(signal.SIGALRM, on_alarm)
     delivered, saw = 0, "all"
     manager = pool(die_at_500, 0)
-    run = manager.__enter__()  # never left: some pools wait for ever
+    run = manager.__enter__()  # __exit__ is never called, because some pools would wait for ever there
     timed(run(range(1, 5)))
     signal.alarm(PATIENCE)
     start = time.perf_counter()
     try:
         for _ in run(range(1, count + 1)):
             delivered += 1
-    except BaseException as error:  # whatever a pool raises is what the caller sees
+    except BaseException as error:  # any error that a pool raises is what the caller sees
         saw = type(error).__name__
     return {"delivered": delivered, "seconds": time.perf_counter() - start, "saw": saw}
 
@@ -226,7 +227,7 @@ if __name__ == "__main__":
     backend, case, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
     figures = CASES[case](POOLS[backend], count)
     print(" ".join("%s=%s" % pair for pair in figures.items()), flush=True)
-    if figures.get("saw") == "Hung":  # it would wait for its workers for ever
+    if figures.get("saw") == "Hung":  # a normal exit would wait for the workers for ever
         import psutil
 
         for process in psutil.Process().children(recursive=True):

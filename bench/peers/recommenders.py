@@ -1,4 +1,4 @@
-"""The work of bench/recommend.lua and bench/als.lua by implicit (PyPI), with 2 threads.
+"""Does the work of bench/recommend.lua and bench/als.lua with implicit (from PyPI), with 2 threads.
 
 usage: recommenders.py recommend | als RATINGS.csv
 """
@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # implicit has threads of its own, and asks for this
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # implicit has threads of its own, and recommends this
 
 import numpy as np
 import scipy.sparse
@@ -36,7 +36,7 @@ def als(path):
     users = np.unique([int(row["userId"]) for row in rows], return_inverse=True)[1]
     items = np.unique([int(row["movieId"]) for row in rows], return_inverse=True)[1]
     matrix = scipy.sparse.csr_matrix((np.ones(len(rows), "float32"), (users, items)))
-    # Each as bench/als.lua trains it; exactly, and by conjugate gradients.
+    # The same models as in bench/als.lua: exactly, and by conjugate gradients.
     for name, conjugate in (("seconds", False), ("cg_seconds", True)):
         model = AlternatingLeastSquares(factors=50, iterations=20, regularization=5, alpha=5, num_threads=2,
                                         use_cg=conjugate)

@@ -1,25 +1,24 @@
--- What others need for the same work, beside lkrun: lkrun bench/peers/run.lua PYTHON LENSKIT_PYTHON [FIGURE...].
--- Prints tables of medians of PEER_RUNS (5) runs; TABLE=FILE.md has them too, and PICTURE=FILE.svg is a drawing.
+-- Measures other programs with the same work as lkrun: lkrun bench/peers/run.lua PYTHON LENSKIT_PYTHON [FIGURE...].
+-- Prints tables of medians of PEER_RUNS (5) runs; also writes them to TABLE=FILE.md, and a picture to PICTURE=FILE.svg.
 --
 -- A figure is a file in bench/peers/figures, which returns a table:
 --   group    the title of its table
---   order    where its columns stand
---   peers    the names of the others
+--   order    the position of its columns in the table
+--   peers    the names of the other programs
 --   command  function(python, peer): a shell command that prints key=value
---   lenskit  the one of them, if any, that runs in the Python that has LensKit
---   columns  each with a title, the key of the others' value (field) and what that is times (scale), the
---            figure of bench/run.lua that is lkrun's own or what it said, whether it is drawn, and whether
---            more is better
+--   lenskit  the peer, if any, that runs in the Python that has LensKit
+--   columns  each has a title, the key of the peers' value (field) and a factor for it (scale), for lkrun
+--            a figure of bench/run.lua or a text, whether it is drawn, and whether more is better
 package.path = "bench/?.lua;bench/peers/?.lua;" .. package.path
 local measure = require "measure"
 
 local python, lenskit, lkrun = assert(arg[1], "which Python?"), assert(arg[2], "which Python has LensKit?"), arg[-1]
 local runs = measure.option("PEER_RUNS", 5)
-local SECONDS <const> = 120 -- a run may take
+local SECONDS <const> = 120 -- time limit of a run
 
 local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
--- Those that are named; nobody named: all.
+-- Returns the figures that are named on the command line, or all if none is named.
 local function load_figures()
   local wanted, figures = {}, {}
   for i = 3, #arg do wanted[arg[i]] = true end
@@ -39,8 +38,8 @@ local function load_figures()
   return figures
 end
 
--- The fields of one run; none if it failed or took too long. Output goes to a file: what a pool leaves
--- behind would keep a pipe open.
+-- Returns the fields of one run; none if it failed or took too long. The output goes to a file, because processes
+-- that a pool leaves behind would keep a pipe open.
 local function run_once(figure, peer)
   local output = os.tmpname()
   local ok, how, status = os.execute(("timeout -k 5 %d %s >%s 2>/dev/null </dev/null"):format(SECONDS,
@@ -58,7 +57,7 @@ local function run_once(figure, peer)
   return fields
 end
 
--- { median, low, high } of numbers, { text } of what is none.
+-- Returns { median, low, high } of numbers, or { text } for values that are not numbers.
 local function summary(values)
   if type(values[1]) ~= "number" then return { values[#values] } end
   local quantile = measure.quantile
@@ -80,7 +79,7 @@ local function measure_peer(figure, peer, row)
   for column, values in pairs(samples) do row[column] = summary(values) end
 end
 
--- lkrun's own, from the benchmark: name → { median, low, high }.
+-- Returns lkrun's own figures, from the benchmark: name → { median, low, high }.
 local function measure_lkrun(columns)
   local families, seen, found = {}, {}, {}
   for _, column in ipairs(columns) do

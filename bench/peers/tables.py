@@ -1,5 +1,5 @@
-"""The work of bench/rows.lua by others: tables.py PEER ROWS prints the microseconds a row of a user, an item and a
-score takes to write and to read, typed. PEER: pandas (a whole table), or csv (Python's module, a row at a time)."""
+"""Does the work of bench/rows.lua with other programs: tables.py PEER ROWS prints the microseconds to write and to read,
+with types, a row of a user, an item and a score. PEER is pandas (a whole table) or csv (Python's module, row by row)."""
 
 import csv
 import sys

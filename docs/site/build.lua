@@ -1,6 +1,6 @@
 --- The manual as a static site and as man pages: build/lkrun docs/site/build.lua FOLDER
---- FOLDER/html has a page for each of docs/*.md, the README and the reference; FOLDER/man the man pages.
---- lowdown makes HTML and roff of Markdown.
+--- FOLDER/html has a page for each of docs/*.md and for the Markdown files at the top, and the reference; FOLDER/man
+--- has the man pages. lowdown turns Markdown into HTML and roff.
 local folder = arg[1] or error "lkrun: docs: which folder? build/docs is usual"
 
 local function read(path)
@@ -32,7 +32,7 @@ local function lowdown(text, options)
 end
 
 local version = output_of "build/lkrun --version":match "%S+ (%S+)"
--- Of the text, so that the same text gives the same pages.
+-- The date is that of the text, so that the same text gives the same pages.
 local date = output_of "date -u -d @${SOURCE_DATE_EPOCH:-$(stat -c %Y CHANGELOG.md)} +%F":match "%S+"
 local reference = output_of "build/lkrun docs/site/reference.lua"
 
@@ -40,7 +40,7 @@ local reference = output_of "build/lkrun docs/site/reference.lua"
 
 local function title_of(text) return text:match "^#%s+([^\n]+)" or "lkrun" end
 
--- The lists of the index, as navigation.
+-- Makes the navigation from the tables of the index.
 local function navigation()
   local parts = {}
   for line in read "docs/README.md":gmatch "[^\n]+" do
@@ -80,18 +80,19 @@ local frame = [[
 </html>
 ]]
 
--- Links from page to page; what is no page is on its own in the checkout.
+-- Turns links between Markdown files into links between pages. All pages are in one folder.
 local function relinked(html)
   return (html:gsub('href="([^":]-)([%w_-]+)%.md(#?[^"]*)"', function(before, page, anchor)
     if page == "README" then page = before == "../" and "index" or "manual" end
-    return ('href="%s.html%s"'):format(page == "CHANGELOG" and "changelog" or page, anchor)
+    return ('href="%s.html%s"'):format(page:find "%l" and page or page:lower(), anchor)
   end):gsub('(src[set]*=")docs/', "%1"))
 end
 
 local function pages()
   local list = {
     index = read "README.md", manual = read "docs/README.md", changelog = read "CHANGELOG.md",
-    reference = "# Reference\n\nWhat the annotations of the public modules say.\n" .. reference,
+    architecture = read "ARCHITECTURE.md", contributing = read "CONTRIBUTING.md",
+    reference = "# Reference\n\nThis page is made from the annotations of the public modules.\n" .. reference,
   }
   for path in output_of "ls docs/*.md":gmatch "[^\n]+" do
     local name = path:match "([%w_-]+)%.md$"
@@ -116,8 +117,8 @@ local function exists(path)
   return file ~= nil
 end
 
--- The sections of a page are those of a man page, one level up; links lead nowhere in it. A picture is there
--- as text where there is a file of its name that ends in .txt, else as what it is said to show.
+-- Turns a page into a man page: its sections move one level up, and links become plain text. A picture is replaced by
+-- the text file of the same name, or, where there is none, by its description.
 local function as_man(text)
   text = text:gsub("!%[([^]]*)%]%(([%w_-]+)%.svg%)", function(shows, name)
     local path = "docs/" .. name .. ".txt"

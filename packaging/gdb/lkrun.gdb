@@ -1,14 +1,14 @@
-# For gdb, attached to a worker of lkrun: what the task is doing, in Lua. See docs/howto-debug.md.
+# Commands for gdb, attached to a worker of lkrun, that show the Lua stack of its task. See docs/howto-debug.md.
 
 define luatrace
-  # The text goes into a state of its own: nothing of the worker's is touched.
+  # The text is made in a new Lua state, so that the worker's state stays unchanged.
   set $text = (void *) luaL_newstate()
   call (void) luaL_traceback($text, $arg0, 0, 0)
   printf "%s\n", (char *) lua_tolstring($text, -1, 0)
   call (void) lua_close($text)
 end
 document luatrace
-luatrace L: the Lua stack of a state, L in the frames of lkrun.
+luatrace L prints the stack of a Lua state; in lkrun's C functions the state is the variable L.
 end
 
 define lkrun-task
@@ -16,5 +16,5 @@ define lkrun-task
   luatrace L
 end
 document lkrun-task
-The Lua stack of the task that this worker runs.
+Prints the Lua stack of the task that this worker runs.
 end

@@ -1,4 +1,4 @@
-# What the rules of the workflow ask of its configuration, whose defaults are in config.schema.yaml.
+# Functions that read the workflow's configuration for its rules. The defaults are in config.schema.yaml.
 import difflib
 import json
 
@@ -11,7 +11,7 @@ with open(workflow.source_path("config.schema.yaml")) as file:
 
 
 def check_keys(given, schema, where, are_others_allowed=False):
-    """Raises for a key that the schema does not have. Others are allowed if they are no misspelling."""
+    """Raises an error for a key that the schema does not have; with `are_others_allowed` only if it looks misspelt."""
     known = list(schema["properties"])
     for key in given:
         near = difflib.get_close_matches(
@@ -19,14 +19,14 @@ def check_keys(given, schema, where, are_others_allowed=False):
         )
         if key in known or are_others_allowed and not near:
             continue
-        meant = f"{where}{near[0]} may be meant; " if near else ""
+        meant = f" (did you mean '{where}{near[0]}'?)" if near else ""
         raise WorkflowError(
-            f"lkrun: configuration of the recommendation workflow: {where}{key} is no key of it; {meant}"
+            f"lkrun: configuration of the recommendation workflow: unknown key '{where}{key}'{meant}; "
             f"expected {', '.join(known)}"
         )
 
 
-# As a module it may be given the configuration of a whole workflow, which has keys of its own.
+# A module may be given the configuration of the whole workflow that uses it, which has keys of its own.
 check_keys(
     config, SCHEMA, "", are_others_allowed=workflow.modifier.namespace is not None
 )

@@ -133,6 +133,6 @@ describe("completion in", function()
   it("a shell that there is none of is refused", function()
     local result = shell "$LKRUN packaging/completions.lua csh"
     assert.equal(1, result.status)
-    assert.equal("lkrun: completions: 'csh' is no bash, zsh or fish\n", result.err)
+    assert.equal("lkrun: completions: the shell is 'csh'; expected bash, zsh or fish\n", result.err)
   end)
 end)

@@ -61,7 +61,7 @@ describe("rules/lkrun.mk", function()
   it("refuses a model's name that is no part of a file's", function()
     local result = make(new_folder((makefile:gsub("popularity als", "als/small"))), "-n")
     assert.equal(2, result.status)
-    assert.matches("lkrun: LKRUN_MODELS: als/small found; a name is part of file names", result.err, 1, true)
+    assert.matches("lkrun: LKRUN_MODELS: als/small found; expected names without /", result.err, 1, true)
   end)
 
   it("runs nothing under -n, -q and -t", function()

@@ -30,9 +30,9 @@ describe("The simulation of a cluster", function()
     assert.is_true(seconds >= 400 / 50) -- starts
   end)
 
-  it("refuses what is no option", function()
+  it("refuses an unknown option", function()
     local result = program.shell "$LKRUN examples/scaling.lua nodes=many"
     assert.equal(2, result.status)
-    assert.truthy(result.err:find("'nodes=many' is no option", 1, true))
+    assert.truthy(result.err:find("unknown option 'nodes=many'; expected NAME=NUMBER", 1, true))
   end)
 end)

@@ -1,5 +1,5 @@
--- A model of 1 GiB in a file: time to its first element in a fresh process; and how many models ten processes hold
--- between them that have read all of one.
+-- A model of 1 GiB in a file: the time to its first element in a fresh process, and the memory of ten processes that
+-- have all read the whole model, in models.
 return {
   group = "Model files",
   order = 8,

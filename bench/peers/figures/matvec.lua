@@ -1,4 +1,4 @@
--- A 1000 by 1000 matrix times 2,000 vectors that are sent as tasks: speed over the same loop in one process.
+-- A 1000 by 1000 matrix times 2,000 vectors that are sent as tasks: the speed relative to the same loop in one process.
 local pools = require "pools"
 
 return {

@@ -1,4 +1,4 @@
--- Null operations handed over one by one: as many as each gets through in a second or so.
+-- Null operations handed over one by one, as many as each pool completes in about a second.
 local pools = require "pools"
 
 local tasks <const> = { multiprocessing = 20000, futures = 5000, joblib = 20000, loky = 5000, ray = 2000 }

@@ -1,4 +1,4 @@
--- The top 10 of 30,000 items for 20,000 users by 64 f32 factors, all items and without 100 a user.
+-- The top 10 of 30,000 items for 20,000 users by 64 f32 factors, with all items and without 100 items of each user.
 return {
   group = "Recommenders",
   order = 6,

@@ -1,4 +1,4 @@
--- A CSV file of a user, an item and a score a row, typed.
+-- A CSV file with a user, an item and a score in each row, with types.
 local measure = require "measure"
 
 return {

@@ -1,4 +1,4 @@
-"""What is shown where there is no terminal, and of a folder that others write into."""
+"""Tests the display without a terminal, and reading a folder while others write into it."""
 
 import io
 import json
@@ -60,7 +60,7 @@ def test_a_label_that_says_no_more_than_the_rule_is_left_out(jobs, tmp_path):
 
 
 @pytest.mark.parametrize("broken", ["", "{", "[]", '{"version": 2}', line(total="many"), "\x00" * 50])
-def test_what_is_no_line_of_ours_is_passed_over(jobs, tmp_path, broken):
+def test_lines_that_lkrun_did_not_write_are_skipped(jobs, tmp_path, broken):
     path = tmp_path / "node7-4242.jsonl"
     path.write_text(f"{broken}\n{line(outputs=['out/2.csv'])}{line(finished=500)[:40]}")
     folder = ProgressFolder(tmp_path)

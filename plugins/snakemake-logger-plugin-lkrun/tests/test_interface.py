@@ -1,4 +1,4 @@
-"""The interface package's own suite."""
+"""Runs the test suite of the interface package."""
 
 from snakemake_interface_logger_plugins.tests import TestLogHandlerBase
 

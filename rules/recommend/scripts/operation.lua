@@ -1,2 +1,2 @@
--- For lkrun map: the best items of a range of users.
+-- The operation for lkrun map: the best items for each user in a range.
 return require("lkrec.steps").operation(...)

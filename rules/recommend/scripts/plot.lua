@@ -1,4 +1,4 @@
--- A group of bars for each metric, a bar for each model, as SVG.
+-- Draws the metrics as SVG: a group of bars for each metric, a bar for each model.
 local metrics = require "lkrec.metrics"
 local results = require "results"(snakemake.input, snakemake.params.models)
 
@@ -18,7 +18,7 @@ local function text(x, y, anchor, value)
   add('<text x="%.1f" y="%.1f" text-anchor="%s" %s>%s</text>', x, y, anchor, FONT, escaped(value))
 end
 
--- The end of the axis: the next tenth, for all metrics are from 0 to 1.
+-- The axis ends at the next tenth above the highest bar; all metrics are from 0 to 1.
 local highest = 0
 for _, result in ipairs(results) do
   for _, metric in ipairs(metrics.names) do

@@ -1,4 +1,4 @@
--- The means of every model, as rule evaluate wrote them: { name =, means = {metric → mean} } each.
+-- The means that rule evaluate wrote: an element { name =, means = {metric → mean} } for each model.
 local lk = require "lkrun"
 
 return function(paths, names)

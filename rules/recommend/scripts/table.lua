@@ -1,4 +1,4 @@
--- One row a model, one column a metric.
+-- Writes a table with a row for each model and a column for each metric.
 local lk = require "lkrun"
 local metrics = require "lkrec.metrics"
 local results = require "results"(snakemake.input, snakemake.params.models)

@@ -27,8 +27,8 @@ class LogHandlerSettings(LogHandlerSettingsBase):
     folder: Optional[Path] = field(
         default=None,
         metadata={
-            "help": "Folder that the jobs say in how far they are (LK_PROGRESS_DIR). It must be on a file system that "
-            "all nodes share. Default: a new one in .snakemake, which is removed at the end.",
+            "help": "Folder in which the jobs write their progress (LK_PROGRESS_DIR). It must be on a file system that "
+            "all nodes share. Default: a new folder in .snakemake, which is removed at the end.",
             "env_var": False,
             "required": False,
         },
@@ -44,10 +44,10 @@ class LogHandlerSettings(LogHandlerSettingsBase):
 
 
 class LogHandler(LogHandlerBase):
-    """Prints what Snakemake's own handler prints, and keeps a display of what runs.
+    """Prints what Snakemake's own handler prints, and keeps a display of the running jobs.
 
     The messages are printed by Snakemake's own handler, filter and formatter; the display is drawn by a thread of its
-    own from the first job on. Nothing that goes wrong in the display is an error of the workflow: it ends then.
+    own, from the first job on. An error in the display ends the display; it is never an error of the workflow.
     """
 
     def __post_init__(self) -> None:
@@ -62,7 +62,7 @@ class LogHandler(LogHandlerBase):
         )
         self._interval = max(0.05, settings.interval)
         self._jobs = Jobs()
-        self._lock = threading.RLock()  # jobs and display
+        self._lock = threading.RLock()  # protects _jobs and _shown
         self._end = threading.Event()
         self._drawing: Optional[threading.Thread] = None
         self._shown: Optional[Shown] = None
@@ -86,7 +86,7 @@ class LogHandler(LogHandlerBase):
                 folder = Path(tempfile.mkdtemp(prefix="lkrun-progress-", dir=parent))
                 self._made_folder = True
         except OSError:
-            return  # a full disk, say: messages without a display
+            return  # on a full disk, for instance, there are messages without a display
         os.environ[VARIABLE] = str(folder)
         self._folder = ProgressFolder(folder)
 
@@ -96,7 +96,7 @@ class LogHandler(LogHandlerBase):
         with self._lock:
             try:
                 self._jobs.note(record)
-            except Exception:  # an event in a form that is not known: its message counts
+            except Exception:  # an event of an unknown form: its message is still printed
                 pass
             try:
                 shown = self._text.filter(record)
@@ -110,7 +110,7 @@ class LogHandler(LogHandlerBase):
     def _print(self, record: LogRecord) -> None:
         try:
             self._text.format(record)
-        except Exception:  # the formatter misses a field: the plain message instead
+        except Exception:  # the formatter lacks a field: print the plain message instead
             record.event = None
         self._text.emit(record)
 
@@ -120,7 +120,7 @@ class LogHandler(LogHandlerBase):
         try:
             terminal = self._stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
             self._shown = Bars(self._stream, not self._text.nocolor) if terminal else Lines(self._stream)
-        except Exception:  # a terminal that is not known, say: messages without a display
+        except Exception:  # on an unknown terminal, for instance, there are messages without a display
             self._shown = None
 
     def _start_drawing(self) -> None:
@@ -138,7 +138,7 @@ class LogHandler(LogHandlerBase):
                         self._folder.forget(job.outputs)
                     self._jobs.ended.clear()
                     self._shown.update(self._jobs, self._folder)
-        except Exception:  # the terminal has gone, say
+        except Exception:  # the terminal was closed, for instance
             pass
 
     def close(self) -> None:
@@ -157,7 +157,7 @@ class LogHandler(LogHandlerBase):
             self._made_folder = False
         super().close()
 
-    # --- what the interface asks ---
+    # --- properties that the interface requires ---
 
     @property
     def writes_to_stream(self) -> bool:

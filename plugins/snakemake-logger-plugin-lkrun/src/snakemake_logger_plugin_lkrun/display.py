@@ -1,7 +1,7 @@
-"""What is shown of jobs and their progress: a line and bars at the bottom of a terminal, or lines now and then.
+"""Shows jobs and their progress: a line and bars at the bottom of a terminal, or lines every half minute.
 
-On a terminal, enlighten keeps the bottom lines out of the part that scrolls, so that whoever writes to it, Snakemake
-or a job, writes above them.
+On a terminal, enlighten keeps the bottom lines out of the part that scrolls, so that everything that Snakemake or a job
+writes appears above them.
 """
 
 import time
@@ -32,7 +32,7 @@ def shortened(text: str, room: int) -> str:
 
 
 def describe(name: str, display: Display) -> str:
-    """A display in one line, for where there is no terminal."""
+    """A display as one line of text, for output that is not a terminal."""
     of_total = "" if display.total is None else f" of {display.total}"
     left = display.seconds_left
     tail = "" if left is None else f", {clock(left)} left"
@@ -43,7 +43,7 @@ def describe(name: str, display: Display) -> str:
 
 
 def current(jobs: Jobs, folder: ProgressFolder) -> list[tuple[str, Display]]:
-    """Of each running job that says something, its newest display."""
+    """The newest display of each running job that has one, with the name to show."""
     shown = []
     for job in jobs.running.values():
         displays = folder.of_outputs(job.outputs)
@@ -60,9 +60,10 @@ class Shown(Protocol):
 
 
 class Bars:
-    """A status line for the workflow and a bar a job, on a terminal.
+    """A status line for the workflow and a bar for each job, on a terminal.
 
-    Made in the main thread, for it watches for a change of the terminal's size; updated by another.
+    It is made in the main thread, because enlighten installs a signal handler for changes of the terminal's size; another
+    thread updates it.
     """
 
     def __init__(self, stream: TextIO, colour: bool) -> None:
@@ -120,7 +121,7 @@ class Bars:
 
 
 class Lines:
-    """A line for the workflow and one a job, every half minute."""
+    """A line for the workflow and one for each job, every half minute."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

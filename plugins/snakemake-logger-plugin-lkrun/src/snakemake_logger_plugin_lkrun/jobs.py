@@ -1,4 +1,4 @@
-"""Which jobs run, from the events that Snakemake logs."""
+"""Keeps track of the running jobs, from the events that Snakemake logs."""
 
 import os
 import time
@@ -26,11 +26,11 @@ def _wildcards(value) -> str:
 
 
 class Jobs:
-    """Jobs by Snakemake's number. `failed` are those whose last attempt failed."""
+    """The jobs by Snakemake's number. `failed` has the numbers of jobs whose last attempt failed."""
 
     def __init__(self) -> None:
         self.running: dict[int, Job] = {}
-        self.ended: list[Job] = []  # since the last look
+        self.ended: list[Job] = []  # jobs that ended since the display last read and cleared this list
         self.failed: set[int] = set()
         self.done = 0
         self.total: int | None = None
@@ -66,7 +66,7 @@ class Jobs:
     def _describe(self, record: LogRecord) -> None:
         number = getattr(record, "jobid", None)
         if number not in self.running:
-            return  # of a dry run, say
+            return  # the job of a dry run, for instance
         job = self.running[number]
         job.rule = getattr(record, "rule_name", "") or ""
         job.wildcards = _wildcards(getattr(record, "wildcards", None))
@@ -83,7 +83,7 @@ class Jobs:
             self.failed.add(number)
 
     def seconds_left(self) -> float | None:
-        """By the jobs that are done; None while there is nothing to tell from."""
+        """An estimate from the jobs that are done; None until one is."""
         if not self.done or not self.total or self.first_start is None:
             return None
         passed = time.monotonic() - self.first_start

@@ -1,7 +1,7 @@
-"""What the running lkrun programs say of themselves in LK_PROGRESS_DIR: a file of JSON lines each.
+"""Reads the progress of running lkrun programs from LK_PROGRESS_DIR, where each writes a file of JSON lines.
 
-Another program may be writing a file while it is read, and a disk may be full: a line counts when it ends, and
-what cannot be read is passed over.
+A file may be read while it is written, and the disk may be full: only complete lines count, and whatever cannot be
+read is skipped.
 """
 
 import json
@@ -43,7 +43,7 @@ def _whole(value) -> int:
 
 
 def parse(line: bytes) -> tuple[tuple, Display] | None:
-    """One line as (which display, its state); None for what is none, or of a newer format."""
+    """A line as the key of its display and its state; None for a line of another kind, or of a newer format."""
     try:
         said = json.loads(line)
         if said["version"] != FORMAT_VERSION:
@@ -66,12 +66,12 @@ def parse(line: bytes) -> tuple[tuple, Display] | None:
 
 
 class ProgressFolder:
-    """Reads what is new in a folder, and keeps the last state of every display."""
+    """Reads new lines from a folder, and keeps the last state of every display."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.displays: dict[tuple, Display] = {}
-        self._read: dict[str, int] = {}  # file name -> bytes of whole lines read
+        self._read: dict[str, int] = {}  # file name -> number of bytes that were read, in complete lines
 
     def update(self) -> None:
         try:
@@ -90,7 +90,7 @@ class ProgressFolder:
         except OSError:
             return
         end = data.rfind(b"\n") + 1
-        if end == 0 and len(data) > MAX_LINE:  # no line of ours
+        if end == 0 and len(data) > MAX_LINE:  # too long for a line that lkrun wrote: skip it
             end = len(data)
         self._read[name] = start + end
         for line in data[:end].splitlines():
@@ -108,7 +108,7 @@ class ProgressFolder:
         ]
 
     def forget(self, outputs: frozenset[str]) -> None:
-        """The job that makes these files has ended; if it runs again, that is a new display."""
+        """Drops the displays of the job that makes these files: it has ended, and a retry makes new ones."""
         for key, display in list(self.displays.items()):
             if outputs.intersection(os.path.abspath(name) for name in display.outputs):
                 del self.displays[key]
