@@ -21,7 +21,7 @@
 #include "screen/terminal.h"
 #include "base/util.h"
 
-/* What stays on the stack: functions of lua/lkrun/prompt.lua. */
+/* What stays on the stack: functions of lua/lkrun/prompt/init.lua. */
 enum { PRINT_RESULTS = 1, COMPLETE, LEAVING, HELD = LEAVING };
 
 static bool edited; /* lines are edited; else they come as they are */
@@ -200,7 +200,7 @@ static void remember(lua_State *L, int index)
         editor_remember(text, length);
 }
 
-/* Leaves the functions of lua/lkrun/prompt.lua on the stack; false after telling what is wrong. */
+/* Leaves the functions of lua/lkrun/prompt/init.lua on the stack; false after telling what is wrong. */
 static bool prepare(lua_State *L)
 {
     static const char *const held[HELD] = {"print_results", "complete", "leaving"};

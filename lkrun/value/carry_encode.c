@@ -33,7 +33,7 @@ enum list {
     PARENTS, /* number → that of the object where it was met, 0: asked for */
     KEYS,    /* number → its key there, the name of its upvalue, `metatable_key`, or its name */
     CELLS,   /* upvalue's id → function's number × 256 + upvalue */
-    NAMES,   /* object → name: see lua/lkrun/names.lua */
+    NAMES,   /* object → name: see lua/lkrun/internal/names.lua */
     SOURCES, /* set of strings */
     SCOPES,  /* set of tables that functions have as _ENV */
     LISTS
@@ -445,7 +445,7 @@ static void push_lists(struct encoder *e)
             continue;
         }
         lua_getglobal(L, "require");
-        lua_pushliteral(L, "lkrun.names");
+        lua_pushliteral(L, "lkrun.internal.names");
         lua_call(L, 1, 1);
         lua_getfield(L, -1, "all");
         lua_replace(L, -2);

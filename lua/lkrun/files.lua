@@ -22,7 +22,7 @@ local safetensors_format = {
   end,
   save_options = { metadata = true },
   save = function(path, model, options)
-    local header, tensors = require("lkrun.safetensors").encode(path, model, options.metadata)
+    local header, tensors = require("lkrun.internal.safetensors").encode(path, model, options.metadata)
     require("lkrun.core.safetensors").save(path, header, tensors)
   end,
 }
@@ -37,7 +37,7 @@ local npz_format = {
     if require("lkrun.sparse").is(model) then
       archive().save_scipy(path, model, options.compress)
     else
-      archive().save_npz(path, require("lkrun.npz").encode(path, model), options.compress)
+      archive().save_npz(path, require("lkrun.internal.npz").encode(path, model), options.compress)
     end
   end,
 }
@@ -91,7 +91,7 @@ local function check_options(where, path, options, known)
   if type(options) ~= "table" then fail(where, "the options are %s; expected a table", type(options)) end
   for key, value in pairs(options) do
     local expected = options_types[key]
-    if not expected then fail(where, "%s", require("lkrun.option_names").unknown(key, known)) end
+    if not expected then fail(where, "%s", require("lkrun.internal.options").unknown(key, known)) end
     if not known[key] then fail(where, "%s: the option '%s' is not one of its format", path, key) end
     if math.type(value) ~= expected[1] and type(value) ~= expected[1] or key == "size_limit" and value < 1 then
       local found = type(value) == "number" and tostring(value) or "a " .. type(value)

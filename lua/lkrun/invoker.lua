@@ -1,6 +1,6 @@
 --- Invokers: func(model, task) over many tasks in worker processes, with the model in shared memory.
 local core = require "lkrun.core.pool"
-local errors = require "lkrun.errors"
+local errors = require "lkrun.internal.errors"
 local config = require "lkrun.config"
 
 ---@class lkrun.Invoker
@@ -128,7 +128,7 @@ local function check_options(options, where)
   for name, value in pairs(options) do
     local check = checks[name]
     if not check then
-      fail(where, "%s", require("lkrun.option_names").unknown(name, checks))
+      fail(where, "%s", require("lkrun.internal.options").unknown(name, checks))
     end
     local good, expected = check(value)
     if good == nil then fail(where, "%s is %s; %s", name, show(value), expected) end

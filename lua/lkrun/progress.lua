@@ -42,7 +42,7 @@ function progress.invoke_progress(logger, label, total, unit)
   if type(logger) ~= "table" then return core.open(logger, label, total, unit) end
   for name in pairs(logger) do
     if not options[name] then
-      error("lkrun: lk.invoke_progress: " .. require("lkrun.option_names").unknown(name, options), 0)
+      error("lkrun: lk.invoke_progress: " .. require("lkrun.internal.options").unknown(name, options), 0)
     end
   end
   return core.open(logger.logger, logger.label, logger.total, logger.unit)

@@ -1,7 +1,7 @@
 --- Files of rows: CSV, TSV, JSON lines, plain lines, and .npy; a row at a time, in memory that does not
 --- grow with the file.
 local format = require "lkrun.rows.format"
-local sink = require "lkrun.rows.sink"
+local writer = require "lkrun.rows.writer"
 local source = require "lkrun.rows.source"
 
 ---@class lkrun.rows
@@ -38,7 +38,7 @@ local known = {
 
 local function check_options(where, options, names)
   for name, value in pairs(options or {}) do
-    if not names[name] then fail(where, "%s", require("lkrun.option_names").unknown(name, names)) end
+    if not names[name] then fail(where, "%s", require("lkrun.internal.options").unknown(name, names)) end
     if type(value) ~= names[name] then
       fail(where, "%s is a %s; expected a %s", name, type(value), names[name])
     end
@@ -115,8 +115,8 @@ function rows.write(path, list, options)
   check_options(where, options, known.write)
   local columns = options and options.columns
   local each = each_of(where, list)
-  local output <close> = attempt(where, sink.open, path, kind, columns)
-  local encode = sink.encoder(kind, columns)
+  local output <close> = attempt(where, writer.open, path, kind, columns)
+  local encode = writer.encoder(kind, columns)
   local number = 0
   local function refuse(problem)
     fail(where, "%s: row %d: %s", path, number, (problem:gsub("^lkrun: [%w_.]+: ", "")))

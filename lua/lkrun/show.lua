@@ -340,7 +340,7 @@ end
 local function show(value, options)
   for name in next, options or {} do
     if name ~= "width" then
-      error("lkrun: lk.show: " .. require("lkrun.option_names").unknown(name, { width = true }), 0)
+      error("lkrun: lk.show: " .. require("lkrun.internal.options").unknown(name, { width = true }), 0)
     end
   end
   local width = options and options.width or WIDTH

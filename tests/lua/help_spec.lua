@@ -1,5 +1,5 @@
 local program = require "tests.support.program"
-local annotations = require "lkrun.annotations"
+local annotations = require "lkrun.prompt.annotations"
 local terminal = require "tests.support.terminal"
 
 -- What the prompt writes for these lines.

@@ -32,7 +32,7 @@ function command.attempt(name, status, call, ...)
   command.fail(status, "%s: %s", name, (value:gsub("^lkrun: ", ""):gsub("^lk%.load: ", "")))
 end
 
---- Ends the command in its name where a file can't be written: what a sink gave was nil, and why.
+--- Ends the command in its name where a file can't be written: what a writer gave was nil, and why.
 ---@param name string
 ---@param done boolean?
 ---@param problem string?

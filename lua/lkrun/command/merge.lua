@@ -2,7 +2,7 @@
 local command = require "lkrun.command"
 local core = require "lkrun.core.rows"
 local format = require "lkrun.rows.format"
-local sink = require "lkrun.rows.sink"
+local writer = require "lkrun.rows.writer"
 
 local fail = command.fail
 local PIECE <const> = 1 << 20 -- bytes that are copied at a time
@@ -94,7 +94,7 @@ end
 
 local function merge_npy(output, shards)
   local load = require("lkrun.files").load
-  local encode = sink.encoder "npy"
+  local encode = writer.encoder "npy"
   local signature, first
   for _, path in ipairs(shards) do
     local tensor = load(path)
@@ -120,7 +120,7 @@ local function run(options)
     if path == options.output then fail(2, "merge: %s is the output and a shard", path) end
     open(path):close()
   end
-  local output <close> = command.attempt("merge", 2, sink.open, options.output, kind)
+  local output <close> = command.attempt("merge", 2, writer.open, options.output, kind)
   local merge = format.delimiters[kind] and merge_csv or kind == "npy" and merge_npy or merge_lines
   command.attempt("merge", 2, merge, output, options.shards, kind)
   command.check("merge", output:commit())

@@ -1,7 +1,7 @@
 --- With --on-error skip: which tasks failed, and why.
 local command = require "lkrun.command"
 local format = require "lkrun.rows.format"
-local sink = require "lkrun.rows.sink"
+local writer = require "lkrun.rows.writer"
 
 local failures = {}
 
@@ -36,8 +36,8 @@ function failures.open(options, run_tasks)
     if kind == "npy" or kind == "lines" then
       command.fail(2, "map: --failed: %s is %s; expected csv, tsv or jsonl", self.path, kind)
     end
-    self.encode = sink.encoder(kind, COLUMNS)
-    self.file = command.attempt("map", 2, sink.open, self.path, kind, COLUMNS)
+    self.encode = writer.encoder(kind, COLUMNS)
+    self.file = command.attempt("map", 2, writer.open, self.path, kind, COLUMNS)
   end
   return self
 end

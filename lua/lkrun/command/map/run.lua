@@ -6,7 +6,7 @@ local failures = require "lkrun.command.map.failures"
 local journal = require "lkrun.command.map.journal"
 local operation = require "lkrun.command.map.operation"
 local log = require("lkrun.log").get "lkrun"
-local sink = require "lkrun.rows.sink"
+local writer = require "lkrun.rows.writer"
 local tasks = require "lkrun.command.map.tasks"
 
 local fail = command.fail
@@ -168,8 +168,8 @@ function run.run(options)
     kept:begin(options)
     seed, left = kept.seed, left - kept.done
   end
-  local encode = sink.encoder(options.output_format, op.columns)
-  local output <close> = command.attempt("map", 2, sink.open, options.output, options.output_format, op.columns)
+  local encode = writer.encoder(options.output_format, op.columns)
+  local output <close> = command.attempt("map", 2, writer.open, options.output, options.output_format, op.columns)
   local failed <close> = failures.open(options, run_tasks)
   local put = add_to(output)
   do

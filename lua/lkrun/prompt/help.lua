@@ -1,6 +1,6 @@
 --- `help(value)` of the prompt: finds what a value is called, and prints what its annotation says.
 local lk = require "lkrun"
-local annotations = require "lkrun.annotations"
+local annotations = require "lkrun.prompt.annotations"
 local manual = require "lkrun.core.manual"
 local source = require "lkrun.core.module_text"
 local terminal = require "lkrun.core.terminal"

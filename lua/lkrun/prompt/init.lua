@@ -40,7 +40,7 @@ end
 rawset(_G, "lk", lk)
 offer("lkrec", function() return namespace "lkrec" end)
 offer("help", function()
-  return function(...) return require("lkrun.help").print(...) end
+  return function(...) return require("lkrun.prompt.help").print(...) end
 end)
 
 --- Prints the values of an expression, tensors and tables written out; the first becomes `_`.
@@ -72,11 +72,11 @@ function prompt.leaving(text)
   end
 end
 
---- What completes the text before the cursor, see lkrun.complete.
+--- What completes the text before the cursor, see lkrun.prompt.complete.
 ---@param text string
 ---@param columns integer of the terminal
 ---@return string? insertion
 ---@return string? listing
-function prompt.complete(text, columns) return require("lkrun.complete").complete(text, columns) end
+function prompt.complete(text, columns) return require("lkrun.prompt.complete").complete(text, columns) end
 
 return prompt

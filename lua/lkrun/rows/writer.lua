@@ -4,7 +4,7 @@
 local core = require "lkrun.core.rows"
 local format = require "lkrun.rows.format"
 
-local sink = {}
+local writer = {}
 
 local function put_lines(out, value)
   local kind = type(value)
@@ -50,18 +50,18 @@ end
 ---@param kind string
 ---@param columns string[]?
 ---@return fun(result: any): string?, string?
-function sink.encoder(kind, columns)
+function writer.encoder(kind, columns)
   if format.delimiters[kind] then return core.encoder(format.delimiters[kind], columns) end
   if kind == "npy" then return core.npy_encoder() end
   if kind == "jsonl" then return json_encoder() end
   return encode_lines
 end
 
----@class lkrun.rows.Sink
+---@class lkrun.rows.Writer
 ---@field name string in messages
-local Sink = {}
-Sink.__index = Sink
-Sink.__close = function(self) self:close() end
+local Writer = {}
+Writer.__index = Writer
+Writer.__close = function(self) self:close() end
 
 --- Where rows of a CSV file begin that have fewer columns than the first: again with all of them.
 local function widen(self, bytes, signature)
@@ -88,7 +88,7 @@ end
 ---@param bytes string
 ---@param signature string
 ---@return string?, string?
-function Sink:fit(bytes, signature)
+function Writer:fit(bytes, signature)
   if not self.signature then
     self.signature = signature
     return (self.format == "npy" and core.npy_header(signature, 0) or signature) .. bytes
@@ -105,7 +105,7 @@ end
 ---@param bytes string
 ---@param signature string?
 ---@return boolean?, string?, boolean?
-function Sink:add(bytes, signature)
+function Writer:add(bytes, signature)
   if signature and signature ~= self.signature then
     local fitted, problem = self:fit(bytes, signature)
     if not fitted then return nil, problem, true end
@@ -129,7 +129,7 @@ end
 
 --- The file is whole: onto the disk and into place. Nil and the reason where that can't be.
 ---@return boolean?, string?
-function Sink:commit()
+function Writer:commit()
   local done, problem = true, nil
   if self.format == "npy" and not self.signature then -- no row says what rows would be
     done, problem = self.output:write(core.npy_header("f64 ", 0))
@@ -140,7 +140,7 @@ function Sink:commit()
 end
 
 --- Gives the file up, unless it is committed.
-function Sink:close() self.output:close() end
+function Writer:close() self.output:close() end
 
 -- Standard output takes rows as they come.
 local StandardOutput = {}
@@ -166,10 +166,10 @@ function StandardOutput:close() end -- luacheck: ignore self
 ---@param path string "-": standard output
 ---@param kind string
 ---@param columns string[]? of a CSV file: its header
----@return lkrun.rows.Sink
-function sink.open(path, kind, columns)
+---@return lkrun.rows.Writer
+function writer.open(path, kind, columns)
   local self = setmetatable({ name = path == "-" and "standard output" or path, format = kind, length = 0 },
-    Sink)
+    Writer)
   if path == "-" then
     if kind == "npy" then error("standard output: a .npy file needs a name: its size stands at its start", 0) end
     self.output = setmetatable({ clock = require "lkrun.clock", flushed = 0 }, StandardOutput)
@@ -186,4 +186,4 @@ function sink.open(path, kind, columns)
   return self
 end
 
-return sink
+return writer
