@@ -4,7 +4,9 @@
 --- is a product of two vectors, or how it scores. These functions are its own, or, where it is a
 --- plain table of values and tensors, those of the module that its `kind` names.
 local lk = require "lkrun"
-local options_of = require "lkrec.options"
+local fail = require "lkrun.internal.fail"
+local value_text = require "lkrun.core.value_text"
+local options_of = require("lkrun.internal.options").checker
 
 ---@class lkrec.batch
 local batch = {}
@@ -33,13 +35,9 @@ local NAN = 0 / 0 -- the score of what is unknown
 ---@alias lkrec.Model lkrec.Scorer|{kind: string}
 ---@alias lkrec.Ids {user_ids: (integer|string)[], item_ids: (integer|string)[]} # index → id; lkrec.Ratings are such
 
-local function fail(where, ...)
-  error(("lkrun: lkrec.batch.%s: %s"):format(where, string.format(...)), 0)
-end
-
 -- Who has the model's functions.
 local function scorer_of(model, where)
-  if type(model) ~= "table" then fail(where, "the model is a %s; expected a table", type(model)) end
+  if type(model) ~= "table" then fail(where, "the model is %s; expected a table", value_text.type(model)) end
   local kind = model.kind
   local scorer = kind == nil and model or kinds[kind] and require(kind) or package.loaded[kind]
   if type(scorer) ~= "table" or not scorer.size or not (scorer.factors or scorer.scores) then
@@ -66,8 +64,7 @@ local function check_range(list, known, where, what)
   for i = 1, #list do
     local index = list[i]
     if math.type(index) ~= "integer" or index < 1 or index > known then
-      local found = type(index) == "table" and "a table" or tostring(index)
-      fail(where, "%s[%d] is %s; expected an index in [1, %d]", what, i, found, known)
+      fail(where, "%s[%d] is %s; expected an index in [1, %d]", what, i, value_text.brief(index), known)
     end
   end
 end
@@ -98,7 +95,7 @@ local function ask_ids(list, ids, where, what)
     end
   end
   if first then
-    lk.log.get "lkrec":warn("lkrec.batch.%s: %d of %d %s are unknown, the first is %s",
+    lk.log.get "lkrec":warn("%s: %d of %d %s are unknown, the first is %s",
       where, #list - #known, #list, what, first)
   end
   return {
@@ -123,7 +120,8 @@ end
 
 -- The candidates in ascending order without repetition.
 local function order_candidates(candidates, known, ids)
-  local sorted, distinct = ask(candidates, known, ids and ids.item_ids, "recommend", "candidates").known:sort(), {}
+  local asked = ask(candidates, known, ids and ids.item_ids, "lkrec.batch.recommend", "candidates")
+  local sorted, distinct = asked.known:sort(), {}
   for i = 1, #sorted do
     if sorted[i] ~= distinct[#distinct] then distinct[#distinct + 1] = sorted[i] end
   end
@@ -278,9 +276,11 @@ local check = { -- the option's values are checked where they are used
 ---@field ids? lkrec.Ids # as they were given
 
 local function check_exclude(exclude, users, items)
-  if not lk.sparse.is(exclude) then fail("recommend", "exclude is a %s; expected a sparse matrix", type(exclude)) end
+  if not lk.sparse.is(exclude) then
+    fail("lkrec.batch.recommend", "exclude is %s; expected a sparse matrix", value_text.type(exclude))
+  end
   if exclude:size(1) ~= users or exclude:size(2) ~= items then
-    fail("recommend", "exclude is [%d, %d]; expected [%d, %d], the model's users and items",
+    fail("lkrec.batch.recommend", "exclude is [%d, %d]; expected [%d, %d], the model's users and items",
       exclude:size(1), exclude:size(2), users, items)
   end
 end
@@ -295,10 +295,10 @@ end
 -- Raises for a model without the functions, an unknown option, an index out of range, an `exclude` of another shape.
 function batch.recommend(model, users, options)
   options = check.recommend(options)
-  local scorer = scorer_of(model, "recommend")
+  local scorer = scorer_of(model, "lkrec.batch.recommend")
   local known_users, known_items = scorer.size(model)
   local ids, n, exclude = options.ids, options.n, options.exclude
-  local asked = ask(users, known_users, ids and ids.user_ids, "recommend", "users")
+  local asked = ask(users, known_users, ids and ids.user_ids, "lkrec.batch.recommend", "users")
   if exclude then check_exclude(exclude, known_users, known_items) end
 
   local shared, dtype = shared_of(scorer, model)
@@ -349,11 +349,11 @@ end
 -- Raises for a model without the functions, an unknown option, an index out of range, no room for the result.
 function batch.score(model, users, items, options)
   options = check.score(options)
-  local scorer = scorer_of(model, "score")
+  local scorer = scorer_of(model, "lkrec.batch.score")
   local known_users, known_items = scorer.size(model)
   local ids = options.ids
-  local rows = ask(users, known_users, ids and ids.user_ids, "score", "users")
-  local columns = ask(items, known_items, ids and ids.item_ids, "score", "items")
+  local rows = ask(users, known_users, ids and ids.user_ids, "lkrec.batch.score", "users")
+  local columns = ask(items, known_items, ids and ids.item_ids, "lkrec.batch.score", "items")
   local shared, dtype = shared_of(scorer, model)
   local width = #columns.known
   shared.users = rows.known
@@ -378,14 +378,14 @@ end
 -- Raises for a model without the functions, an unknown option, an index out of range, lists of different lengths.
 function batch.predict(model, users, items, options)
   options = check.predict(options)
-  local scorer = scorer_of(model, "predict")
+  local scorer = scorer_of(model, "lkrec.batch.predict")
   if #users ~= #items then
-    fail("predict", "%d users and %d items; expected one of each for a pair", #users, #items)
+    fail("lkrec.batch.predict", "%d users and %d items; expected one of each for a pair", #users, #items)
   end
   local known_users, known_items = scorer.size(model)
   local ids = options.ids
-  local rows = ask(users, known_users, ids and ids.user_ids, "predict", "users").indices
-  local columns = ask(items, known_items, ids and ids.item_ids, "predict", "items").indices
+  local rows = ask(users, known_users, ids and ids.user_ids, "lkrec.batch.predict", "users").indices
+  local columns = ask(items, known_items, ids and ids.item_ids, "lkrec.batch.predict", "items").indices
   local pairs_known = { indices = rows }
   if ids then
     pairs_known.places = {}

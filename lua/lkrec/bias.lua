@@ -8,7 +8,8 @@
 --- ones. Y. Koren: Factor in the neighbors: scalable and accurate collaborative filtering. ACM TKDD
 --- 4(1), 2010, section 2.1; S. Funk: Netflix update: try this at home. 2006.
 local lk = require "lkrun"
-local options_of = require "lkrec.options"
+local fail = require "lkrun.internal.fail"
+local options_of = require("lkrun.internal.options").checker
 
 ---@class lkrec.bias
 local bias = {}
@@ -52,7 +53,7 @@ end
 function bias.train(matrix, options)
   options = check(options)
   if matrix.nnz == 0 then
-    error("lkrun: lkrec.bias.train: the matrix has no entries; expected at least one rating", 0)
+    fail("lkrec.bias.train", "the matrix has no entries; expected at least one rating")
   end
   local mean = matrix:values():mean()
   local item_offsets = damped_means(matrix:t(), mean, options.item_damping)

@@ -7,7 +7,9 @@
 --- the order of the rows in a file changes nothing, and a user's ratings stand together.
 local lk = require "lkrun"
 local rows = require "lkrun.rows"
-local options_of = require "lkrec.options"
+local fail = require "lkrun.internal.fail"
+local value_text = require "lkrun.core.value_text"
+local options_of = require("lkrun.internal.options").checker
 
 ---@class lkrec.Ratings
 ---@field users integer[] # user index of each rating
@@ -31,13 +33,12 @@ local known_columns = {
 -- Where each column of `header` is: {user =, item =, rating =, time =}, positions from 1.
 local function find_columns(header, chosen, path)
   local position = {}
-  local function fail(what)
-    error(("lkrun: lkrec.data.load: %s: %s; the header is %s")
-      :format(path, what, table.concat(header, ",")), 0)
+  local function refuse(what)
+    fail("lkrec.data.load", "%s: %s; the header is %s", path, what, table.concat(header, ","))
   end
   local function take(column, at)
     if position[column] then
-      fail(("columns '%s' and '%s' could both be the %s; name one in `columns`")
+      refuse(("columns '%s' and '%s' could both be the %s; name one in `columns`")
         :format(header[position[column]], header[at], column))
     end
     position[column] = at
@@ -50,11 +51,11 @@ local function find_columns(header, chosen, path)
     for at, found in ipairs(header) do
       if found == name then take(column, at) end
     end
-    if not position[column] then fail(("expected a column '%s'"):format(name)) end
+    if not position[column] then refuse(("expected a column '%s'"):format(name)) end
   end
   for _, column in ipairs { "user", "item" } do
     if not position[column] then
-      fail(("no column for the %s; expected %sId or %s, or a name in `columns`")
+      refuse(("no column for the %s; expected %sId or %s, or a name in `columns`")
         :format(column, column, column))
     end
   end
@@ -146,13 +147,12 @@ end
 function data.from(users, items, values, times, user_ids, item_ids)
   local function check(name, column, count)
     if #column ~= #users then
-      error(("lkrun: lkrec.data.from: %d %s; expected %d, one for each user"):format(#column, name, #users), 0)
+      fail("lkrec.data.from", "%d %s; expected %d, one for each user", #column, name, #users)
     end
     for i = 1, count and #column or 0 do
       local index = column[i]
       if math.type(index) ~= "integer" or index < 1 or index > count then
-        error(("lkrun: lkrec.data.from: %s[%d] is %s; expected an index in [1, %d]")
-          :format(name, i, index, count), 0)
+        fail("lkrec.data.from", "%s[%d] is %s; expected an index in [1, %d]", name, i, value_text.brief(index), count)
       end
     end
   end
@@ -184,19 +184,18 @@ function data.load(path, options)
   local number_item, item_texts = numbering()
   local column, n
 
-  local function fail(line, name, text, expected)
-    error(("lkrun: lkrec.data.load: %s:%d: %s is '%s'; expected %s")
-      :format(path, line, name, text, expected), 0)
+  local function refuse(line, name, text, expected)
+    fail("lkrec.data.load", "%s:%d: %s is '%s'; expected %s", path, line, name, text, expected)
   end
   local function id(line, row, name)
     local text = row[column[name]]
-    if text == "" then fail(line, name, text, "an id") end
+    if text == "" then refuse(line, name, text, "an id") end
     return text
   end
   local function number(line, row, name)
     local text = row[column[name]]
     local value = tonumber(text)
-    if not value or value - value ~= 0 then fail(line, name, text, "a finite number") end
+    if not value or value - value ~= 0 then refuse(line, name, text, "a finite number") end
     return value
   end
 
@@ -212,8 +211,7 @@ function data.load(path, options)
     end
   end
   if (n or 0) == 0 then
-    error(("lkrun: lkrec.data.load: %s has no ratings; expected a header and at least one row")
-      :format(path), 0)
+    fail("lkrec.data.load", "%s has no ratings; expected a header and at least one row", path)
   end
   local user_ids, user_place = order_ids(user_texts)
   local item_ids, item_place = order_ids(item_texts)

@@ -1,21 +1,20 @@
 --- The metrics of lkrec.metrics for many lists at once: for blocks of lists in worker processes, as
 --- products of tensors. What each metric is, lkrec.metrics says.
 local lk = require "lkrun"
+local fail = require "lkrun.internal.fail"
 local names = require "lkrec.metrics".names
-local options_of = require "lkrec.options"
+local options_of = require("lkrun.internal.options").checker
 
 local BLOCK_ELEMENTS = 1 << 16 -- places of lists that a worker looks at together
 
-local check = options_of("lkrec.metrics.evaluate", {
+local WHERE = "lkrec.metrics.evaluate" -- in messages
+
+local check = options_of(WHERE, {
   k = { integer = true, least = 1 },
-  patience = { default = 0.8, above = 0 },
+  patience = { default = 0.8, above = 0, below = 1 },
   n_jobs = { any = true },
   progress = { any = true },
 })
-
-local function fail(...)
-  error("lkrun: lkrec.metrics.evaluate: " .. string.format(...), 0)
-end
 
 local function is_grade(value) return value > 0 end
 
@@ -31,7 +30,7 @@ local function matrices_of(test)
   local values = grades:values()
   if #values > 0 and not is_grade(values:min()) then
     for i = 1, #values do
-      if not is_grade(values[i]) then fail("rating %d has value %s; expected one above 0", i, values[i]) end
+      if not is_grade(values[i]) then fail(WHERE, "rating %d has value %s; expected one above 0", i, values[i]) end
     end
   end
   local ones = lk.sparse.stack { grades } -- a copy
@@ -97,7 +96,7 @@ local function evaluable(users, ones, k)
   for i = 1, #users do
     local user = users[i]
     if user < 0 or user > #relevant then
-      fail("list %d is for user %d; expected one of the %d of the test", i, user, #relevant)
+      fail(WHERE, "list %d is for user %d; expected one of the %d of the test", i, user, #relevant)
     end
     local count = user > 0 and relevant[user] or 0 -- 0: an id that the model did not know
     if count > 0 then
@@ -116,7 +115,6 @@ end
 ---@return lkrec.Evaluation
 local function evaluate(recommendations, test, options)
   options = check(options)
-  if options.patience >= 1 then fail("patience is %s; expected a number between 0 and 1", options.patience) end
   local items = recommendations.items
   local k = options.k or math.max(items:size(2), 1)
   local shared = { k = k, weights = weights_of(k, options.patience) }

@@ -7,7 +7,8 @@
 --- popularity alone. So the expected matrix is the product of two matrices with `topics` factors:
 --- what a factor model can find, and popularity cannot.
 local lk = require "lkrun"
-local options_of = require "lkrec.options"
+local fail = require "lkrun.internal.fail"
+local options_of = require("lkrun.internal.options").checker
 
 ---@class lkrec.GenerateOptions
 ---@field users? integer # default 1,000
@@ -21,7 +22,7 @@ local check = options_of("lkrec.data.generate", {
   items = { default = 2000, integer = true, least = 1 },
   ratings = { default = 100000, integer = true, least = 1 },
   topics = { default = 12, integer = true, least = 1 },
-  seed = { default = 1, integer = true, least = math.mininteger },
+  seed = { default = 1, integer = true },
 })
 
 local TASTE_SPREAD = 2.5 -- of the logits of a user's topics: the larger, the narrower the taste
@@ -100,8 +101,8 @@ local function generate(options)
   options = check(options)
   local users, items, total, topic_count = options.users, options.items, options.ratings, options.topics
   if total > users * items // 4 or total < users then
-    error(("lkrun: lkrec.data.generate: %d ratings of %d users and %d items; expected from %d to %d")
-      :format(total, users, items, users, users * items // 4), 0)
+    fail("lkrec.data.generate", "%d ratings of %d users and %d items; expected from %d to %d", total, users, items,
+      users, users * items // 4)
   end
   local stream = lk.random.stream(options.seed)
 

@@ -1,6 +1,6 @@
 --- The baseline: every user gets the items that most users have.
 local lk = require "lkrun"
-local options_of = require "lkrec.options"
+local options_of = require("lkrun.internal.options").checker
 
 ---@class lkrec.popularity
 local popularity = {}

@@ -2,11 +2,11 @@
 ---
 --- Between split and evaluate, `lkrun map` recommends, with what `steps.operation` gives as its operation.
 local lk = require "lkrun"
+local fail = require "lkrun.internal.fail"
 local batch = require "lkrec.batch"
 local data = require "lkrec.data"
 local metrics = require "lkrec.metrics"
-local option_names = require "lkrec.option_names"
-local options_of = require "lkrec.options"
+local options_of = require("lkrun.internal.options").checker
 
 ---@class lkrec.steps
 local steps = {}
@@ -16,19 +16,13 @@ local trained_on_values = {
   ["als.explicit"] = true, bias = true, ["knn.item"] = true, ["knn.user"] = true,
 }
 
-local function fail(where, ...) error(("lkrun: lkrec.steps.%s: %s"):format(where, string.format(...)), 0) end
+local text, number, tree = { type = "string" }, { type = "number" }, { type = "table" }
+local needed = { type = "string", required = true }
 
-local function check(where, options, known, expected)
-  for name, value in pairs(options) do
-    if not known[name] then fail(where, "unknown option '%s'; there are %s", name, option_names(known)) end
-    if type(value) ~= known[name] then
-      fail(where, "%s is a %s; expected a %s", name, type(value), known[name])
-    end
-  end
-  for _, name in ipairs(expected) do
-    if options[name] == nil then fail(where, "%s is not there; expected a %s", name, known[name]) end
-  end
-end
+local check_split = options_of("lkrec.steps.split", {
+  output = needed, tasks = text, block = number, ratings = text, generate = tree, columns = tree, method = text,
+  fraction = number, count = number, seed = number,
+})
 
 ---@class lkrec.SplitStep
 ---@field output string # where the data go, .lkz
@@ -46,10 +40,7 @@ end
 ---@param options lkrec.SplitStep
 -- Raises for options and ratings that can't be used.
 function steps.split(options)
-  check("split", options, {
-    output = "string", tasks = "string", block = "number", ratings = "string", generate = "table",
-    columns = "table", method = "string", fraction = "number", count = "number", seed = "number",
-  }, { "output" })
+  options = check_split(options)
   local generate = options.generate or {}
   generate.seed = generate.seed or options.seed
   local ratings = options.ratings and data.load(options.ratings, { columns = options.columns })
@@ -57,7 +48,9 @@ function steps.split(options)
   local train, test = data.split(ratings, {
     method = options.method, fraction = options.fraction, count = options.count, seed = options.seed,
   })
-  if #test.users == 0 then fail("split", "no user has two ratings or more; there is nothing to test with") end
+  if #test.users == 0 then
+    fail("lkrec.steps.split", "no user has two ratings or more; there is nothing to test with")
+  end
   lk.save(options.output, {
     train = data.matrix(train, { values = true }), test = data.matrix(test, { values = true }),
     user_ids = ratings.user_ids, item_ids = ratings.item_ids,
@@ -81,6 +74,8 @@ local function with_ones(matrix)
   return lk.sparse.csr(users, items, lk.tensor.ones({ matrix.nnz }, "f32"), matrix:size())
 end
 
+local check_train = options_of("lkrec.steps.train", { data = needed, output = needed, model = needed, options = tree })
+
 ---@class lkrec.TrainOptions
 ---@field data string # what steps.split wrote
 ---@field output string # where the model goes, .lkz
@@ -91,14 +86,13 @@ end
 ---@param options lkrec.TrainOptions
 -- Raises for a model that is not there, and options and data that can't be used.
 function steps.train(options)
-  check("train", options, { data = "string", output = "string", model = "string", options = "table" },
-    { "data", "output", "model" })
+  options = check_train(options)
   local found, module = pcall(require, "lkrec." .. options.model)
   if not found then
     if not tostring(module):find("module 'lkrec." .. options.model .. "' not found", 1, true) then error(module, 0) end
   end
   if not found or type(module) ~= "table" or not module.train then
-    fail("train", "there is no model '%s'; expected a module of lkrec with a function train", options.model)
+    fail("lkrec.steps.train", "there is no model '%s'; expected a module of lkrec with a function train", options.model)
   end
   local split = lk.load(options.data)
   local matrix = trained_on_values[options.model] and split.train or with_ones(split.train)
@@ -120,14 +114,14 @@ function steps.operation(options)
     columns = { "user", "rank", "item", "score" },
     setup = function(trained)
       if type(trained) ~= "table" or not trained.model then
-        fail("operation", "the model is no model that steps.train wrote; expected --model MODEL.lkz")
+        fail("lkrec.steps.operation", "the model is no model that steps.train wrote; expected --model MODEL.lkz")
       end
       return trained
     end,
     run = function(trained, task)
       local users = { first = math.tointeger(task.first), last = math.tointeger(task.last) }
       if not (users.first and users.last) then
-        fail("operation", "the task is no range of users; expected the columns first and last")
+        fail("lkrec.steps.operation", "the task is no range of users; expected the columns first and last")
       end
       local rows = {}
       local recommendations = batch.recommend(trained.model, users, { n = n, exclude = trained.known, n_jobs = 1 })
@@ -157,14 +151,14 @@ local function read_recommendations(path, split, n)
   local column = {}
   for at, name in ipairs(header or {}) do column[name] = at end
   if not (column.user and column.rank and column.item) then
-    fail("evaluate", "%s has no columns user, rank and item", path)
+    fail("lkrec.steps.evaluate", "%s has no columns user, rank and item", path)
   end
   users, row_of, items = {}, {}, {}
   for line, record in records do
     local user, item = user_of[record[column.user]], item_of[record[column.item]]
     local rank = math.tointeger(tonumber(record[column.rank]))
     if not (user and item and rank and rank >= 1) then
-      fail("evaluate", "%s:%d: expected user, rank and item of this experiment", path, line)
+      fail("lkrec.steps.evaluate", "%s:%d: expected user, rank and item of this experiment", path, line)
     end
     if not row_of[user] then
       users[#users + 1], row_of[user] = user, {}
@@ -178,6 +172,10 @@ local function read_recommendations(path, split, n)
   return { users = users, items = lk.tensor.from(items, "i64") }
 end
 
+local check_evaluate = options_of("lkrec.steps.evaluate", {
+  data = needed, recommendations = needed, output = needed, n = number,
+})
+
 ---@class lkrec.EvaluateStep
 ---@field data string # what steps.split wrote
 ---@field recommendations string # a CSV file with the columns user, rank and item
@@ -188,8 +186,7 @@ end
 ---@param options lkrec.EvaluateStep
 -- Raises for files that can't be used.
 function steps.evaluate(options)
-  check("evaluate", options, { data = "string", recommendations = "string", output = "string", n = "number" },
-    { "data", "recommendations", "output" })
+  options = check_evaluate(options)
   local n = options.n or 10
   local split = lk.load(options.data)
   local recommendations = read_recommendations(options.recommendations, split, n)
@@ -205,9 +202,11 @@ end
 -- Raises for an unknown name, what is no JSON object, and as the step.
 function steps.run(name, options)
   local known = { split = steps.split, train = steps.train, evaluate = steps.evaluate }
-  if not known[name] then fail("run", "'%s' is no step; expected split, train or evaluate", tostring(name)) end
+  if not known[name] then
+    fail("lkrec.steps.run", "'%s' is no step; expected split, train or evaluate", tostring(name))
+  end
   local value = lk.json.decode(options or "{}")
-  if type(value) ~= "table" then fail("run", "'%s' is no JSON object", options) end
+  if type(value) ~= "table" then fail("lkrec.steps.run", "'%s' is no JSON object", options) end
   known[name](value)
 end
 

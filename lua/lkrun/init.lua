@@ -52,10 +52,8 @@ local fields = {
   invoke_progress = "lkrun.progress",
 }
 
--- math.random belongs to the task inside a task.
+-- In a task, math.random draws from the task's own stream from now on.
 require("lkrun.core.random").install()
-
-require "lkrun.core.random" -- in a task, math.random draws from the task's stream from now on
 
 setmetatable(lk, {
   __names = { modules, fields }, -- for completion: all that can be asked for

@@ -2,6 +2,8 @@
 local core = require "lkrun.core.pool"
 local errors = require "lkrun.internal.errors"
 local config = require "lkrun.config"
+local fail = require "lkrun.internal.fail"
+local value_text = require "lkrun.core.value_text"
 
 ---@class lkrun.Invoker
 --- Hands out one task and returns at once. Raises for a task that cannot be sent, and after shutdown.
@@ -46,95 +48,31 @@ local Invoker = core.class.__index
 ---@field trace? string the file for a timeline of this invoker, see docs/trace.md; nil: what LK_TRACE says
 ---@field worker? table configuration inside workers: threads, backend_threads, child_threads
 
-local function fail(where, ...)
-  error(("lkrun: %s: "):format(where) .. string.format(...), 0)
-end
-
-local function kind_of(value)
-  if value == nil then return "nil" end
-  local meta = type(value) == "userdata" and getmetatable(value)
-  local name = type(meta) == "table" and type(meta.__name) == "string" and meta.__name:gsub("^lkrun%.", "")
-  return "a " .. (name or type(value))
-end
-
--- A value as a message tells it: an address would tell nobody anything.
-local function show(value)
-  if type(value) == "string" then return ("'%s'"):format(value) end
-  if type(value) == "number" or type(value) == "boolean" then return tostring(value) end
-  return kind_of(value)
-end
-
--- One check an option: gives the value to use, or nil and what was expected.
-local function integer_from(low, high, expected)
-  return function(value)
-    local number = math.type(value) == "integer" and value or math.tointeger(value)
-    if type(value) == "number" and number and number >= low and number <= high then return number end
-    return nil, expected or ("expected an integer from %d to %d"):format(low, high)
-  end
-end
-
-local function one_of(...)
-  local names = { ... }
-  return function(value)
-    for _, name in ipairs(names) do
-      if value == name then return value end
-    end
-    return nil, "expected '" .. table.concat(names, "' or '") .. "'"
-  end
-end
-
-local function boolean(value)
-  if type(value) == "boolean" then return value end
-  return nil, "expected true or false"
-end
-
-local function positive(value)
-  if type(value) == "number" and value > 0 and value < math.huge then return value end
-  return nil, "expected seconds, more than 0"
-end
-
-local function is_table(value)
-  if type(value) == "table" then return value end
-  return nil, "expected a table"
-end
-
-local checks = {
-  n_jobs = integer_from(1, 4096),
-  ordered = boolean,
-  on_error = one_of("raise", "return"),
-  retries = integer_from(0, 1000000),
-  timeout = positive,
-  memory_limit = integer_from(1 << 20, math.maxinteger, "expected bytes, 1048576 (1 MiB) or more"),
-  writable = is_table,
-  seed = integer_from(math.mininteger, math.maxinteger, "expected an integer"),
-  workers = one_of("processes", "threads", "spawn"),
-  worker = is_table,
-  trace = function(value)
-    if type(value) == "string" and value ~= "" then return value end
-    return nil, "expected the path of a file"
-  end,
-  progress = function(value)
-    if type(value) == "boolean" or type(value) == "userdata" then return value end
-    return nil, "expected true, or a display from lk.invoke_progress"
-  end,
+-- What an option may be; see lkrun.internal.options.
+local rules = {
+  n_jobs = { integer = true, least = 1, most = 4096 },
+  ordered = { type = "boolean" },
+  on_error = { choices = { "raise", "return" } },
+  retries = { integer = true, least = 0, most = 1000000 },
+  timeout = { above = 0, expected = "seconds, more than 0" },
+  memory_limit = { integer = true, least = 1 << 20, expected = "bytes, 1048576 (1 MiB) or more" },
+  writable = { type = "table" },
+  seed = { integer = true },
+  workers = { choices = { "processes", "threads", "spawn" } },
+  worker = { type = "table" },
+  trace = {
+    fits = function(value) return type(value) == "string" and value ~= "" end, expected = "the path of a file",
+  },
+  progress = {
+    fits = function(value) return type(value) == "boolean" or type(value) == "userdata" end,
+    expected = "true, or a display from lk.invoke_progress",
+  },
 }
 
-local function check_options(options, where)
+-- An invoker without options is made without the module that checks them.
+local function check_options(where, options)
   if options == nil then return {} end
-  if type(options) ~= "table" then
-    fail(where, "options are %s; expected a table", kind_of(options))
-  end
-  local checked = {}
-  for name, value in pairs(options) do
-    local check = checks[name]
-    if not check then
-      fail(where, "%s", require("lkrun.internal.options").unknown(name, checks))
-    end
-    local good, expected = check(value)
-    if good == nil then fail(where, "%s is %s; %s", name, show(value), expected) end
-    checked[name] = good
-  end
-  return checked
+  return require("lkrun.internal.options").check(where, rules, options)
 end
 
 -- What only a process of its own can give.
@@ -154,8 +92,8 @@ end
 
 local function make(where, model, func, options)
   local callable = type(func) == "function" or (getmetatable(func) or {}).__call
-  if not callable then fail(where, "func is %s; expected a function of model and task", kind_of(func)) end
-  local checked = check_options(options, where)
+  if not callable then fail(where, "func is %s; expected a function of model and task", value_text.type(func)) end
+  local checked = check_options(where, options)
   config.ensure_parallel_init()
   local threads = checked.workers == "threads"
   local given = checked.n_jobs
@@ -195,20 +133,22 @@ local function generator(where, tasks, state, control, closing)
     local count = rawget(tasks, "n")
     local length = count or #tasks
     if math.type(length) ~= "integer" or length < 0 then
-      fail(where, "tasks.n is %s; expected the number of tasks", show(length))
+      fail(where, "tasks.n is %s; expected the number of tasks", value_text.brief(length))
     end
     local key = next(tasks)
     if length == 0 and key ~= nil and not count and not meta then
-      fail(where, "tasks are a table with nothing at [1] but something at [%s]; expected a sequence", show(key))
+      fail(where, "tasks are a table with nothing at [1] but something at [%s]; expected a sequence",
+        value_text.brief(key))
     end
     return tasks, nil, nil, nil, length
   end
-  fail(where, "tasks are %s; expected a sequence, an iterator, WorkChunks, or anything with __call", kind_of(tasks))
+  fail(where, "tasks are %s; expected a sequence, an iterator, WorkChunks, or anything with __call",
+    value_text.type(tasks))
 end
 
 local function check_self(self, name)
   if getmetatable(self) ~= core.class then
-    fail("invoker:" .. name, "called on %s; expected inv:%s(tasks), with a colon", kind_of(self), name)
+    fail("invoker:" .. name, "called on %s; expected inv:%s(tasks), with a colon", value_text.type(self), name)
   end
 end
 

@@ -29,7 +29,8 @@ local progress = {}
 ---@field total integer? tasks; nil: not known
 ---@field unit string? what a task is, in the plural; "tasks" by default, "bytes" counts in KiB, MiB, ...
 
-local options = { logger = true, label = true, total = true, unit = true }
+local any = { any = true } -- the core checks the values, which may come by position too
+local rules = { logger = any, label = any, total = any, unit = any }
 
 --- Makes a display and shows it, as LK_PROGRESS says. Takes one table of options, or the same four
 --- by position. Raises for an unknown option, a wrong type, a negative total, a bad LK_PROGRESS.
@@ -40,12 +41,8 @@ local options = { logger = true, label = true, total = true, unit = true }
 ---@return lkrun.Progress
 function progress.invoke_progress(logger, label, total, unit)
   if type(logger) ~= "table" then return core.open(logger, label, total, unit) end
-  for name in pairs(logger) do
-    if not options[name] then
-      error("lkrun: lk.invoke_progress: " .. require("lkrun.internal.options").unknown(name, options), 0)
-    end
-  end
-  return core.open(logger.logger, logger.label, logger.total, logger.unit)
+  local options = require("lkrun.internal.options").check("lk.invoke_progress", rules, logger)
+  return core.open(options.logger, options.label, options.total, options.unit)
 end
 
 return progress

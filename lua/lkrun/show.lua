@@ -325,6 +325,8 @@ function show_table(t, state, indent)
   return "{\n" .. margin .. table.concat(lines, ",\n" .. margin) .. "\n" .. (" "):rep(indent) .. "}"
 end
 
+local rules = { width = { default = WIDTH, integer = true, least = 20 } }
+
 ---@class lkrun.ShowOptions
 ---@field width? integer characters of a line, 80 by default
 
@@ -338,16 +340,8 @@ end
 ---@param options? lkrun.ShowOptions
 ---@return string
 local function show(value, options)
-  for name in next, options or {} do
-    if name ~= "width" then
-      error("lkrun: lk.show: " .. require("lkrun.internal.options").unknown(name, { width = true }), 0)
-    end
-  end
-  local width = options and options.width or WIDTH
-  if math.type(width) ~= "integer" or width < 20 then
-    local found = type(width) == "table" and "a table" or tostring(width)
-    error(("lkrun: lk.show: width is %s; expected an integer of 20 or more"):format(found), 0)
-  end
+  local width = WIDTH
+  if options ~= nil then width = require("lkrun.internal.options").check("lk.show", rules, options).width end
   if core.is(value) then return show_tensor(value, width) end
   if type(value) == "function" then return function_text(value) end
   if type(value) ~= "table" then return tostring_of(value) end

@@ -1,6 +1,7 @@
 --- Runs the Lua script of a Snakemake job. The program that rules/lkrun_script.py writes for each job
 --- calls this; the script finds the job in the global `snakemake`. See docs/snakemake.md.
 local config = require "lkrun.core.config"
+local fail = require "lkrun.internal.fail"
 local null = require "lkrun".null
 
 local FORMAT = 1 -- of what the rules hand over
@@ -61,8 +62,8 @@ end
 ---@return any ... what the script returns
 return function(handed)
   if handed.format ~= FORMAT then
-    error(("lkrun: rules/lkrun.smk: a job in format %s found; lkrun %s knows format %d, so install the rules "
-      .. "and the program of one version"):format(handed.format, require "lkrun".VERSION, FORMAT), 0)
+    fail("rules/lkrun.smk", "a job in format %s found; lkrun %s knows format %d, so install the rules and the "
+      .. "program of one version", handed.format, require "lkrun".VERSION, FORMAT)
   end
   local job, wildcards = handed.job, nil
   for name, entry in pairs(handed.lists) do

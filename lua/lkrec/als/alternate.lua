@@ -3,6 +3,7 @@
 --- factor matrices. No two tasks write the same row, and what a row becomes does not depend on the task
 --- that it is in: so the result is the same for every number of workers.
 local lk = require "lkrun"
+local fail = require "lkrun.internal.fail"
 
 ---@class lkrec.als.Side
 ---@field own lkrun.Tensor # [rows, factors]: what is solved
@@ -30,14 +31,13 @@ end
 
 -- Raises unless the items can begin with these factors.
 local function check_initial(initial, own, where)
-  local found = "a " .. type(initial)
+  local found = require("lkrun.core.value_text").type(initial)
   if lk.tensor.is(initial) then
     local shape = initial:size()
     if #shape == 2 and shape[1] == own:size(1) and shape[2] == own:size(2) then return end
     found = ("a tensor of [%s]"):format(table.concat(shape, ", "))
   end
-  error(("lkrun: %s: initial is %s; expected a tensor of [%d, %d]")
-    :format(where, found, own:size(1), own:size(2)), 0)
+  fail(where, "initial is %s; expected a tensor of [%d, %d]", found, own:size(1), own:size(2))
 end
 
 --- Solves both sides in turn, `options.epochs` times, beginning with the users; the items begin with

@@ -10,7 +10,7 @@
 ---
 --- Of equally similar items the one of lower index is nearer.
 local lk = require "lkrun"
-local options_of = require "lkrec.options"
+local options_of = require("lkrun.internal.options").checker
 local vectors = require "lkrec.knn.vectors"
 
 ---@class lkrec.knn.item

@@ -10,7 +10,7 @@
 ---     explicit:  m_u + Σ s_uv (r_vi - m_v) / Σ s_uv        implicit:  Σ s_uv        v in N(u, i)
 ---
 --- Of equally similar users the one of lower index is nearer.
-local options_of = require "lkrec.options"
+local options_of = require("lkrun.internal.options").checker
 local vectors = require "lkrec.knn.vectors"
 
 ---@class lkrec.knn.user

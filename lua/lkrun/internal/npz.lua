@@ -1,14 +1,9 @@
 --- What stands in an `.npz` file.
-local sparse = require "lkrun.sparse"
+local fail = require "lkrun.internal.fail"
 local tensor = require "lkrun.tensor"
+local type_text = require("lkrun.core.value_text").type
 
 local npz = {}
-
-local function fail(path, ...) error(("lkrun: lk.save: %s: %s"):format(path, string.format(...)), 0) end
-
-local function kind_of(value)
-  return tensor.is(value) and "tensor" or sparse.is(value) and "sparse matrix" or type(value)
-end
 
 -- A path that leads nowhere but down.
 local function can_be_name(name)
@@ -17,19 +12,19 @@ local function can_be_name(name)
 end
 
 --- The arrays of a model, ordered by name.
----@param path string for errors
+---@param where string "lk.save: PATH", for errors
 ---@param model table<string, lkrun.Tensor>
 ---@return (string|lkrun.Tensor)[] arrays name, tensor, name, tensor, …
-function npz.encode(path, model)
+function npz.encode(where, model)
   if type(model) ~= "table" then
-    fail(path, "the model is a %s; expected a table of tensors by name, or a sparse matrix", kind_of(model))
+    fail(where, "the model is %s; expected a table of tensors by name, or a sparse matrix", type_text(model))
   end
   local names = {}
   for name, value in pairs(model) do
     if not tensor.is(value) then
-      fail(path, "model.%s is a %s; .npz holds tensors alone, .lkz any table", tostring(name), kind_of(value))
+      fail(where, "model.%s is %s; .npz holds tensors alone, .lkz any table", tostring(name), type_text(value))
     elseif type(name) ~= "string" or not can_be_name(name) then
-      fail(path, "model[%s] is no name of an array", tostring(name))
+      fail(where, "model[%s] is no name of an array", tostring(name))
     end
     names[#names + 1] = name
   end

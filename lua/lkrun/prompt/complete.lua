@@ -191,7 +191,8 @@ local function modules_for(start)
   local found = {}
   for _, names in ipairs { package.loaded, package.preload } do
     for name in next, names do
-      if type(name) == "string" and not name:find "^lkrun%.core%f[%W]" and not name:find "^lkrun%.internal%f[%W]" then found[name] = true end
+      local is_private = type(name) == "string" and (name:find "%.core%f[%W]" or name:find "^lkrun%.internal%f[%W]")
+      if type(name) == "string" and not is_private then found[name] = true end
     end
   end
   local parent = start:match "^(.*)%." or ""

@@ -3,13 +3,14 @@
 --- shape follows from its first row, a signature of that shape; all of a file must fit the first.
 local core = require "lkrun.core.rows"
 local format = require "lkrun.rows.format"
+local value_text = require "lkrun.core.value_text"
 
 local writer = {}
 
 local function put_lines(out, value)
   local kind = type(value)
   if kind ~= "string" and kind ~= "number" then
-    error(("a %s is no line; expected a string or a number"):format(kind), 0)
+    error(("%s is no line; expected a string or a number"):format(value_text.type(value)), 0)
   end
   local line = tostring(value)
   if line:find "[\r\n]" then error("a line has a line end in it", 0) end
@@ -23,7 +24,7 @@ local function encode_lines(result)
   if type(result) == "table" then
     for _, value in ipairs(result) do put_lines(out, value) end
     if #out == 0 and next(result) ~= nil then
-      error("a table without [1] is no line; lines are a sequence of strings", 0)
+      error("a table without [1] is no line; expected a sequence of strings", 0)
     end
   else
     put_lines(out, result)

@@ -51,8 +51,8 @@ end
 
 local function invoker_options(options, seed, progress, ordered)
   if options.jobs == 1 and (options.timeout or options.memory_limit) then
-    log:warn("map: --timeout and --memory-limit have no effect with --jobs 1, which runs the tasks in lkrun itself; expected "
-      .. "--jobs 2 or no --jobs")
+    log:warn("map: --timeout and --memory-limit have no effect with --jobs 1, which runs the tasks in lkrun itself; "
+      .. "expected --jobs 2 or no --jobs")
     options.timeout, options.memory_limit = nil, nil
   end
   return {
