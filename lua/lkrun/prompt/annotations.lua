@@ -93,7 +93,7 @@ local function read_block(lines, path, first)
       block.type = rest
     elseif tag == "class" then
       class = rest:match "^[%w_.]+"
-      block.classes[class] = { text = block.text }
+      block.classes[class] = { text = block.text, parent = rest:match "^[%w_.]+%s*:%s*([%w_.]+)" }
       about = {}
     elseif tag == "field" and class then
       local name, typed = rest:match "^(%S+)%s*(.*)$"
@@ -179,7 +179,8 @@ function annotations.module(name)
   return path and annotations.file(path)
 end
 
---- The fields of a class, and what is said about it in `text`; nil where no module has it.
+--- The fields of a class, what is said about it in `text`, and the class that it extends in `parent`; nil
+--- where no module has it.
 ---@param name string "lkrun.Options"
 ---@return lkrun.Entry[]?
 function annotations.class(name)
