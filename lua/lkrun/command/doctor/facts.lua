@@ -21,6 +21,17 @@ local function variable(name)
   return value ~= "" and value or nil
 end
 
+-- The variables that begin like lkrun's, as the process was started with them, and are none of its own.
+local function unknown_variables()
+  local known, list = require "lkrun.internal.variables", {}
+  local file <close> = io.open("/proc/self/environ", "rb")
+  for name in ("\0" .. (file and file:read "a" or "")):gmatch "%z(LK_[^=%z]*)=" do
+    if not known[name] then list[#list + 1] = name end
+  end
+  table.sort(list)
+  return list
+end
+
 -- --- CPUs ---
 
 local function model_name()
@@ -204,7 +215,7 @@ function facts.collect()
   local report = {
     lkrun = lk.VERSION, system = system, cpus = try(cpus_of, system), configuration = try(configuration),
     topology = try(require("lkrun.core.cpu").topology), blas = try(blas), libraries = libraries(system),
-    memory = try(memory), limits = limits(), gpus = try(gpus),
+    memory = try(memory), limits = limits(), gpus = try(gpus), unknown_variables = unknown_variables(),
     jobserver = (variable "MAKEFLAGS" or ""):find "%-%-jobserver" ~= nil,
   }
   local config = report.configuration

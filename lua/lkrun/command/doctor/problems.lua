@@ -38,6 +38,15 @@ local function judge_configuration(add, report)
   product("threads", "backend_threads", "threads")
 end
 
+local function judge_variables(add, report)
+  local known = require "lkrun.internal.variables"
+  for _, name in ipairs(report.unknown_variables) do
+    local question = require("lkrun.internal.options").question(name, known)
+    add(question ~= "" and "warning" or "note", ("%s is set, which is no variable of lkrun%s"):format(name, question),
+      question ~= "" and "correct its name, or unset it" or "unset it, unless another program reads it")
+  end
+end
+
 local function judge_binding(add, report)
   local plan = report.binding
   if plan.problem then add("error", plan.problem, "set LK_BIND to none, core or numa") end
@@ -139,6 +148,7 @@ function problems.of(report)
   local list = {}
   local function add(level, found, advice) list[#list + 1] = { level = level, found = found, advice = advice } end
   judge_configuration(add, report)
+  judge_variables(add, report)
   judge_binding(add, report)
   judge_blas(add, report)
   judge_libraries(add, report)
