@@ -1,6 +1,7 @@
 --- Values as text for people, the way NumPy prints arrays: shape and dtype, columns aligned, the
 --- middle of what is long left out. Nothing of the value is called but a `__tostring`.
 local core = require "lkrun.core.tensor"
+local keywords = require "lkrun.internal.keywords"
 
 local EDGE <const> = 3 -- shown at either end of what is cut
 local WHOLE <const> = 1000 -- numbers that are shown whole
@@ -141,10 +142,6 @@ end
 
 -- --- tables ---
 
-local reserved = {}
-for word in ([[and break do else elseif end false for function goto if in local nil not or repeat
-  return then true until while]]):gmatch "%a+" do reserved[word] = true end
-
 local escapes = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ["\\"] = "\\\\", ['"'] = '\\"' }
 
 local function quoted(text)
@@ -160,7 +157,7 @@ local function quoted(text)
 end
 
 local function key_text(key, state)
-  if type(key) == "string" and key:find "^[%a_][%w_]*$" and not reserved[key] then return key end
+  if type(key) == "string" and key:find "^[%a_][%w_]*$" and not keywords[key] then return key end
   return "[" .. (type(key) == "string" and quoted(key) or state.brief(key)) .. "]"
 end
 

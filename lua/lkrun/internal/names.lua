@@ -5,7 +5,7 @@
 --- library count.
 local STEPS_MAX <const> = 3
 
-local standard = { "string", "table", "math", "io", "os", "coroutine", "utf8", "debug", "package" }
+local standard = require "lkrun.internal.standard"
 local base = {
   "assert", "collectgarbage", "dofile", "error", "getmetatable", "ipairs", "load", "loadfile", "next",
   "pairs", "pcall", "print", "rawequal", "rawget", "rawlen", "rawset", "require", "select",

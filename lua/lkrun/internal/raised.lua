@@ -44,7 +44,7 @@ local function meant_of(variable, value, field, ours)
   if not is_module and not is_object(value) then return nil end
   ours[value] = nil
   local names = {}
-  require("lkrun.prompt.complete").add_fields(names, value, not is_module)
+  require("lkrun.internal.fields").add(names, value, not is_module)
   local nearest = not names[field] and require "lkrun.core.nearest"(field, names)
   if nearest then return variable .. (is_module and "." or ":") .. nearest end
   for name, part in next, is_module and value or {} do

@@ -4,15 +4,12 @@
 --- loaded that the text names.
 local embedded = require("lkrun.core.module_text").modules()
 local directory = require "lkrun.core.directory"
+local fields = require "lkrun.internal.fields"
+local keywords = require "lkrun.internal.keywords"
 
 local complete = {}
 
 local LISTED <const> = 200 -- names in a list, at most
-local LEVELS <const> = 20 -- of __index tables
-
-local keywords = {}
-for word in ([[and break do else elseif end false for function goto if in local nil not or repeat
-  return then true until while]]):gmatch "%a+" do keywords[#keywords + 1] = word end
 
 -- --- the text ---
 
@@ -79,32 +76,9 @@ end
 
 -- --- values ---
 
--- What `__index` says where it is a table; the methods of our own classes lie behind a function.
-local function index_of(value)
-  local meta = debug.getmetatable(value)
-  if type(meta) ~= "table" then return nil end
-  local index = rawget(meta, "__index")
-  if type(index) == "table" then return index end
-  local name = rawget(meta, "__name")
-  if type(index) == "function" and type(name) == "string" and name:find "^lkrun%." then
-    for i = 1, 4 do
-      local _, methods = debug.getupvalue(index, i)
-      if type(methods) == "table" then return methods end
-    end
-  end
-end
-
--- Where the names of a table live whose modules load when they are first named: its metatable's
--- `__names`, { modules by name, modules that have a field by its name }.
-local function names_of(value)
-  local meta = debug.getmetatable(value)
-  local names = type(meta) == "table" and rawget(meta, "__names")
-  return type(names) == "table" and names or {}
-end
-
 -- What such a name will be. A module is loaded for it if it is one of our own.
 local function named(value, key)
-  for kind, names in ipairs(names_of(value)) do
+  for kind, names in ipairs(fields.names_of(value)) do
     local module = rawget(names, key)
     if module and embedded[module] then
       local ok, part = pcall(require, module)
@@ -115,42 +89,14 @@ local function named(value, key)
 end
 
 local function field(value, key)
-  for _ = 1, LEVELS do
+  for _ = 1, fields.LEVELS do
     if type(value) == "table" then
       local found = rawget(value, key)
       if found == nil then found = named(value, key) end
       if found ~= nil then return found end
     end
-    value = index_of(value)
+    value = fields.index_of(value)
     if value == nil then return nil end
-  end
-end
-
--- Whether something could be called, without trying it.
-local function is_callable(value)
-  if type(value) == "function" then return true end
-  local meta = debug.getmetatable(value)
-  return type(meta) == "table" and rawget(meta, "__call") ~= nil
-end
-
---- Adds the names that value.name or, `called`, value:name could go on with.
----@param found table<string, boolean>
----@param value any
----@param called boolean
-function complete.add_fields(found, value, called)
-  local levels = 0
-  while value ~= nil and levels < LEVELS do
-    if type(value) == "table" then
-      for _, names in ipairs(called and {} or names_of(value)) do
-        for key in next, names do found[key] = true end
-      end
-      for key, part in next, value do
-        if type(key) == "string" and key:find "^[%a_][%w_]*$" and (not called or is_callable(part)) then
-          found[key] = true
-        end
-      end
-    end
-    value, levels = index_of(value), levels + 1
   end
 end
 
@@ -171,9 +117,9 @@ local function names_for(text)
   if not chain then return {}, word or "" end
   local found = {}
   if #chain == 0 then
-    complete.add_fields(found, _G, false)
+    fields.add(found, _G, false)
     if word ~= "" then
-      for _, keyword in ipairs(keywords) do found[keyword] = true end
+      for keyword in pairs(keywords) do found[keyword] = true end
     end
     return matching(found, word), word
   end
@@ -182,7 +128,7 @@ local function names_for(text)
     value = field(value, key)
     if value == nil then return {}, word end
   end
-  complete.add_fields(found, value, separator == ":")
+  fields.add(found, value, separator == ":")
   return matching(found, word), word
 end
 

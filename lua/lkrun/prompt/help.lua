@@ -1,11 +1,14 @@
 --- `help(value)` of the prompt: finds what a value is called, and prints what its annotation says.
 local lk = require "lkrun"
 local annotations = require "lkrun.prompt.annotations"
+local inside = require "lkrun.internal.fields"
 local manual = require "lkrun.core.manual"
 local source = require "lkrun.core.module_text"
 local terminal = require "lkrun.core.terminal"
 
 local TEXT_LEAST <const> = 30 -- characters of a line in the third of three columns
+
+local lazy = inside.names_of(lk)
 
 local help = {}
 
@@ -51,21 +54,9 @@ end
 
 -- Where a name of lk leads: its module.
 local function module_of(name)
-  for _, names in ipairs(debug.getmetatable(lk).__names) do
+  for _, names in ipairs(lazy) do
     if names[name] then return names[name] end
   end
-end
-
--- The methods of an object's class, without calling anything.
-local function methods_of(meta)
-  local index = rawget(meta, "__index")
-  if type(index) == "function" then
-    for i = 1, 4 do
-      local _, methods = debug.getupvalue(index, i)
-      if type(methods) == "table" then return methods end
-    end
-  end
-  return type(index) == "table" and index or {}
 end
 
 -- The class of annotations that a metatable is of: "lkrun.tensor" → lkrun.Tensor and its file.
@@ -89,7 +80,7 @@ local function find_function(value)
   for _, entry in ipairs(own and own.entries or {}) do
     if entry.line == info.linedefined then exact = entry end
   end
-  for name in pairs(debug.getmetatable(lk).__names[2]) do
+  for name in pairs(lazy[2]) do
     if rawget(lk, name) == value then
       local file = annotations.module(module_of(name))
       local entry = exact or file and entry_named(file, name)
@@ -107,7 +98,7 @@ local function find_function(value)
   end
   for _, meta in next, debug.getregistry() do
     local class, fields, file = class_of(meta)
-    for key, part in next, class and methods_of(meta) or {} do
+    for key, part in next, class and inside.index_in(meta) or {} do
       if rawequal(part, value) then
         for _, entry in ipairs(fields) do
           if entry.name == key then return entry, class:match "[^.]*$" .. ":" .. key end
@@ -130,13 +121,11 @@ local function find_in_program(value)
   end
 end
 
-local standard = { "string", "table", "math", "io", "os", "coroutine", "utf8", "debug", "package" }
-
 local function find_in_standard(value)
   for key, part in next, _G do
     if rawequal(part, value) and type(key) == "string" and debug.getinfo(value, "S").what == "C" then return key end
   end
-  for _, module in ipairs(standard) do
+  for _, module in ipairs(require "lkrun.internal.standard") do
     for key, part in next, package.loaded[module] do
       if rawequal(part, value) then return module .. "." .. key end
     end
@@ -285,13 +274,13 @@ end
 
 local function lk_text(width)
   local names = {}
-  for _, list in ipairs(debug.getmetatable(lk).__names) do
+  for _, list in ipairs(lazy) do
     for name in pairs(list) do names[#names + 1] = "lk." .. name end
   end
   return names_text(annotations.module("lkrun").head, names, width, function(name)
     local key = name:sub(4)
     local file = annotations.module(module_of(key))
-    local entry = debug.getmetatable(lk).__names[2][key] and file and entry_named(file, key)
+    local entry = lazy[2][key] and file and entry_named(file, key)
     return first_sentence(entry and entry.text or file and file.head or {})
   end)
 end
@@ -309,14 +298,13 @@ end
 
 -- A part of lkrec whose modules load when they are first named.
 local function is_namespace(value)
-  local meta = debug.getmetatable(value)
-  return type(value) == "table" and value ~= lk and type(meta) == "table" and rawget(meta, "__names") ~= nil
+  return type(value) == "table" and value ~= lk and #inside.names_of(value) > 0
 end
 
 local function namespace_text(value, width)
   local rows = {}
   local function collect(part)
-    for _, module in next, debug.getmetatable(part).__names[1] do
+    for _, module in next, inside.names_of(part)[1] do
       rows[#rows + 1] = { module, first_sentence(annotations.module(module).head), "" }
     end
     for _, inner in next, part do
@@ -369,7 +357,7 @@ local function value_of(name)
     if part == nil and value == _G and module_of(name) then value = lk end
     if part == nil and value == lk and module_of(key) then part = lk[key] end
     local meta = part == nil and value ~= _G and debug.getmetatable(value)
-    if class_of(meta) then part = rawget(methods_of(meta), key) end
+    if class_of(meta) then part = rawget(inside.index_of(value) or {}, key) end
     if part == nil then return nil end
     value = part
   end

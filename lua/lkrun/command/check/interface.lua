@@ -7,7 +7,7 @@ local embedded = require("lkrun.core.module_text").modules()
 
 local interface = {}
 
-local lazy = debug.getmetatable(lk).__names -- of lk: modules by name, and where its other fields are
+local lazy = require("lkrun.internal.fields").names_of(lk) -- modules by name, and where its other fields are
 
 local function module_value(name, path, content)
   if type(content) ~= "table" then return nil end

@@ -1,10 +1,6 @@
 --- The tokens of a Lua text that compiles.
 
-local keywords = {}
-for word in ([[and break do else elseif end false for function goto if in local nil not or repeat
-  return then true until while]]):gmatch "%a+" do
-  keywords[word] = true
-end
+local keywords = require "lkrun.internal.keywords"
 
 -- Two- and three-character operators whose first characters are operators too.
 local long_operators = { "...", "..", "==", "~=", "<=", ">=", "//", "::", "<<", ">>" }
