@@ -4,11 +4,12 @@ local value_text = require "lkrun.core.value_text"
 
 local files = {}
 
--- The modules that read and write a format, loaded when it is first met.
+-- The modules that read and write the formats; each is loaded when a file of its format is first met.
 local function npy() return require "lkrun.core.npy" end
 local function archive() return require "lkrun.core.archive" end
 
--- A format has load(path, options) and save(path, model, options), and the options of each that it knows.
+-- A format is a table of load(path, options), save(path, model, options), and the names of the options that
+-- each of the two takes.
 local npy_format = {
   load_options = { copy = true },
   load = function(path, options) return npy().load(path, options.copy) end,
@@ -61,7 +62,7 @@ local formats = {
   zip = bundle_format "zip",
 }
 
--- Compressions of tar: the extension, and libarchive's name.
+-- Compressions of tar: libarchive's name for each, by extension.
 local compressions = {
   gz = "gzip", bz2 = "bzip2", xz = "xz", zst = "zstd", lz4 = "lz4", lzma = "lzma", lz = "lzip",
 }

@@ -6,12 +6,12 @@ local fail = require "lkrun.internal.fail"
 local value_text = require "lkrun.core.value_text"
 
 ---@class lkrun.Invoker
---- Hands out one task and returns at once. Raises for a task that cannot be sent, and after shutdown.
+--- Hands out one task and returns at once. Raises for a task that cannot be sent, and after `shutdown`.
 ---@field submit fun(self: lkrun.Invoker, task: any): lkrun.Future
---- What was done so far.
+--- What the invoker has done so far.
 ---@field stats fun(self: lkrun.Invoker): lkrun.Stats
---- Ends the workers: 100 ms to finish, then they are killed. Futures without a result raise from then
---- on; a second call does nothing.
+--- Ends the workers: they have 100 ms to finish, then they are killed. From then on futures without a
+--- result raise. A second call does nothing.
 ---@field shutdown fun(self: lkrun.Invoker)
 local Invoker = core.class.__index
 
@@ -19,34 +19,34 @@ local Invoker = core.class.__index
 ---@class lkrun.Future
 --- Waits for the result and returns what func returned; raises its error, or after `timeout` seconds.
 ---@field get fun(self: lkrun.Future, timeout?: number): ...
----@field done fun(self: lkrun.Future): boolean whether there is a result or an error
----@field cancel fun(self: lkrun.Future): boolean takes the task back if it has not begun; whether it did
+---@field done fun(self: lkrun.Future): boolean whether the result or an error has arrived
+---@field cancel fun(self: lkrun.Future): boolean takes the task back if it has not begun; returns whether it did
 
 ---@class lkrun.Stats
----@field tasks integer that ended
----@field crashes integer workers that died
----@field retries integer tasks that were tried again
+---@field tasks integer how many tasks have ended
+---@field crashes integer how many workers died
+---@field retries integer how often a task was tried again
 ---@field bytes_sent integer
 ---@field bytes_received integer
 ---@field n_jobs integer
 ---@field seed integer root seed of the tasks' random streams
----@field template integer pid of the process that makes workers; 0: none
----@field workers { pid: integer, tasks: integer, busy: number }[] pid: 0 until the program heard of the worker,
----  while a map runs or a future is waited for, and always of threads; busy: seconds in tasks
+---@field template integer pid of the process that forks the workers; 0: there is none
+---@field workers { pid: integer, tasks: integer, busy: number }[] busy: seconds spent in tasks; pid: 0 for threads,
+---  and for a process until the program has heard of it, which it does while a map runs or a future is waited for
 
 ---@class lkrun.Options
 ---@field n_jobs? integer workers; nil: lk.config().processes, or .threads for threads; 1: in place
 ---@field progress? lkrun.Progress|boolean a display from lk.invoke_progress, or true for a default bar
 ---@field ordered? boolean results in the order of their tasks (default), or as they finish
 ---@field on_error? "raise"|"return" a failed task raises, or yields i, nil, err
----@field retries? integer how often a task is tried again whose worker died
+---@field retries? integer how often a task is tried again when its worker died
 ---@field timeout? number seconds a task may run
----@field memory_limit? integer bytes of its own a worker may hold
+---@field memory_limit? integer bytes of memory of its own that a worker may hold
 ---@field writable? lkrun.Tensor[] tensors that workers may write; all others are read-only there
 ---@field seed? integer root seed of the tasks' random streams; nil: drawn once from the system
 ---@field workers? "processes"|"threads"|"spawn" forked processes, threads, or new processes
 ---@field trace? string the file for a timeline of this invoker, see docs/trace.md; nil: what LK_TRACE says
----@field worker? table configuration inside workers: threads, backend_threads, child_threads
+---@field worker? table the configuration inside workers: threads, backend_threads, child_threads
 
 -- What an option may be; see lkrun.internal.options.
 local rules = {
@@ -69,13 +69,13 @@ local rules = {
   },
 }
 
--- An invoker without options is made without the module that checks them.
+-- Without options the module that checks them need not be loaded.
 local function check_options(where, options)
   if options == nil then return {} end
   return require("lkrun.internal.options").check(where, rules, options)
 end
 
--- What only a process of its own can give.
+-- Raises for options that only workers with a process of their own can keep.
 local function refuse_for_threads(options, where)
   for _, name in ipairs { "timeout", "memory_limit", "retries" } do
     if options[name] and options[name] ~= 0 then
@@ -84,8 +84,8 @@ local function refuse_for_threads(options, where)
   end
 end
 
--- Whether the one job of an invoker may be a worker where that is needed: the caller did not ask for tasks
--- in place, and is no worker, where workers do not multiply by themselves.
+-- Whether an invoker of one job may make a worker process for it, which a limit needs. Not where the caller
+-- asked for one job, which means in place, and not inside a worker, where workers must not multiply.
 local function may_have_worker(given)
   return not given and require("lkrun.core.config").sources().processes ~= "worker"
 end
@@ -120,7 +120,8 @@ end
 --- Raises for a bad option, and when workers cannot start (no memory, no processes, no descriptors).
 local function invoker(model, func, options) return make("lk.invoker", model, func, options) end
 
--- Tasks as f, s, control, closing and, for a sequence, its length.
+-- The tasks as core.map takes them: the four values of a generic `for`, and the length; or a sequence itself
+-- and its length.
 local function generator(where, tasks, state, control, closing)
   local kind = type(tasks)
   if kind == "function" then return tasks, state, control, closing, -1 end
@@ -152,8 +153,8 @@ local function check_self(self, name)
   end
 end
 
---- Applies func to every task; for `for i, result in inv:map(tasks) do`. i is the task's index, every
---- value that func returned follows it. Tasks are pulled as the workers need them.
+--- Applies func to every task: `for i, result in inv:map(tasks) do`. i is the task's index; all values that
+--- func returned follow it. Tasks are pulled as the workers need them.
 ---@param tasks any a sequence (tasks.n elements if set), an iterator function or the values of a
 ---  generic `for` (the last value of each step is the task), WorkChunks, or anything with __call
 ---@param ... any the state, control and closing value of a generic `for`
@@ -164,8 +165,8 @@ function Invoker:map(tasks, ...)
   return core.map(self, f, s, control, closing, length)
 end
 
---- The results of a map in a table: results[i], results.n; a task that returned several values has
---- its first there. With on_error = "return" results.errors[i] are the failures.
+--- The results of a map in a table: results[i] is the first value that task i returned, results.n the number
+--- of tasks. With on_error = "return" the errors of failed tasks are in results.errors[i].
 ---@param tasks any as for map
 ---@param ... any as for map
 ---@return table results
@@ -182,13 +183,13 @@ function Invoker:collect(tasks, ...)
   return results
 end
 
---- One-shot: an invoker for this one map, shut down when its loop ends.
+--- Maps once: makes an invoker for this map alone, and shuts it down when the loop ends.
 ---@param model any
 ---@param func fun(model: any, task: any): ...
 ---@param tasks any as for invoker:map
 ---@param options? lkrun.Options
 ---@return fun(): integer, ... iterator
----@return any ... the rest of what a generic `for` asks for
+---@return any ... the other values that a generic `for` needs
 local function map(model, func, tasks, options)
   local where = "lk.map"
   local f, s, first, closing, length = generator(where, tasks) -- raises before there is anything to close

@@ -1,5 +1,5 @@
---- Files of rows: CSV, TSV, JSON lines, plain lines, and .npy; a row at a time, in memory that does not
---- grow with the file.
+--- Reads and writes files of rows: CSV, TSV, JSON lines, plain lines, and .npy. They pass a row at a time, so
+--- the memory needed does not grow with the file.
 local fail = require "lkrun.internal.fail"
 local format = require "lkrun.rows.format"
 local check = require("lkrun.internal.options").check
@@ -17,7 +17,7 @@ local rows = {}
 ---@field delimiter? string of CSV, one character; "": a tab where the first line has tabs and no comma, else a comma
 ---@field columns? string[] when writing CSV: its header
 
--- The format of a file, checked.
+-- The format of a file: from the options, else from its name by `of`. Raises where neither gives one.
 local function format_of(where, path, options, of)
   if type(path) ~= "string" then fail(where, "the path is %s; expected a string", value_text.type(path)) end
   local kind = options.format or of(path)
@@ -28,7 +28,7 @@ local function format_of(where, path, options, of)
     kind == nil and "not known" or value_text.brief(kind), table.concat(format.names, ", "))
 end
 
-local any_format = { any = true } -- format_of checks it
+local any_format = { any = true } -- format_of checks the value
 local reading = {
   format = any_format, types = { type = "table" }, header = { type = "boolean" },
   delimiter = {
@@ -38,7 +38,7 @@ local reading = {
 }
 local writing = { format = any_format, columns = { type = "table" } }
 
--- As pcall, with the errors of files in this function's name.
+-- Calls as pcall does; errors of reading and writing are raised again in the name of the public function.
 local function attempt(where, call, ...)
   local good, value, more = pcall(call, ...)
   if good then return value, more end
@@ -77,7 +77,7 @@ function rows.read(path, options)
   return function() return attempt(where, step) end, nil, nil, opened
 end
 
--- The rows one after the other, of a sequence or an iterator.
+-- A function that gives one row a call, of a sequence or an iterator.
 local function each_of(where, list)
   if type(list) == "function" or (getmetatable(list) or {}).__call then return list end
   if type(list) ~= "table" then

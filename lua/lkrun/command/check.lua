@@ -1,9 +1,8 @@
---- lkrun check: syntax errors, globals that are read but nobody defines, and names that lkrun does not have,
---- without running anything of the program. Lua's own compiler judges the syntax; only what passed it is
---- walked through.
+--- lkrun check: reports syntax errors, globals that are read but never defined, and names that lkrun does not
+--- have, without running the program. Lua's own compiler checks the syntax.
 local walk = require "lkrun.command.check.walk"
 
--- Globals that a program may find though nobody assigns them: _ENV, and the job in a script of Snakemake.
+-- Names that are defined though the file does not: _ENV, and the job in a script of a Snakemake rule.
 local given = { _ENV = true, snakemake = true }
 
 local function tell(...)
@@ -11,13 +10,13 @@ local function tell(...)
   io.stderr:write "\n"
 end
 
---- Nil and a message where it cannot be read.
+--- The text of a file; nil and a message where it cannot be read.
 local function text_of(path)
   local file <close>, message = io.open(path, "rb")
   if not file then return nil, message end
   local text, why = file:read "a"
   if not text then return nil, path .. ": " .. why end
-  -- What loadfile passes over: a byte order mark, and a first line that begins with #.
+  -- As loadfile does, passes over a byte order mark and a first line that begins with #.
   return (text:gsub("^\u{FEFF}", ""):gsub("^#[^\n]*", ""))
 end
 

@@ -1,18 +1,10 @@
---- lkrun map: an operation over a file of tasks, its results into a file.
+--- lkrun map: applies an operation to each task of a file, and writes the results into a file.
 local command = require "lkrun.command"
 local format = require "lkrun.rows.format"
 local map = require "lkrun.command.map.run"
 
-local fail = command.fail
+local fail, whole_number = command.fail, command.whole_number
 local NAME <const> = "map"
-
-local function whole_number(low, high)
-  return function(text)
-    local number = math.tointeger(tonumber(text))
-    if number and number >= low and number <= high then return number end
-    return nil, ("'%s' is no integer from %d to %d"):format(text, low, high)
-  end
-end
 
 local function seconds(text)
   local number = tonumber(text)
@@ -20,7 +12,7 @@ local function seconds(text)
   return nil, ("'%s' is no number of seconds above 0"):format(text)
 end
 
--- "512M" as bytes.
+-- The number of bytes that "512M" says.
 local function bytes(text)
   local number, unit = text:match "^(%d+)([KMGT]?)i?B?$"
   local shift = ({ [""] = 0, K = 10, M = 20, G = 30, T = 40 })[unit]
@@ -81,7 +73,7 @@ local function define(parser)
   parser:flag("--quiet -q", "No progress and no summary.")
 end
 
--- The formats of tasks and output: what the files' names say, else --format.
+-- The formats of the tasks and the output: what the names of the files say, else --format.
 local function choose_formats(options)
   local known = {}
   for _, name in ipairs(format.names) do known[name] = true end
@@ -141,7 +133,7 @@ local function check(options)
   end
 end
 
--- argparse knows no flag with a value that may be left out.
+-- argparse has no flag whose value may be left out, so --resume=strict becomes a hidden flag.
 local function prepare(arguments)
   for i, argument in ipairs(arguments) do
     local how = argument:match "^%-%-resume=(.*)$"

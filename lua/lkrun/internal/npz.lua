@@ -1,11 +1,11 @@
---- What stands in an `.npz` file.
+--- Models as the arrays of an `.npz` file.
 local fail = require "lkrun.internal.fail"
 local tensor = require "lkrun.tensor"
 local type_text = require("lkrun.core.value_text").type
 
 local npz = {}
 
--- A path that leads nowhere but down.
+-- Whether a name will do as a path in the archive: UTF-8, relative, and without a step upwards.
 local function can_be_name(name)
   return name ~= "" and not name:find "^[/\\]" and not ("/" .. name:gsub("\\", "/") .. "/"):find("/../", 1, true)
     and not name:find "\0" and utf8.len(name)
@@ -14,7 +14,7 @@ end
 --- The arrays of a model, ordered by name.
 ---@param where string "lk.save: PATH", for errors
 ---@param model table<string, lkrun.Tensor>
----@return (string|lkrun.Tensor)[] arrays name, tensor, name, tensor, …
+---@return (string|lkrun.Tensor)[] arrays the first name, its tensor, the second name, …
 function npz.encode(where, model)
   if type(model) ~= "table" then
     fail(where, "the model is %s; expected a table of tensors by name, or a sparse matrix", type_text(model))

@@ -6,7 +6,7 @@ local value_text = require "lkrun.core.value_text"
 
 local safetensors = {}
 
--- What the format calls our dtypes, and in which order it wants them: all lie aligned so.
+-- The format's name of each dtype, and its rank in the file: the widest come first, so that all are aligned.
 local dtypes = {
   i64 = { "I64", 1 }, f64 = { "F64", 2 }, f32 = { "F32", 3 }, i32 = { "I32", 4 }, u8 = { "U8", 5 },
   bool = { "BOOL", 6 },
@@ -50,7 +50,7 @@ local function sorted_names(where, model)
   return names
 end
 
---- The header, and the tensors in its order.
+--- The header for a model, and the model's tensors in the order in which the header lists them.
 ---@param where string "lk.save: PATH", for errors
 ---@param model table<string, lkrun.Tensor>
 ---@param metadata? table<string, string>

@@ -1,7 +1,6 @@
---- What could come after the text before the cursor: names of variables, fields, methods and modules,
---- and files in strings. Values are looked at without calling anything of theirs, no `__index`
---- function above all. Of lk and lkrec, whose modules load when they are first named, those are
---- loaded that the text names.
+--- Completes the text before the cursor: names of variables, fields, methods and modules, and files in
+--- strings. Values are looked at without calling any of their functions, above all no `__index`. Modules of lk
+--- and lkrec that the text names are loaded for it.
 local embedded = require("lkrun.core.module_text").modules()
 local directory = require "lkrun.core.directory"
 local fields = require "lkrun.internal.fields"
@@ -13,8 +12,8 @@ local LISTED <const> = 200 -- names in a list, at most
 
 -- --- the text ---
 
--- The string that the end of the text is in: where its content begins and its quote, and where the
--- quote stands; "comment" in a comment; nil in code.
+-- What the text ends in. Of a quoted string: its quote, where its content begins, and where the quote stands.
+-- Otherwise "comment", "long" (a string in long brackets), or nil for code.
 local function open_string(text)
   local at = 1
   while at <= #text do
@@ -42,8 +41,8 @@ local function open_string(text)
   end
 end
 
--- The chain of names before the word: { "lk", "tensor" } for "lk.tensor.ze", with "." or ":".
--- Nil where it is no such chain, {} where there is none.
+-- The chain of names before the last word, its separator and the word: { "lk", "tensor" }, ".", "ze" for
+-- "lk.tensor.ze". The chain is {} for a word by itself, and nil where something else stands before it.
 local function chain_before(text)
   local word = text:match "[%a_][%w_]*$" or ""
   local rest = text:sub(1, #text - #word)
@@ -76,7 +75,7 @@ end
 
 -- --- values ---
 
--- What such a name will be. A module is loaded for it if it is one of our own.
+-- The value that a lazily loaded name of this table will have; loads the module if it is one of lkrun's.
 local function named(value, key)
   for kind, names in ipairs(fields.names_of(value)) do
     local module = rawget(names, key)
@@ -132,7 +131,8 @@ local function names_for(text)
   return matching(found, word), word
 end
 
--- Modules that are loaded, inside the executable, or on package.path and package.cpath.
+-- The names of modules that begin like this: loaded ones, those inside the executable, and those in files on
+-- package.path and package.cpath.
 local function modules_for(start)
   local found = {}
   for _, names in ipairs { package.loaded, package.preload } do
@@ -157,7 +157,7 @@ local function modules_for(start)
   return matching(found, start), start
 end
 
--- Files of the folder that is named so far; `quote` ends the string.
+-- Files whose path begins like this. A name with the quote in it would end the string, and is left out.
 local function files_for(content, quote)
   local folder, start = content:match "^(.*/)([^/]*)$"
   start = start or content
@@ -184,17 +184,17 @@ local function candidates(text)
   return list, start, quote
 end
 
--- --- what comes of them ---
+-- --- what is inserted or listed ---
 
 local function shared_start(list)
-  local first, last = list[1], list[#list] -- sorted: what these share, all share
+  local first, last = list[1], list[#list] -- the list is sorted, so what these two share, all share
   local length = 0
   while length < #first and first:byte(length + 1) == last:byte(length + 1) do length = length + 1 end
   while length > 0 and (first:byte(length + 1) or 0) & 0xC0 == 0x80 do length = length - 1 end
   return first:sub(1, length)
 end
 
--- The names in columns, down then right.
+-- The names in columns, to be read downwards.
 local function listing(list, columns)
   local width, more = 0, #list > LISTED and ("\n... %d more"):format(#list - LISTED) or ""
   local count = math.min(#list, LISTED)
@@ -213,7 +213,7 @@ local function listing(list, columns)
   return table.concat(lines, "\n") .. more
 end
 
---- What to insert after the text, or else what to list; neither where nothing fits.
+--- What to insert after the text; where that is not certain, the candidates to list; nil where there is none.
 ---@param text string everything before the cursor
 ---@param columns integer characters of a line, for the list
 ---@return string? insertion

@@ -1,6 +1,7 @@
---- A file of rows that is written. What makes text of a row is apart from what puts it into the file,
---- so that workers do the former: an encoder gives the bytes of a result's rows and, where the file's
---- shape follows from its first row, a signature of that shape; all of a file must fit the first.
+--- Writes files of rows. Encoding rows is apart from putting them into the file, so that workers can do it:
+--- an encoder gives the bytes of a result's rows and, for formats in which the first row decides the shape of
+--- the file (the columns of CSV, the dtype and sizes of .npy), a signature of that shape. All rows of a file
+--- must fit the signature of the first.
 local core = require "lkrun.core.rows"
 local format = require "lkrun.rows.format"
 local value_text = require "lkrun.core.value_text"
@@ -47,7 +48,7 @@ local function json_encoder()
   end
 end
 
---- encode(result) → bytes of its rows, or nothing where it has none; and a signature.
+--- An encoder: encode(result) gives the bytes of the result's rows, nil where there are none, and a signature.
 ---@param kind string
 ---@param columns string[]?
 ---@return fun(result: any): string?, string?
@@ -64,7 +65,8 @@ local Writer = {}
 Writer.__index = Writer
 Writer.__close = function(self) self:close() end
 
---- Where rows of a CSV file begin that have fewer columns than the first: again with all of them.
+-- Encodes rows of CSV again that lack some of the file's columns, with all columns. Nil and the reason where
+-- they have a column that the file does not have.
 local function widen(self, bytes, signature)
   local delimiter = format.delimiters[self.format]
   local columns = core.decoder(delimiter)(self.signature:sub(1, -2))
@@ -84,8 +86,8 @@ local function widen(self, bytes, signature)
   return table.concat(out)
 end
 
---- The bytes of rows of another signature as this file takes them. The first one's signature is the
---- file's. Nil and the reason where they don't fit.
+--- The bytes of rows whose signature is not that of the file, as the file takes them; the signature of the
+--- first rows becomes that of the file. Nil and the reason where the rows don't fit.
 ---@param bytes string
 ---@param signature string
 ---@return string?, string?
@@ -101,8 +103,8 @@ function Writer:fit(bytes, signature)
   return widen(self, bytes, signature)
 end
 
---- Adds what an encoder made of a result. Where that can't be: nil, why, and whether it is because
---- the rows do not fit those before them; else the file can't be written.
+--- Adds what an encoder made of a result. On failure returns nil, the reason, and true where the rows do not
+--- fit those before them, false where the file can't be written.
 ---@param bytes string
 ---@param signature string?
 ---@return boolean?, string?, boolean?
@@ -118,7 +120,7 @@ function Writer:add(bytes, signature)
   return nil, ("%s: %s"):format(self.name, problem), false
 end
 
--- The header of a .npy file, which has the number of rows in it; nil where it is written already.
+-- The header of a .npy file, for which the number of rows is known only at the end; nil for other formats.
 local function final_start(self)
   if self.format ~= "npy" or not self.signature then return nil end
   local sizes = { f64 = 8, f32 = 4, i64 = 8, i32 = 4, u8 = 1, bool = 1 }
@@ -128,11 +130,11 @@ local function final_start(self)
   return core.npy_header(self.signature, (self.length - #header) // row)
 end
 
---- The file is whole: onto the disk and into place. Nil and the reason where that can't be.
+--- Ends the file: it is flushed to the disk and takes its name. Nil and the reason where that fails.
 ---@return boolean?, string?
 function Writer:commit()
   local done, problem = true, nil
-  if self.format == "npy" and not self.signature then -- no row says what rows would be
+  if self.format == "npy" and not self.signature then -- no row said what the dtype is
     done, problem = self.output:write(core.npy_header("f64 ", 0))
   end
   if done then done, problem = self.output:commit(final_start(self)) end
@@ -140,10 +142,10 @@ function Writer:commit()
   return nil, ("%s: %s"):format(self.name, problem)
 end
 
---- Gives the file up, unless it is committed.
+--- Removes what was written, unless it was committed.
 function Writer:close() self.output:close() end
 
--- Standard output takes rows as they come.
+-- Standard output in place of a file: rows appear as they come.
 local StandardOutput = {}
 StandardOutput.__index = StandardOutput
 
@@ -162,8 +164,8 @@ function StandardOutput:commit() return io.stdout:flush() end -- luacheck: ignor
 
 function StandardOutput:close() end -- luacheck: ignore self
 
---- Opens a file for writing; what was there stays until it is committed. Raises, naming it, where it
---- cannot be made.
+--- Opens a file for writing; a file of that name stays as it is until the new one is committed. Raises, naming
+--- the file, where it cannot be made.
 ---@param path string "-": standard output
 ---@param kind string
 ---@param columns string[]? of a CSV file: its header

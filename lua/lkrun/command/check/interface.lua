@@ -1,20 +1,20 @@
---- What lkrun and lkrec offer to a program, as `lkrun check` needs to know it: the fields that their modules
---- have, and from the annotations the methods of objects and the options of functions. Of anything that
---- the annotations do not say for certain nothing is known.
+--- What lkrun and lkrec offer to programs, for `lkrun check`: the fields of modules are those that the modules
+--- have, methods of objects and options of functions those of the annotations. Where an annotation leaves
+--- room for doubt, the answer is nil, and nothing is reported.
 local lk = require "lkrun"
 local annotations = require "lkrun.prompt.annotations"
 local embedded = require("lkrun.core.module_text").modules()
 
 local interface = {}
 
-local lazy = require("lkrun.internal.fields").names_of(lk) -- modules by name, and where its other fields are
+local lazy = require("lkrun.internal.fields").names_of(lk) -- modules by name, and the modules of other fields
 
 local function module_value(name, path, content)
   if type(content) ~= "table" then return nil end
   return { kind = "module", path = path, content = content, file = annotations.module(name) }
 end
 
---- The module that `require` gives for a name; nil where it is none of ours, or is not for programs.
+--- The module that `require` returns for a name; nil where it is not a public module of lkrun or lkrec.
 ---@param name string "lkrec.als.implicit"
 ---@return lkrun.check.Value?
 function interface.module(name)
@@ -26,7 +26,7 @@ function interface.module(name)
   return loaded and module_value(name, short and "lk." .. short or name, content) or nil
 end
 
---- What may have been meant by a name that `require` is given: the names that are near are keys of this.
+--- The names of all public modules, as keys.
 ---@return table<string, any>
 function interface.module_names()
   local names = { lkrun = true }
@@ -55,7 +55,7 @@ local function function_entry(file, name)
   end
 end
 
---- The value of a module's field, where something is known of it.
+--- The value of a module's field; nil where nothing is known of it.
 ---@param module lkrun.check.Value
 ---@param name string
 ---@return lkrun.check.Value?
@@ -73,7 +73,7 @@ end
 
 -- --- types, as annotations write them ---
 
--- Whether an object of this class has methods: then it is no table that a program writes.
+-- Whether objects of a class with these fields have methods; such an object is never a table constructor.
 local function has_methods(fields)
   for _, entry in ipairs(fields or {}) do
     if entry.method then return true end
@@ -81,7 +81,8 @@ local function has_methods(fields)
   return false
 end
 
--- Adds the names of a class's fields, and of the classes that it extends. False where it has others, too.
+-- Adds the names of the fields of a class, and of the class that it extends. False where not all fields have
+-- a name: some are [integer].
 local function add_fields(names, class)
   local fields = annotations.class(class)
   if not fields or fields.parent and not add_fields(names, fields.parent) then return false end
@@ -92,7 +93,7 @@ local function add_fields(names, class)
   return true
 end
 
--- The alternatives of a type: those parts that bars outside of brackets divide.
+-- The alternatives of a type, which are separated by the bars outside of brackets.
 local function alternatives(text)
   local parts, depth, from = {}, 0, 1
   for at, character in text:gmatch "()([](){}<>[|])" do
@@ -110,7 +111,7 @@ end
 
 local no_table = { string = true, ["nil"] = true, number = true, integer = true, boolean = true }
 
--- The names that a table of this type may have, as keys; nil where the type does not say so.
+-- The names of the fields that a table of this type may have, as keys; nil where the type does not tell.
 local function names_of_type(text)
   local names, is_table = {}, false
   for _, part in ipairs(alternatives(text)) do
@@ -129,16 +130,16 @@ local function names_of_type(text)
   return is_table and names or nil
 end
 
---- The options that a table may have which is the argument at this position, as keys; nil: not known.
+--- The options that a table as this argument may have, as keys; nil where that is not known.
 ---@param entry lkrun.Entry of the function or method
----@param position integer from 1, the object of a method not counted
+---@param position integer of the argument, from 1; the object of a method call does not count
 ---@return table<string, any>?
 function interface.options(entry, position)
   local param = entry.params[position]
   return param and names_of_type(param.type) or nil
 end
 
---- What a call gives, where it is an object of a class with methods.
+--- What a call of this function or method returns, where that is an object with methods; otherwise nil.
 ---@param entry lkrun.Entry
 ---@return lkrun.check.Value?
 function interface.result(entry)
@@ -153,7 +154,7 @@ function interface.methods(class)
   local methods = {}
   local fields, file = annotations.class(class)
   for _, entry in ipairs(fields) do methods[entry.name] = entry end
-  for _, entry in ipairs(file.entries) do -- those that are written in Lua
+  for _, entry in ipairs(file.entries) do -- methods that are written in Lua
     if entry.class == class:match "[^.]*$" then methods[entry.name] = entry end
   end
   return methods

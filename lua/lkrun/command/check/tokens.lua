@@ -1,4 +1,4 @@
---- The tokens of a Lua text that compiles.
+--- Divides a Lua text into tokens. The text must compile.
 
 local keywords = require "lkrun.internal.keywords"
 
@@ -24,7 +24,7 @@ return function(text)
     local _, breaks = text:sub(at, last):gsub("\n", "")
     line, at = line + breaks, last + 1
   end
-  -- Where a long bracket that opens at `from` ends, or nil.
+  -- Where the string in long brackets that opens at `from` ends; nil where none opens.
   local function long_end(from)
     local equals = text:match("^%[(=*)%[", from)
     if equals then return select(2, text:find("]" .. equals .. "]", from + #equals + 2, true)) end

@@ -1,10 +1,10 @@
---- What becomes of lkrun's modules, functions and objects in a program that is checked: their fields, what
---- calls of them give, and which names in that are none of lkrun's.
+--- Follows the modules, functions and objects of lkrun through a program that is checked: what their fields
+--- are and what their calls return, and which names in these are not lkrun's.
 local question = require("lkrun.internal.options").question
 
 local values = {}
 
---- What is known of a value in the program.
+--- What is known of a value in the program; of most values nothing is known, and they are nil.
 ---@class lkrun.check.Value
 ---@field kind "module"|"function"|"object"|"require"|"os"|"getenv"
 ---@field path? string of a module and a function, as programs call it: "lk.tensor.zeros"
@@ -12,7 +12,7 @@ local values = {}
 ---@field file? lkrun.File of a module: its annotations
 ---@field entry? lkrun.Entry of a function: its annotation
 ---@field class? string of an object: "lkrun.Invoker"
----@field through? table what it was reached through: a list, { variable or name of a global, rest }
+---@field through? table the variables it came through, a linked list { variable or name of a global, rest }
 
 ---@class lkrun.check.Finding
 ---@field line integer
@@ -21,12 +21,12 @@ local values = {}
 ---@field module? table the module that lacks the field
 ---@field field? string
 
---- A call's argument: what is known of it.
+--- What is known of an argument of a call.
 ---@class lkrun.check.Argument
----@field literal? string the text of a string
----@field keys? { [1]: string, [2]: integer }[] of a table constructor: its names, and their lines
+---@field literal? string the text, of a quoted string
+---@field keys? { [1]: string, [2]: integer }[] the keys that are names, and their lines, of a table constructor
 
--- Loaded for the first thing of lkrun that a program names.
+-- Loads when a program names something of lkrun for the first time: it reads all annotations.
 local interface = setmetatable({}, {
   __index = function(self, name)
     self[name] = require("lkrun.command.check.interface")[name]
@@ -36,7 +36,7 @@ local interface = setmetatable({}, {
 
 local openers = { require = { kind = "require" }, os = { kind = "os" } }
 
---- The value, reached through one more variable, or global by its name.
+--- A copy of a value that came through one more variable, or a global of this name.
 ---@param value lkrun.check.Value
 ---@param variable lkrun.check.Variable|string
 ---@return lkrun.check.Value
@@ -47,18 +47,18 @@ function values.through(value, variable)
   return copy
 end
 
---- The value of a global, where it leads to something of lkrun.
+--- The value of a global through which a program may get at something of lkrun.
 ---@param name string
 ---@return lkrun.check.Value?
 function values.global(name) return openers[name] and values.through(openers[name], name) end
 
--- A new value, reached as another one was.
+-- Makes a new value depend on the variables that another one came through.
 local function beside(value, other)
   if value then value.through = other.through end
   return value
 end
 
---- What a field of this value is; where a module has no such field, nil and what is to be told of that.
+--- The value of a field; where a module has no such field, nil and what to report.
 ---@param value lkrun.check.Value?
 ---@param name string
 ---@param line integer
@@ -91,8 +91,8 @@ local function check_options(callee, entry, path, arguments, find)
   end
 end
 
--- The module that `require` gives. One that is not there is told of where its name is near that of one of
--- ours: a program may have others that begin like these.
+-- The module that `require` returns. A missing one is reported only where its name is near that of a public
+-- module: a program may have modules of its own whose names begin with lkrun.
 local function required(callee, name, line, find)
   if not name:find "^lkr" then return nil end
   local module = interface.module(name)
@@ -103,7 +103,7 @@ local function required(callee, name, line, find)
   end
 end
 
--- A program may have variables of its own that begin with LK_: only what is near one of ours is told of.
+-- Reports a variable whose name is near that of one of lkrun's: a program may have variables LK_… of its own.
 local function check_variable(callee, name, line, find)
   local known = require "lkrun.internal.variables"
   local meant = name:find "^LK_" and not known[name] and question(name, known) or ""
@@ -112,11 +112,11 @@ local function check_variable(callee, name, line, find)
   end
 end
 
---- What a call of this value gives.
+--- What a call of this value returns.
 ---@param callee lkrun.check.Value?
 ---@param arguments lkrun.check.Argument[]
 ---@param line integer
----@param find fun(finding: lkrun.check.Finding) told what is wrong
+---@param find fun(finding: lkrun.check.Finding) is called with what to report
 ---@return lkrun.check.Value?
 function values.call(callee, arguments, line, find)
   local kind = callee and callee.kind
@@ -131,12 +131,12 @@ function values.call(callee, arguments, line, find)
   end
 end
 
---- What a call of a method of this value gives.
+--- What a call of a method of this value returns.
 ---@param object lkrun.check.Value?
 ---@param name string
 ---@param arguments lkrun.check.Argument[]
 ---@param line integer
----@param find fun(finding: lkrun.check.Finding) told what is wrong
+---@param find fun(finding: lkrun.check.Finding) is called with what to report
 ---@return lkrun.check.Value?
 function values.method(object, name, arguments, line, find)
   if not object or object.kind ~= "object" then return nil end

@@ -1,16 +1,16 @@
---- Walks once through a text that compiles, keeping the names in scope, and finds names that nobody gave a
---- meaning: globals that are read but never assigned, and fields, methods, options, modules and variables
---- of the environment that lkrun does not have.
+--- Parses a text once, keeping the names in scope. Finds the globals that are read and those that are assigned,
+--- and reports fields, methods, options, modules and variables of the environment that lkrun does not have.
+--- The text must compile: the parser relies on that.
 ---
---- A value of lkrun is followed through locals that are assigned once. A finding hangs on these locals, and
---- on the globals that it went through, `require` for one: where the program assigns one of them anywhere,
---- the finding is dropped at the end. It is dropped, too, where the program adds the field to the module,
---- asks whether it is there, or hands the module itself to something that might add fields.
+--- Values of lkrun are followed through locals that are assigned once. A finding depends on the locals, and the
+--- globals such as `require`, that its value came through: it is dropped at the end if the program assigns one
+--- of them again, anywhere. It is also dropped if the program adds the field to the module, asks whether the
+--- module has it, or passes the module itself to anything that might add fields.
 local tokens_of = require "lkrun.command.check.tokens"
 local values = require "lkrun.command.check.values"
 
 ---@class lkrun.check.Variable
----@field value? lkrun.check.Value what the local began with
+---@field value? lkrun.check.Value what the local was initialized with
 ---@field reassigned? boolean
 
 local ends_block = { ["end"] = true, ["else"] = true, ["elseif"] = true, ["until"] = true }
@@ -21,7 +21,7 @@ for operator in ("+ - * / // % ^ & | ~ << >> .. == ~= < <= > >= and or"):gmatch 
   binary[operator] = true
 end
 
-local ALL <const> = {} -- as a field that a program adds: it may add any
+local ALL <const> = {} -- in place of a field's name: the program may add any field
 
 ---@param text string
 ---@return { name: string, line: integer }[] read globals, in order
@@ -32,7 +32,7 @@ return function(text)
   local at = 1
   local scope = {} -- names in scope, each with its variable; an inner scope finds the outer one's by __index
   local read, assigned, findings = {}, {}, {}
-  local added = {} -- module → the fields that the program adds, or asks for
+  local added = {} -- module → the fields that the program adds or asks for, as keys
   local block, expression, body
 
   local function open_scope() scope = setmetatable({}, { __index = scope, outer = scope }) end
@@ -59,19 +59,19 @@ return function(text)
     added[module] = added[module] or {}
     added[module][name] = true
   end
-  -- The module itself goes where it is not followed: there it may be given fields.
+  -- A value goes where it is not followed. If it is a module, fields may be added to it there.
   local function let_go(value)
     if value and value.kind == "module" then add_field(value.content, ALL) end
   end
 
-  -- Gives what is known of each value, false where that is nothing.
+  -- Returns what is known of each value, false where that is nothing.
   local function expressions()
     local list = {}
     repeat list[#list + 1] = expression() or false until not accept ","
     return list
   end
 
-  -- Gives its keys that are names: { name, line }.
+  -- Returns the keys that are names, each as { name, line }.
   local function table_constructor()
     local keys = {}
     at = at + 1
@@ -89,7 +89,7 @@ return function(text)
     return keys
   end
 
-  -- Of a call: for each argument { keys = of a table constructor } or { literal = a string }.
+  -- Of a call: returns lkrun.check.Argument for each.
   local function arguments()
     local kind = kinds[at]
     if kind == "literal" then
@@ -109,9 +109,9 @@ return function(text)
     return list
   end
 
-  -- A name, and the fields, indices and calls behind it. Gives what may be assigned: { global =, line = } for
-  -- a global, { variable = } for a local, { module =, field = } for a field of a module, each with `value`
-  -- where it is known and `lacking`, the finding, where the module does not have the field.
+  -- A name or an expression in parentheses, with the fields, indices and calls behind it. Returns `value`, what
+  -- is known of it, and for the caller, which may assign it: `global`, its name, with `line`; or `variable`, of a
+  -- local; or `module` and `field`, with `lacking`, the finding to report unless the field is assigned.
   local function suffixed()
     local global, variable, value, lacking, module, field
     local line = lines[at]
@@ -169,8 +169,8 @@ return function(text)
     end
   end
 
-  -- Gives what is known of its value, where it is one operand: the value, or the text of a string, or the
-  -- keys of a table constructor.
+  -- Returns what is known of an expression of one operand: its value, the text of a quoted string, and the keys
+  -- of a table constructor. Of an expression with operators nothing is known.
   function expression()
     local value, literal, keys
     local operands, asked = 0, false

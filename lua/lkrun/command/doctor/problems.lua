@@ -1,10 +1,10 @@
---- What is wrong with what was found, and what to do about each: the judgement of `lkrun doctor`. An
---- error keeps something from working; a warning makes it slow, or surprising.
+--- Judges the facts of `lkrun doctor`: what is wrong, and what to do about it. An error keeps something from
+--- working, a warning makes it slow or surprising, a note is good to know.
 local facts = require "lkrun.command.doctor.facts"
 
 local problems = {}
 
--- Descriptors a worker needs, and those of the program itself.
+-- How many file descriptors a worker needs, and how many the program itself.
 local FILES_A_WORKER <const>, FILES_OWN <const> = 8, 64
 local GIB <const> = 1 << 30
 

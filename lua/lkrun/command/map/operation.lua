@@ -1,4 +1,4 @@
---- OP.lua, the operation of lkrun map.
+--- Loads OP.lua, the operation of lkrun map.
 local command = require "lkrun.command"
 local value_text = require "lkrun.core.value_text"
 
@@ -32,7 +32,7 @@ local function check_columns(path, columns)
   if #columns == 0 then fail(2, "map: %s: columns is empty; expected names", path) end
 end
 
---- Runs OP.lua and gives what it returned, as a table. Its errors pass through.
+--- Runs OP.lua and returns what it returned, made into a table. Errors that it raises pass through.
 ---@param path string
 ---@param args any its `...`
 ---@return lkrun.Operation
