@@ -22,7 +22,7 @@ local options_of = require("lkrun.internal.options").checker
 ---@class lkrec.data
 local data = {}
 
--- Names of columns as files have them, in lower case and without underscores and spaces.
+-- The meaning of columns by their name in a file, in lower case and without underscores and spaces.
 local known_columns = {
   user = "user", userid = "user",
   item = "item", itemid = "item", movie = "item", movieid = "item",
@@ -30,7 +30,7 @@ local known_columns = {
   timestamp = "time", time = "time",
 }
 
--- Where each column of `header` is: {user =, item =, rating =, time =}, positions from 1.
+-- The positions of the columns in a header, from 1: {user =, item =, rating =, time =}.
 local function find_columns(header, chosen, path)
   local position = {}
   local function refuse(what)
@@ -62,7 +62,7 @@ local function find_columns(header, chosen, path)
   return position
 end
 
--- Numbers texts in order of appearance: texts[n], and n by text.
+-- A function that numbers texts in the order of their first appearance, and the list of the texts.
 local function numbering()
   local number, texts = {}, {}
   return function(text)
@@ -75,8 +75,8 @@ local function numbering()
   end, texts
 end
 
--- The ids in ascending order, and the place in it of each text. They are integers if all of them
--- come out again as they were written, else strings: "007" stays "007".
+-- The ids in ascending order, and the place in that order of each text. The ids are integers if all texts are
+-- integers as Lua writes them, else strings: "007" stays "007".
 local function order_ids(texts)
   local ids = {}
   for n, text in ipairs(texts) do
@@ -105,7 +105,7 @@ local function counting_sort(keys, count, order)
   for i = 1, #keys do start[keys[i] + 1] = start[keys[i] + 1] + 1 end
   start[1] = 1
   for key = 2, count + 1 do start[key] = start[key] + start[key - 1] end
-  local sorted = table.move(keys, 1, #keys, 1, {}) -- any array of this length
+  local sorted = table.move(keys, 1, #keys, 1, {}) -- for its length: all elements are overwritten
   for i = 1, #keys do
     local position = order and order[i] or i
     local key = keys[position]
@@ -115,8 +115,8 @@ local function counting_sort(keys, count, order)
   return sorted
 end
 
--- Ratings from columns in any order. Of several ratings for a pair the latest one stays, of those
--- with the same time the last one.
+-- Ratings of columns in any order. Of several ratings of one user for one item the latest is kept, and among
+-- those of the same time the last in order.
 local function arrange(users, items, values, times, user_ids, item_ids)
   local order = counting_sort(users, #user_ids, counting_sort(items, #item_ids))
   local result = {
@@ -168,9 +168,9 @@ local check_load = options_of("lkrec.data.load", { columns = { any = true } })
 ---@class lkrec.LoadOptions
 ---@field columns? {user?: string, item?: string, rating?: string, time?: string} # names in the header
 
---- Loads ratings from a CSV or TSV file with a header, as MovieLens has them (`userId,movieId,
---- rating,timestamp`) or under plain names (`user,item,rating,time`), in any order and among other
---- columns. Without a column of ratings each row counts 1. Ids that are all integers are read as
+--- Loads ratings from a CSV or TSV file with a header: MovieLens' (`userId,movieId,rating,timestamp`) or plain
+--- names (`user,item,rating,time`), in any order and among other columns. Without a column of ratings each row
+--- counts 1. Ids that are all integers are read as
 --- integers of 64 bits, others are strings.
 ---@param path string
 ---@param options? lkrec.LoadOptions
@@ -258,13 +258,13 @@ end
 -- Raises for an unknown option or method, a fraction outside (0, 1), a count below 1, "last" without times.
 function data.split(ratings, options) return require("lkrec.split").by_user(ratings, options) end
 
---- Splits the ratings at a moment: those before it are there to train on, the others to test with. As
---- many users and items of the test as came later are unknown to the training part.
+--- Splits the ratings at a moment: those before it are there to train on, the others to test with. The test
+--- may have users and items that the training part does not have.
 ---@param ratings lkrec.Ratings
 ---@param options {time?: number, fraction?: number} # the moment; or the part that comes last, at least
 ---@return lkrec.Ratings train
 ---@return lkrec.Ratings test
--- Raises without times, and for anything but one of both options, or a fraction outside (0, 1).
+-- Raises for ratings without times, unless exactly one option is given, and for a fraction outside (0, 1).
 function data.split_time(ratings, options) return require("lkrec.split").by_time(ratings, options) end
 
 ---@class lkrec.FoldOptions: lkrec.SplitOptions

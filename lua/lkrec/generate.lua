@@ -31,7 +31,7 @@ local ZIPF_EXPONENT, ZIPF_SHIFT = 0.7, 10 -- popularity of rank r: (r + shift)^-
 local NOISE = 0.1 -- part of the ratings that has nothing to do with taste
 local ACTIVITY_SPREAD = 0.7 -- of the logarithm of a user's number of ratings
 
--- weights[i] over their sum.
+-- Divides the weights by their sum, in place.
 local function normalized(weights)
   local sum = 0.0
   for _, weight in ipairs(weights) do sum = sum + weight end
@@ -70,7 +70,7 @@ local function activity(stream, users, total, most)
     counts[user] = math.min(math.max(math.floor(share * total), 1), most)
     left = left - counts[user]
   end
-  -- What rounding and the bounds left over goes round the users.
+  -- Rounding and the bounds leave some ratings over: the users get one more each, in turn.
   local user = 1
   while left ~= 0 do
     local step = left > 0 and 1 or -1
@@ -83,7 +83,7 @@ local function activity(stream, users, total, most)
   return counts
 end
 
--- A grade from 1 to 5: how much likelier the item is for this taste than for everybody.
+-- A grade from 1 to 5, for how much likelier the item is with this taste than by its popularity.
 local function grade(stream, taste, topics, popularity, item)
   local likely = 0.0
   for k, share in ipairs(taste) do likely = likely + share * topics[k][item] end
@@ -130,7 +130,7 @@ local function generate(options)
     while given < count do
       tries = tries + 1
       local item
-      if tries > 20 * count then -- nearly all that this taste likes is rated
+      if tries > 20 * count then -- this user has rated nearly all items that the taste makes likely
         item = stream:integer(1, items)
       elseif stream:uniform() < NOISE then
         item = draw_popular(stream)

@@ -196,8 +196,8 @@ function metrics.evaluate(recommendations, test, options)
   return require "lkrec.evaluate" (recommendations, test, options)
 end
 
--- What each score is above its value, f64, without the pairs whose score is not a number; how many
--- pairs those are.
+-- The differences of scores and values, f64, without the pairs whose score is not a number; and how many such
+-- pairs there are.
 local function errors_of(scores, values, where)
   local difference = lk.tensor.from(scores, "f64")
   if #difference ~= #values then

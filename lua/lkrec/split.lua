@@ -1,5 +1,5 @@
---- Splits of ratings for evaluation. Parts keep all ids, and so the same indices, and the order of the
---- ratings. See lkrec.data.
+--- Splits ratings into parts to train on and to test with; see lkrec.data. The parts keep all ids, so that the
+--- indices stay the same, and the order of the ratings.
 local lk = require "lkrun"
 local data = require "lkrec.data"
 local fail = require "lkrun.internal.fail"
@@ -7,10 +7,10 @@ local options_of = require("lkrun.internal.options").checker
 
 local split = {}
 
--- What the random streams of a seed are for.
+-- The ordinals of the random streams of a seed, by their use.
 local OF_USER, OF_RATINGS, OF_USERS = 1, 2, 3
 
--- The ratings that are not in the test, and those that are.
+-- Divides ratings into those that are not in the test, and those that are.
 local function divide(ratings, is_test)
   local function empty()
     return {
@@ -28,7 +28,7 @@ local function divide(ratings, is_test)
   return train, test
 end
 
--- The options of `lkrec.data.NAME`, those of each user's split among them.
+-- A check of the options of lkrec.data.NAME: those of splitting each user's ratings, and `more`.
 local function checker_of(name, more)
   local rules = {
     method = { default = "random", choices = { "random", "last" } },
@@ -55,7 +55,7 @@ local check_split = checker_of "split"
 local check_folds = checker_of("folds", { by = { default = "ratings", choices = { "ratings", "users" } } })
 local check_time = options_of("lkrec.data.split_time", { time = { any = true }, fraction = { above = 0, below = 1 } })
 
--- Marks those of a user's ratings, which stand from first to last, that become the test.
+-- Marks which of a user's ratings become the test; the user's ratings are those from first to last.
 local function hold_out(ratings, options, user, first, last, is_test)
   local total = last - first + 1
   local order = {}

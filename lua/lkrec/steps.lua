@@ -1,6 +1,6 @@
---- The steps of an experiment, each from files to files: what the rules of a workflow call.
+--- The steps of an experiment, each of which reads files and writes files; the rules of a workflow call them.
 ---
---- Between split and evaluate, `lkrun map` recommends, with what `steps.operation` gives as its operation.
+--- Between train and evaluate, `lkrun map` makes the recommendations; `steps.operation` gives its operation.
 local lk = require "lkrun"
 local fail = require "lkrun.internal.fail"
 local batch = require "lkrec.batch"
@@ -11,7 +11,7 @@ local options_of = require("lkrun.internal.options").checker
 ---@class lkrec.steps
 local steps = {}
 
--- Models that are trained on what the ratings say; the others on who has what.
+-- Models that are trained on the values of ratings; the others are trained on who has what.
 local trained_on_values = {
   ["als.explicit"] = true, bias = true, ["knn.item"] = true, ["knn.user"] = true,
 }
@@ -31,12 +31,12 @@ local check_split = options_of("lkrec.steps.split", {
 ---@field ratings? string # what lkrec.data.load reads; default: generated ratings
 ---@field generate? table # options of lkrec.data.generate
 ---@field columns? table # of lkrec.data.load
----@field method? string # of lkrec.data.split, and so the following
+---@field method? string # this and the following: of lkrec.data.split
 ---@field fraction? number
 ---@field count? integer
 ---@field seed? integer # of the split, and of generated ratings that have none of their own
 
---- Loads or generates ratings and splits them; writes both parts, and who is to get recommendations.
+--- Loads or generates ratings and splits them; writes both parts, and the tasks of `lkrun map`.
 ---@param options lkrec.SplitStep
 -- Raises for options and ratings that can't be used.
 function steps.split(options)
@@ -82,9 +82,9 @@ local check_train = options_of("lkrec.steps.train", { data = needed, output = ne
 ---@field model string # the module, without `lkrec.`: "popularity", "als.implicit"
 ---@field options? table # of its `train`
 
---- Trains a model, and writes it with what recommending needs.
+--- Trains a model, and writes it together with what is needed to recommend.
 ---@param options lkrec.TrainOptions
--- Raises for a model that is not there, and options and data that can't be used.
+-- Raises for an unknown model, and for options and data that can't be used.
 function steps.train(options)
   options = check_train(options)
   local found, module = pcall(require, "lkrec." .. options.model)
@@ -104,8 +104,8 @@ function steps.train(options)
   })
 end
 
---- The operation for `lkrun map --model MODEL.lkz`: each task is a range of users, {first =, last =}, and
---- gives the rows user, rank, item, score of the best items that they don't have.
+--- The operation for `lkrun map --model MODEL.lkz`. A task is a range of users, {first =, last =}; its result
+--- is the rows user, rank, item, score of the best items that each user does not have.
 ---@param options? {n?: integer} # items a user; default 10
 ---@return {setup: function, run: function, columns: string[]}
 function steps.operation(options)
@@ -135,14 +135,14 @@ function steps.operation(options)
   }
 end
 
--- Index by id, the id as a file has it.
+-- The index of each id, by the id as text.
 local function numbering(ids)
   local index = {}
   for i, id in ipairs(ids) do index[tostring(id)] = i end
   return index
 end
 
--- The recommendations of a file as lkrec.batch gives them, n places for each user.
+-- Reads recommendations from a file, in the form that lkrec.batch returns them, with n places for each user.
 local function read_recommendations(path, split, n)
   local user_of, item_of = numbering(split.user_ids), numbering(split.item_ids)
   local users, row_of, items
@@ -199,7 +199,7 @@ end
 --- Runs a step from a shell: lkrun -e 'require("lkrec.steps").run(...)' train '{"data": "split.lkz", …}'
 ---@param name string # split, train or evaluate
 ---@param options string # a JSON object: the step's options
--- Raises for an unknown name, what is no JSON object, and as the step.
+-- Raises for an unknown name, for text that is no JSON object, and as the step does.
 function steps.run(name, options)
   local known = { split = steps.split, train = steps.train, evaluate = steps.evaluate }
   if not known[name] then

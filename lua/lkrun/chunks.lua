@@ -1,7 +1,6 @@
---- Work chunks: ranges of jobs that are handed out as one task each.
---- As tasks, chunk i is {first, last}: its jobs, counted from 1, both ends included. Jobs that no
---- chunk would hold are refused; a chunk that would hold none is not given, so `#chunks` can be less
---- than chunk_count.
+--- Work chunks: ranges of jobs, each of which is one task.
+--- As a task, chunk i is {first, last}: its first and its last job, counted from 1. The chunks must hold all
+--- jobs; a chunk that would hold none is left out, so `#chunks` can be less than chunk_count.
 local fail = require "lkrun.internal.fail"
 
 ---@class lkrun.WorkChunks
@@ -24,7 +23,7 @@ local function check(where, name, value)
   return integer
 end
 
--- How many chunks hold a job; never overflows.
+-- How many chunks hold a job, computed without overflow.
 local function filled(chunks)
   if chunks.total == 0 then return 0 end
   return (chunks.total - 1) // chunks.chunk_size + 1

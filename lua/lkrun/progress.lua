@@ -6,25 +6,25 @@ local progress = {}
 
 ---@alias lkrun.TaskState "dispatched" | "in-progress" | "finished"
 
---- A display. It may be read, and moved by its methods; at the end of its scope it ends.
+--- A display. Its fields may be read; its methods change it. It ends with the scope of a `<close>` variable.
 ---@class lkrun.Progress
 ---@field total integer? tasks; nil: not known
 ---@field label string?
 ---@field logger string?
 ---@field unit string
----@field dispatched integer tasks in that state now
----@field in_progress integer tasks in that state now
----@field finished integer tasks in that state now
+---@field dispatched integer how many tasks are in that state
+---@field in_progress integer how many tasks are in that state
+---@field finished integer how many tasks are in that state
 ---@field ended boolean
---- n more tasks (1 by default) in `state` ("finished" by default), taken from `from_state` where one
---- is named. Raises when n is no whole number, a state is unknown or would hold less than no task,
---- or the display has ended or belongs to the parent process.
+--- Counts n more tasks (1 by default) in `state` ("finished" by default), and n less in `from_state`, if given.
+--- Raises when n is no whole number, a state is unknown or its count would be negative, and when the display
+--- has ended or belongs to the parent process.
 ---@field update fun(self: lkrun.Progress, n: integer?, state: lkrun.TaskState?, from_state: lkrun.TaskState?)
---- The last drawing; more calls do nothing.
+--- Draws it for the last time; further calls do nothing.
 ---@field finish fun(self: lkrun.Progress)
 
 ---@class lkrun.ProgressOptions
----@field logger lkrun.Logger|string|nil whose lines they are in a log
+---@field logger lkrun.Logger|string|nil the logger, or its name, that writes the display's lines in a log
 ---@field label string? what the work is
 ---@field total integer? tasks; nil: not known
 ---@field unit string? what a task is, in the plural; "tasks" by default, "bytes" counts in KiB, MiB, ...

@@ -1,4 +1,4 @@
---- Item-item neighbourhoods: an item is rated as those most similar to it, of what the user has.
+--- Item-item neighbourhoods: the score of an item for a user follows from the user's ratings of similar items.
 ---
 --- M. Deshpande, G. Karypis: Item-based top-N recommendation algorithms. ACM TOIS 22(1), 2004, section
 --- 4; for ratings B. Sarwar, G. Karypis, J. Konstan, J. Riedl: Item-based collaborative filtering

@@ -1,4 +1,4 @@
---- User-user neighbourhoods: an item is rated as it was by the users most similar to this one.
+--- User-user neighbourhoods: the score of an item for a user follows from the ratings of similar users.
 ---
 --- P. Resnick, N. Iacovou, M. Suchak, P. Bergstrom, J. Riedl: GroupLens: an open architecture for
 --- collaborative filtering of netnews. CSCW 1994; J. Herlocker, J. Konstan, J. Riedl: An empirical
