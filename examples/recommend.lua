@@ -5,8 +5,8 @@
 --
 -- Four fifths of each user's ratings are there to train on, the rest to test with. Two models are
 -- trained, popularity and matrix factorization by alternating least squares (ALS). Each recommends
--- to every user what that user has not rated yet, and is measured by how much of the test part it
--- found, and how early in the list.
+-- to every user items that the user has not rated yet, and is measured by how many of the items of
+-- the test part are in the list, and how early.
 local lk = require "lkrun"
 local als = require "lkrec.als.implicit"
 local batch = require "lkrec.batch"
@@ -14,7 +14,7 @@ local data = require "lkrec.data"
 local metrics = require "lkrec.metrics"
 local popularity = require "lkrec.popularity"
 
--- The options and their defaults, whose types are the types of what is given.
+-- The options and their defaults. A value on the command line has the type of its default.
 local options = {
   ratings = "", -- a CSV file with the columns of MovieLens; none: generated ratings
   output = "recommendations", -- the folder for recommendations and metrics

@@ -1,5 +1,5 @@
--- How long a batch of users takes on a cluster, and what it waits for: a simulation of shards that pass,
--- one after the other, through the scheduler, the file system's metadata, its disks, a node's cores, and
+-- Simulates how long a batch of users takes on a cluster, and what it waits for. The shards pass, one after
+-- the other, through the scheduler, the file system's metadata, its disks, a node's cores, and
 -- the disks again. docs/scaling.md says where the numbers come from.
 --
 --     lkrun examples/scaling.lua
@@ -35,8 +35,8 @@ for _, word in ipairs(arg) do
   options[name], fixed[name] = tonumber(value), true
 end
 
--- A station serves one job after the other, in the order in which they come. It is a shared one's
--- capacity that matters here, not whose turn it is, so that taking turns would end no sooner.
+-- A station serves one job after the other, in the order in which they come. A real one may serve several at
+-- once, each more slowly: the last of them would end no sooner, for the station's capacity is the same.
 local function station(name) return { name = name, free = 0, busy = 0 } end
 
 local function serve(at, now, seconds)
@@ -71,7 +71,7 @@ local function pop(heap)
   end
 end
 
--- What a job does on its node, in order: each gives when it ends.
+-- What a job does on its node, in order; each function returns when it ends.
 local stages = {
   function(s, o, job, now) return serve(s.scheduler, now, 1 / o.starts) + o.startup, job end,
   function(s, o, _, now) return serve(s.metadata, now, o.files / o.metadata) end,
