@@ -202,7 +202,9 @@ describe("the public interface", function()
   end)
 
   it("has each field of its objects and tables of options on a page", function()
-    local with_classes = { "chunks", "config", "internal/errors", "invoker", "log", "progress", "random", "sparse", "tensor" }
+    local with_classes = {
+      "chunks", "config", "internal/errors", "invoker", "log", "progress", "random", "sparse", "tensor",
+    }
     for _, name in ipairs(with_classes) do
       local page = ("docs/%s.md"):format(name == "internal/errors" and "invoker" or name)
       for field in read(("lua/lkrun/%s.lua"):format(name)):gmatch "\n%-%-%-@field ([%a_][%w_]*)" do
