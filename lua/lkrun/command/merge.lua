@@ -55,16 +55,11 @@ end
 -- nil where the two are the same. A shard may lack columns: its header is made from its first result.
 local function converter(delimiter, path, own, header, first)
   if own == header then return nil end
-  local columns, known = core.decoder(delimiter)(header), {}
-  for _, column in ipairs(columns) do known[column] = true end
-  local names = core.decoder(delimiter)(own)
-  for _, column in ipairs(names) do
-    if not known[column] then
-      fail(2, "merge: %s: it has a column '%s', which %s has not; its columns are %s", path, column, first, header)
-    end
+  local convert, unknown = writer.converter(delimiter, header, own)
+  if not convert then
+    fail(2, "merge: %s: it has a column '%s', which %s has not; its columns are %s", path, unknown, first, header)
   end
-  local decode, encode = core.decoder(delimiter, names), core.encoder(delimiter, columns)
-  return function(record) return encode(decode(record)) end
+  return convert
 end
 
 -- The output's header is that of the first shard that has one: a shard without a row may have no header.

@@ -59,6 +59,23 @@ function writer.encoder(kind, columns)
   return encode_lines
 end
 
+--- A function that turns a record of CSV with the header `own` into the bytes of one with another header, which
+--- may have more columns. Where it lacks one of `own`: nil and that column.
+---@param delimiter string
+---@param header string
+---@param own string
+---@return (fun(record: string): string)?, string?
+function writer.converter(delimiter, header, own)
+  local columns, known = core.decoder(delimiter)(header), {}
+  for _, column in ipairs(columns) do known[column] = true end
+  local names = core.decoder(delimiter)(own)
+  for _, column in ipairs(names) do
+    if not known[column] then return nil, column end
+  end
+  local decode, encode = core.decoder(delimiter, names), core.encoder(delimiter, columns)
+  return function(record) return encode(decode(record)) end
+end
+
 ---@class lkrun.rows.Writer
 ---@field name string in messages
 local Writer = {}
@@ -68,21 +85,15 @@ Writer.__close = function(self) self:close() end
 -- Encodes rows of CSV again that lack some of the file's columns, with all columns. Nil and the reason where
 -- they have a column that the file does not have.
 local function widen(self, bytes, signature)
-  local delimiter = format.delimiters[self.format]
-  local columns = core.decoder(delimiter)(self.signature:sub(1, -2))
-  local known = {}
-  for _, column in ipairs(columns) do known[column] = true end
-  local own = core.decoder(delimiter)(signature:sub(1, -2))
-  for _, column in ipairs(own) do
-    if not known[column] then
-      return nil, ("it has a column '%s'; the first result's are %s (name all of them in `columns`)")
-        :format(column, table.concat(columns, ", "))
-    end
+  local delimiter, columns = format.delimiters[self.format], self.signature:sub(1, -2)
+  local convert, unknown = writer.converter(delimiter, columns, signature:sub(1, -2))
+  if not convert then
+    return nil, ("it has a column '%s'; the first result's are %s (name all of them in `columns`)")
+      :format(unknown, table.concat(core.decoder(delimiter)(columns), ", "))
   end
-  local decode, encode = core.decoder(delimiter, own), core.encoder(delimiter, columns)
   local out = {}
   local reader <close> = core.over(bytes, delimiter)
-  for _, record in reader:each(0) do out[#out + 1] = encode(decode(record)) end
+  for _, record in reader:each(0) do out[#out + 1] = convert(record) end
   return table.concat(out)
 end
 
