@@ -151,7 +151,8 @@ local function read_recommendations(path, split, n)
   local column = {}
   for at, name in ipairs(header or {}) do column[name] = at end
   if not (column.user and column.rank and column.item) then
-    fail("lkrec.steps.evaluate", "%s has no columns user, rank and item", path)
+    fail("lkrec.steps.evaluate", "%s: its columns are %s; expected user, rank and item among them", path,
+      table.concat(header or {}, ", "))
   end
   users, row_of, items = {}, {}, {}
   for line, record in records do
@@ -206,7 +207,7 @@ function steps.run(name, options)
     fail("lkrec.steps.run", "'%s' is no step; expected split, train or evaluate", tostring(name))
   end
   local value = lk.json.decode(options or "{}")
-  if type(value) ~= "table" then fail("lkrec.steps.run", "'%s' is no JSON object", options) end
+  if type(value) ~= "table" then fail("lkrec.steps.run", "the options are '%s'; expected a JSON object", options) end
   known[name](value)
 end
 

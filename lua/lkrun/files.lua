@@ -94,7 +94,7 @@ local function check_options(where, path, rules, options, known)
   if options == nil then return {} end
   options = require("lkrun.internal.options").check(where, rules, options)
   for name in pairs(options) do
-    if not known[name] then fail(where, "%s: the option '%s' is not one of its format", path, name) end
+    if not known[name] then fail(where, "%s: its format has no option '%s'; expected a call without it", path, name) end
   end
   return options
 end

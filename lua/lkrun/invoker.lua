@@ -79,7 +79,7 @@ end
 local function refuse_for_threads(options, where)
   for _, name in ipairs { "timeout", "memory_limit", "retries" } do
     if options[name] and options[name] ~= 0 then
-      fail(where, "%s needs workers that are processes; worker threads cannot be ended", name)
+      fail(where, "%s is given for worker threads, which cannot be ended; expected workers that are processes", name)
     end
   end
 end
@@ -194,7 +194,8 @@ local function map(model, func, tasks, options)
   local where = "lk.map"
   local f, s, first, closing, length = generator(where, tasks) -- raises before there is anything to close
   if type(tasks) == "function" and type(options) == "table" and options[1] ~= nil then
-    fail(where, "options are a sequence; tasks are one value here: wrap the three of a generic `for` in a function")
+    fail(where, "the options are a sequence; expected a table by name (tasks are one value here: wrap the three values "
+      .. "of a generic `for` in a function)")
   end
   local inv = make(where, model, func, options)
   local step, state, control, running = core.map(inv, f, s, first, closing, length)

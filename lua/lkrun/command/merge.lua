@@ -112,7 +112,7 @@ end
 local function run(options)
   local kind = choose_format(options)
   for _, path in ipairs(options.shards) do
-    if path == options.output then fail(2, "merge: %s is the output and a shard", path) end
+    if path == options.output then fail(2, "merge: %s is the output and a shard; expected different files", path) end
     open(path):close()
   end
   local output <close> = command.attempt("merge", 2, writer.open, options.output, kind)

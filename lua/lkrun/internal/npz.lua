@@ -1,7 +1,7 @@
 --- Models as the arrays of an `.npz` file.
 local fail = require "lkrun.internal.fail"
 local tensor = require "lkrun.tensor"
-local type_text = require("lkrun.core.value_text").type
+local value_text = require "lkrun.core.value_text"
 
 local npz = {}
 
@@ -17,14 +17,14 @@ end
 ---@return (string|lkrun.Tensor)[] arrays the first name, its tensor, the second name, …
 function npz.encode(where, model)
   if type(model) ~= "table" then
-    fail(where, "the model is %s; expected a table of tensors by name, or a sparse matrix", type_text(model))
+    fail(where, "the model is %s; expected a table of tensors by name, or a sparse matrix", value_text.type(model))
   end
   local names = {}
   for name, value in pairs(model) do
     if not tensor.is(value) then
-      fail(where, "model.%s is %s; .npz holds tensors alone, .lkz any table", tostring(name), type_text(value))
+      fail(where, "model.%s is %s; .npz holds tensors alone, .lkz any table", tostring(name), value_text.type(value))
     elseif type(name) ~= "string" or not can_be_name(name) then
-      fail(where, "model[%s] is no name of an array", tostring(name))
+      fail(where, "model[%s] is no name of an array; expected a relative path, without '..'", value_text.brief(name))
     end
     names[#names + 1] = name
   end

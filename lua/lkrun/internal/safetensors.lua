@@ -15,7 +15,7 @@ local bytes_of = { i64 = 8, f64 = 8, f32 = 4, i32 = 4, u8 = 1, bool = 1 }
 
 local function quoted(where, text, what)
   local ok, json_text = pcall(json.encode, text)
-  return ok and json_text or fail(where, "%s is no text", what)
+  return ok and json_text or fail(where, "%s is not UTF-8; expected text", what)
 end
 
 local function metadata_entry(where, metadata)
@@ -35,11 +35,12 @@ local function sorted_names(where, model)
   local names = {}
   for name, value in pairs(model) do
     if type(name) ~= "string" or name == "__metadata__" then
-      fail(where, "model[%s] is no name of a tensor; .lkz can hold any table", tostring(name))
+      fail(where, "model[%s] is no name of a tensor; expected another string, or .lkz, which holds any table",
+        value_text.brief(name))
     elseif not tensor.is(value) then
       fail(where, "model.%s is %s; .safetensors holds tensors alone, .lkz any table", name, value_text.type(value))
     elseif name:find "\0" then
-      fail(where, "a name has a NUL byte in it")
+      fail(where, "a name has a NUL byte in it; expected a name without")
     end
     names[#names + 1] = name
   end

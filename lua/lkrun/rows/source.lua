@@ -38,7 +38,9 @@ end
 local function check_header(name, header)
   local seen = {}
   for _, column in ipairs(header) do
-    if seen[column] then error(("%s: its header has the column '%s' twice"):format(name, column), 0) end
+    if seen[column] then
+      error(("%s: its header has the column '%s' twice; expected names that differ"):format(name, column), 0)
+    end
     seen[column] = true
   end
 end

@@ -14,7 +14,7 @@ local function put_lines(out, value)
     error(("%s is no line; expected a string or a number"):format(value_text.type(value)), 0)
   end
   local line = tostring(value)
-  if line:find "[\r\n]" then error("a line has a line end in it", 0) end
+  if line:find "[\r\n]" then error("a line has a line end in it; expected text without", 0) end
   out[#out + 1] = line
   out[#out + 1] = "\n"
 end
@@ -185,7 +185,9 @@ function writer.open(path, kind, columns)
   local self = setmetatable({ name = path == "-" and "standard output" or path, format = kind, length = 0 },
     Writer)
   if path == "-" then
-    if kind == "npy" then error("standard output: a .npy file needs a name: its size stands at its start", 0) end
+    if kind == "npy" then
+      error("standard output: a .npy file has its size at its start, so a stream will not do; expected a file", 0)
+    end
     self.output = setmetatable({ clock = require "lkrun.clock", flushed = 0 }, StandardOutput)
   else
     local problem
