@@ -3,7 +3,6 @@ local lk = require "lkrun"
 local batch = require "lkrec.batch"
 local data = require "lkrec.data"
 local metrics = require "lkrec.metrics"
-local options_of = require("lkrun.internal.options").checker
 local steps = require "lkrec.steps"
 
 local ratings = data.from({ 1, 1, 2, 2 }, { 1, 2, 1, 2 }, { 5, 4, 3, 2 }, { 1, 2, 3, 4 }, { "u", "v" }, { "a", "b" })
@@ -49,29 +48,5 @@ describe("options of lkrec", function()
     assert.has_error(function()
       steps.train { data = split, output = model, model = "popularity", options = { damping = 1 } }
     end, "lkrun: lkrec.popularity.train: unknown option 'damping'; there are none")
-  end)
-
-  it("have their defaults, and are what their rules allow", function()
-    local check = options_of("f", {
-      count = { default = 3, integer = true, least = 1 },
-      part = { above = 0 },
-      way = { default = "up", choices = { "up", "down" } },
-      whatever = { any = true },
-    })
-    assert.same({ count = 3, way = "up" }, check(nil))
-    local given = { count = 1, part = 0.5, way = "down", whatever = false }
-    assert.same(given, check(given))
-    assert.is_false(given == check(given))
-    assert.equal("integer", math.type(check({ count = 2.0 }).count))
-    for expected, options in pairs {
-      ["count is 1.5; expected an integer of 1 or more"] = { count = 1.5 },
-      ["count is 0; expected an integer of 1 or more"] = { count = 0 },
-      ["part is 0; expected a number above 0"] = { part = 0 },
-      ["part is inf; expected a number above 0"] = { part = math.huge },
-      ["part is 'x'; expected a number above 0"] = { part = "x" },
-      ["way is 'left'; expected 'up' or 'down'"] = { way = "left" },
-    } do
-      assert.has_error(function() check(options) end, "lkrun: f: " .. expected)
-    end
   end)
 end)
