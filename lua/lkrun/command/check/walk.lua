@@ -330,15 +330,17 @@ return function(text)
 
   block()
 
+  -- Whether the program assigns a global, or a local after its declaration.
+  local function is_assigned(variable)
+    if type(variable) == "string" then return assigned[variable] end
+    return variable.reassigned
+  end
   local function stands(finding)
     local fields = added[finding.module]
     if fields and (fields[ALL] or fields[finding.field]) then return false end
     local link = finding.through
-    while link do
-      if type(link[1]) == "string" and assigned[link[1]] or link[1].reassigned then return false end
-      link = link[2]
-    end
-    return true
+    while link and not is_assigned(link[1]) do link = link[2] end
+    return not link
   end
   local standing = {}
   for _, finding in ipairs(findings) do
