@@ -1,5 +1,5 @@
--- How long a batch of users takes on a cluster, and what it waits for: a simulation of shards that pass,
--- one after the other, through the scheduler, the file system's metadata, its disks, a node's cores, and
+-- Simulates how long a batch of users takes on a cluster, and what it waits for. The shards pass, one after
+-- the other, through the scheduler, the file system's metadata, its disks, a node's cores, and
 -- the disks again. docs/scaling.md says where the numbers come from.
 --
 --     lkrun examples/scaling.lua

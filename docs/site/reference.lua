@@ -1,6 +1,6 @@
 --- The reference as Markdown, from the annotations of the public modules: build/lkrun docs/site/reference.lua
 --- Standard output gets a section a module, with its functions and the fields of its classes.
-local annotations = require "lkrun.annotations"
+local annotations = require "lkrun.prompt.annotations"
 local source = require "lkrun.core.module_text"
 
 -- Modules that have a page in the manual are public.

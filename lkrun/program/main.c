@@ -27,7 +27,7 @@ static const char help[] =
     "lkrun -e CHUNK [args]     run CHUNK, a piece of Lua\n"
     "lkrun - [args]            run the program on standard input\n"
     "lkrun [-i script.lua]     the prompt, after the script\n"
-    "lkrun check FILE...       report syntax errors and unknown globals, run nothing\n"
+    "lkrun check FILE...       report syntax errors and misspelt names, run nothing\n"
     "lkrun map OP.lua --tasks FILE --output FILE   an operation over a file of tasks\n"
     "lkrun merge OUT SHARD...  join the outputs of the shards of one map\n"
     "lkrun doctor [--json]     what lkrun would use here, why, and what is wrong\n"

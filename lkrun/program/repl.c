@@ -21,7 +21,7 @@
 #include "screen/terminal.h"
 #include "base/util.h"
 
-/* Stack indices of functions of lua/lkrun/prompt.lua, which stay on the stack. */
+/* Stack indices of functions of lua/lkrun/prompt/init.lua, which stay on the stack. */
 enum { PRINT_RESULTS = 1, COMPLETE, LEAVING, HELD = LEAVING };
 
 static bool is_edited; /* lines are edited by editor.c; else they are read as they come */
@@ -202,7 +202,7 @@ static void remember(lua_State *L, int index)
         editor_remember(text, length);
 }
 
-/* Puts the functions of lua/lkrun/prompt.lua on the stack; false after telling what is wrong. */
+/* Puts the functions of lua/lkrun/prompt/init.lua on the stack; false after telling what is wrong. */
 static bool prepare(lua_State *L)
 {
     static const char *const held[HELD] = {"print_results", "complete", "leaving"};

@@ -6,14 +6,14 @@
 
 #include "machine/signals.h"
 
-/* (name, value) → what this function of lua/lkrun/raised.lua gives for the value */
+/* (name, value) → what this function of lua/lkrun/internal/raised.lua gives for the value */
 static int call_raised(lua_State *L)
 {
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    if (lua_getfield(L, -1, "lkrun.raised") == LUA_TNIL) {
+    if (lua_getfield(L, -1, "lkrun.internal.raised") == LUA_TNIL) {
         lua_getfield(L, -2, LUA_GNAME);
         lua_getfield(L, -1, "require");
-        lua_pushliteral(L, "lkrun.raised");
+        lua_pushliteral(L, "lkrun.internal.raised");
         lua_call(L, 1, 1);
     }
     lua_pushvalue(L, 1);

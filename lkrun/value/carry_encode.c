@@ -34,7 +34,7 @@ enum list {
     PARENTS, /* number → that of the object in which it was met; 0: it is one to be carried */
     KEYS,    /* number → its key there, the name of its upvalue, `metatable_key`, or names[i] */
     CELLS,   /* id of an upvalue → the number of its first function × 256 + its index there */
-    NAMES,   /* object → its name in a module, as lua/lkrun/names.lua makes it */
+    NAMES,   /* object → its name in a module, as lua/lkrun/internal/names.lua makes it */
     SOURCES, /* set of strings: where the functions that are carried were defined */
     SCOPES,  /* set of the tables that functions have as _ENV */
     LISTS
@@ -445,7 +445,7 @@ static void push_lists(struct carry_encoder *e)
             continue;
         }
         lua_getglobal(L, "require");
-        lua_pushliteral(L, "lkrun.names");
+        lua_pushliteral(L, "lkrun.internal.names");
         lua_call(L, 1, 1);
         lua_getfield(L, -1, "all");
         lua_replace(L, -2);

@@ -1,25 +1,27 @@
 --- Recommendations and scores for many users at once, in worker processes.
 ---
---- A model says how many users and items it knows, and either what its factors are, where a score
---- is a product of two vectors, or how it scores. These functions are its own, or, where it is a
---- plain table of values and tensors, those of the module that its `kind` names.
+--- A model has functions that tell how many users and items it knows, and either its factors, where a score is
+--- the product of two vectors, or the scores themselves. They are fields of the model, or, where the model is a
+--- plain table of values and tensors, of the module that its `kind` names.
 local lk = require "lkrun"
-local options_of = require "lkrec.options"
+local fail = require "lkrun.internal.fail"
+local value_text = require "lkrun.core.value_text"
+local options_of = require("lkrun.internal.options").checker
 
 ---@class lkrec.batch
 local batch = {}
 
--- Modules that a model's `kind` loads. A list, so that a model read from a file runs no other code.
+-- The modules that a model's `kind` may load: a closed list, so that a model read from a file runs no other code.
 local kinds = {
   ["lkrec.popularity"] = true, ["lkrec.bias"] = true, ["lkrec.als.explicit"] = true,
   ["lkrec.als.implicit"] = true, ["lkrec.knn.item"] = true, ["lkrec.knn.user"] = true,
 }
 
 local BLOCK_ELEMENTS = 1 << 19 -- scores that a worker holds at a time
-local BLOCK_USERS = 384 -- where scores are not kept; as many as lk.linalg.mips takes at a time
+local BLOCK_USERS = 384 -- users a task where factors are searched: as many as lk.linalg.mips takes at a time
 local BLOCK_PAIRS = 4096
-local NONE = -math.huge -- the score where nothing is recommended
-local NAN = 0 / 0 -- the score of what is unknown
+local NONE = -math.huge -- score of a place where nothing is recommended
+local NAN = 0 / 0 -- score of an unknown user or item
 
 ---@class lkrec.Scorer # indices count from 1
 --- How many users and items the model knows.
@@ -33,13 +35,9 @@ local NAN = 0 / 0 -- the score of what is unknown
 ---@alias lkrec.Model lkrec.Scorer|{kind: string}
 ---@alias lkrec.Ids {user_ids: (integer|string)[], item_ids: (integer|string)[]} # index → id; lkrec.Ratings are such
 
-local function fail(where, ...)
-  error(("lkrun: lkrec.batch.%s: %s"):format(where, string.format(...)), 0)
-end
-
--- Who has the model's functions.
+-- The table that has the model's functions: the model, or the module of its kind.
 local function scorer_of(model, where)
-  if type(model) ~= "table" then fail(where, "the model is a %s; expected a table", type(model)) end
+  if type(model) ~= "table" then fail(where, "the model is %s; expected a table", value_text.type(model)) end
   local kind = model.kind
   local scorer = kind == nil and model or kinds[kind] and require(kind) or package.loaded[kind]
   if type(scorer) ~= "table" or not scorer.size or not (scorer.factors or scorer.scores) then
@@ -54,7 +52,7 @@ end
 
 -- ---- Users and items ----
 
--- What a caller asked for: the index of each, and of those that are known, which may be fewer.
+-- The users, or items, that a caller asked for.
 ---@class lkrec.batch.Asked
 ---@field indices lkrun.Tensor # [n], i64: 0 where an id is unknown
 ---@field known lkrun.Tensor # the others
@@ -66,8 +64,7 @@ local function check_range(list, known, where, what)
   for i = 1, #list do
     local index = list[i]
     if math.type(index) ~= "integer" or index < 1 or index > known then
-      local found = type(index) == "table" and "a table" or tostring(index)
-      fail(where, "%s[%d] is %s; expected an index in [1, %d]", what, i, found, known)
+      fail(where, "%s[%d] is %s; expected an index in [1, %d]", what, i, value_text.brief(index), known)
     end
   end
 end
@@ -83,7 +80,7 @@ local function ask_indices(list, known, where, what)
   return { indices = indices, known = indices }
 end
 
--- By ids. One that nobody knows is no error in a batch, but the log tells of it.
+-- The same by ids. An unknown id is no error in a batch; the log tells how many there are.
 local function ask_ids(list, ids, where, what)
   local index_of, indices, known, places = {}, {}, {}, {}
   for index = 1, #ids do index_of[ids[index]] = index end
@@ -98,7 +95,7 @@ local function ask_ids(list, ids, where, what)
     end
   end
   if first then
-    lk.log.get "lkrec":warn("lkrec.batch.%s: %d of %d %s are unknown, the first is %s",
+    lk.log.get "lkrec":warn("%s: %d of %d %s are unknown, the first is %s",
       where, #list - #known, #list, what, first)
   end
   return {
@@ -107,13 +104,14 @@ local function ask_ids(list, ids, where, what)
   }
 end
 
--- What `list` says of the `known` users or items: indices, or ids where there are some; nil: all.
+-- The users or items that `list` names, of `known` ones: by their ids where `ids` are given, else by index; nil
+-- names all.
 local function ask(list, known, ids, where, what)
   if ids and list ~= nil then return ask_ids(list, ids, where, what) end
   return ask_indices(list, known, where, what)
 end
 
--- The rows of those that are known at their places, and the others filled.
+-- Rows for all that were asked for: `rows` are those of the known ones, the others are filled with `filling`.
 local function spread(rows, asked, filling)
   if not asked.places then return rows end
   local shape = rows:size()
@@ -121,9 +119,10 @@ local function spread(rows, asked, filling)
   return lk.tensor.full(shape, filling, rows.dtype):index_copy(asked.places, rows)
 end
 
--- The candidates in ascending order without repetition.
+-- The indices of the candidates in ascending order, each once.
 local function order_candidates(candidates, known, ids)
-  local sorted, distinct = ask(candidates, known, ids and ids.item_ids, "recommend", "candidates").known:sort(), {}
+  local asked = ask(candidates, known, ids and ids.item_ids, "lkrec.batch.recommend", "candidates")
+  local sorted, distinct = asked.known:sort(), {}
   for i = 1, #sorted do
     if sorted[i] ~= distinct[#distinct] then distinct[#distinct + 1] = sorted[i] end
   end
@@ -132,7 +131,7 @@ end
 
 -- ---- Operations, in the workers ----
 
--- What the workers share: what they read, and the tensors that they write, each its own rows.
+-- What the workers share: the tensors that they read, and those of which each writes its own rows.
 ---@class lkrec.batch.Shared
 ---@field scorer lkrec.Scorer
 ---@field model lkrec.Model
@@ -159,7 +158,7 @@ local function positions_of(items)
   return positions
 end
 
--- The places, among the items asked for, of what must not be recommended to a user.
+-- The places, among the candidates, of the items that must not be recommended to a user.
 local function excluded_places(shared, user)
   local items = shared.exclude:row(user)
   if not shared.positions then return items end
@@ -168,7 +167,7 @@ local function excluded_places(shared, user)
   return places
 end
 
--- The n best items of each user of a block, by the products of their factors.
+-- An operation: the n best items for each user of a block, by the products of factors.
 local function search_block(shared, block)
   local first, count = block[1], block[2] - block[1] + 1
   lk.linalg.mips(shared.user_factors, shared.item_factors, shared.best:size(2), {
@@ -177,7 +176,7 @@ local function search_block(shared, block)
   })
 end
 
--- The same, by the scores that the model gives.
+-- The same by the scores that the model computes.
 local function rank_block(shared, block)
   local first, count = block[1], block[2] - block[1] + 1
   local users = shared.users:narrow(1, first, count)
@@ -192,7 +191,7 @@ local function rank_block(shared, block)
     items = shared.items:index(items:view(count * shared.n)):view(count, shared.n)
   end
   for i = 1, count do
-    for place = shared.n, 1, -1 do -- what has no score comes last
+    for place = shared.n, 1, -1 do -- places without a score are at the end
       local score = best:get(i, place)
       if score > NONE then break end
       items:set(i, place, 0)
@@ -208,7 +207,7 @@ local function score_rows(shared, block)
   shared.scores:narrow(1, first, count):copy(score_block(shared, shared.users:narrow(1, first, count)))
 end
 
--- Pairs, those of one user together where they follow each other.
+-- An operation: the scores of a block of pairs. Pairs of one user that follow each other are scored together.
 local function predict_block(shared, block)
   local first, count = block[1], block[2] - block[1] + 1
   local users, items = shared.users:narrow(1, first, count), shared.items:narrow(1, first, count)
@@ -228,7 +227,7 @@ local function predict_block(shared, block)
   end
 end
 
--- Applies an operation to all of `count` in blocks of `size`: the same ones for every n_jobs.
+-- Applies an operation to blocks of `size`, of `count` users or pairs. The blocks are the same for every n_jobs.
 local function run(operation, shared, count, size, options, what)
   if count == 0 then return end
   local bar <close> = options.progress == true and lk.invoke_progress {
@@ -242,7 +241,7 @@ local function run(operation, shared, count, size, options, what)
   end
 end
 
--- What every operation shares.
+-- The part of what the workers share that every operation needs, and the dtype of its scores.
 local function shared_of(scorer, model)
   local shared = { scorer = scorer, model = model }
   if scorer.factors then shared.user_factors, shared.item_factors = scorer.factors(model) end
@@ -251,8 +250,8 @@ end
 
 -- ---- The interface ----
 
-local any = { any = true }
-local check = { -- the option's values are checked where they are used
+local any = { any = true } -- the value is checked where it is used
+local check = {
   recommend = options_of("lkrec.batch.recommend", {
     n = { default = 10, integer = true, least = 1 },
     exclude = any, candidates = any, ids = any, n_jobs = any, progress = any,
@@ -278,9 +277,11 @@ local check = { -- the option's values are checked where they are used
 ---@field ids? lkrec.Ids # as they were given
 
 local function check_exclude(exclude, users, items)
-  if not lk.sparse.is(exclude) then fail("recommend", "exclude is a %s; expected a sparse matrix", type(exclude)) end
+  if not lk.sparse.is(exclude) then
+    fail("lkrec.batch.recommend", "exclude is %s; expected a sparse matrix", value_text.type(exclude))
+  end
   if exclude:size(1) ~= users or exclude:size(2) ~= items then
-    fail("recommend", "exclude is [%d, %d]; expected [%d, %d], the model's users and items",
+    fail("lkrec.batch.recommend", "exclude is [%d, %d]; expected [%d, %d], the model's users and items",
       exclude:size(1), exclude:size(2), users, items)
   end
 end
@@ -295,10 +296,10 @@ end
 -- Raises for a model without the functions, an unknown option, an index out of range, an `exclude` of another shape.
 function batch.recommend(model, users, options)
   options = check.recommend(options)
-  local scorer = scorer_of(model, "recommend")
+  local scorer = scorer_of(model, "lkrec.batch.recommend")
   local known_users, known_items = scorer.size(model)
   local ids, n, exclude = options.ids, options.n, options.exclude
-  local asked = ask(users, known_users, ids and ids.user_ids, "recommend", "users")
+  local asked = ask(users, known_users, ids and ids.user_ids, "lkrec.batch.recommend", "users")
   if exclude then check_exclude(exclude, known_users, known_items) end
 
   local shared, dtype = shared_of(scorer, model)
@@ -349,11 +350,11 @@ end
 -- Raises for a model without the functions, an unknown option, an index out of range, no room for the result.
 function batch.score(model, users, items, options)
   options = check.score(options)
-  local scorer = scorer_of(model, "score")
+  local scorer = scorer_of(model, "lkrec.batch.score")
   local known_users, known_items = scorer.size(model)
   local ids = options.ids
-  local rows = ask(users, known_users, ids and ids.user_ids, "score", "users")
-  local columns = ask(items, known_items, ids and ids.item_ids, "score", "items")
+  local rows = ask(users, known_users, ids and ids.user_ids, "lkrec.batch.score", "users")
+  local columns = ask(items, known_items, ids and ids.item_ids, "lkrec.batch.score", "items")
   local shared, dtype = shared_of(scorer, model)
   local width = #columns.known
   shared.users = rows.known
@@ -378,14 +379,14 @@ end
 -- Raises for a model without the functions, an unknown option, an index out of range, lists of different lengths.
 function batch.predict(model, users, items, options)
   options = check.predict(options)
-  local scorer = scorer_of(model, "predict")
+  local scorer = scorer_of(model, "lkrec.batch.predict")
   if #users ~= #items then
-    fail("predict", "%d users and %d items; expected one of each for a pair", #users, #items)
+    fail("lkrec.batch.predict", "%d users and %d items; expected one of each for a pair", #users, #items)
   end
   local known_users, known_items = scorer.size(model)
   local ids = options.ids
-  local rows = ask(users, known_users, ids and ids.user_ids, "predict", "users").indices
-  local columns = ask(items, known_items, ids and ids.item_ids, "predict", "items").indices
+  local rows = ask(users, known_users, ids and ids.user_ids, "lkrec.batch.predict", "users").indices
+  local columns = ask(items, known_items, ids and ids.item_ids, "lkrec.batch.predict", "items").indices
   local pairs_known = { indices = rows }
   if ids then
     pairs_known.places = {}

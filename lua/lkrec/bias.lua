@@ -1,14 +1,14 @@
---- Ratings by how high the user and the item are rated otherwise.
+--- Scores a pair by how much its user's and its item's other ratings lie above the mean.
 ---
 ---     b(u, i) = g + b_u + b_i
 ---
---- g is the mean of all ratings; b_i the sum of what the item's ratings are above g, over their number
---- plus the damping; b_u the sum of what the user's ratings are above g + b_i, over their number plus
---- the damping. Damping is how many ratings that say nothing are taken to be there before the real
---- ones. Y. Koren: Factor in the neighbors: scalable and accurate collaborative filtering. ACM TKDD
---- 4(1), 2010, section 2.1; S. Funk: Netflix update: try this at home. 2006.
+--- g is the mean of all ratings. b_i is the sum of the differences of the item's ratings from g, divided by
+--- their number plus the damping; b_u the same for the user's ratings and g + b_i. Damping works like so many
+--- additional ratings that equal the mean. Y. Koren: Factor in the neighbors: scalable and accurate
+--- collaborative filtering. ACM TKDD 4(1), 2010, section 2.1; S. Funk: Netflix update: try this at home. 2006.
 local lk = require "lkrun"
-local options_of = require "lkrec.options"
+local fail = require "lkrun.internal.fail"
+local options_of = require("lkrun.internal.options").checker
 
 ---@class lkrec.bias
 local bias = {}
@@ -30,7 +30,7 @@ local check = options_of("lkrec.bias.train", {
   item_damping = { default = 5, least = 0 },
 })
 
--- The damped mean of what the values of each row are above `mean` and the offsets of their columns.
+-- For each row the damped mean of the differences of its values from `mean` plus the offsets of their columns.
 local function damped_means(matrix, mean, damping, offsets)
   local result = lk.tensor.zeros({ matrix:size(1) }, "f32")
   for row, columns, values in matrix:rows() do
@@ -52,7 +52,7 @@ end
 function bias.train(matrix, options)
   options = check(options)
   if matrix.nnz == 0 then
-    error("lkrun: lkrec.bias.train: the matrix has no entries; expected at least one rating", 0)
+    fail("lkrec.bias.train", "the matrix has no entries; expected at least one rating")
   end
   local mean = matrix:values():mean()
   local item_offsets = damped_means(matrix:t(), mean, options.item_damping)
@@ -80,7 +80,7 @@ function bias.factors(model)
   return of_users, of_items
 end
 
---- What each rating of a matrix is above its score: the matrix less the biases.
+--- The ratings of a matrix less their scores.
 ---@param model lkrec.bias.Model
 ---@param matrix lkrun.Sparse # [users, items]
 ---@return lkrun.Sparse # [users, items], f32

@@ -7,7 +7,9 @@
 --- the order of the rows in a file changes nothing, and a user's ratings stand together.
 local lk = require "lkrun"
 local rows = require "lkrun.rows"
-local options_of = require "lkrec.options"
+local fail = require "lkrun.internal.fail"
+local value_text = require "lkrun.core.value_text"
+local options_of = require("lkrun.internal.options").checker
 
 ---@class lkrec.Ratings
 ---@field users integer[] # user index of each rating
@@ -20,7 +22,7 @@ local options_of = require "lkrec.options"
 ---@class lkrec.data
 local data = {}
 
--- Names of columns as files have them, in lower case and without underscores and spaces.
+-- The meaning of columns by their name in a file, in lower case and without underscores and spaces.
 local known_columns = {
   user = "user", userid = "user",
   item = "item", itemid = "item", movie = "item", movieid = "item",
@@ -28,16 +30,15 @@ local known_columns = {
   timestamp = "time", time = "time",
 }
 
--- Where each column of `header` is: {user =, item =, rating =, time =}, positions from 1.
+-- The positions of the columns in a header, from 1: {user =, item =, rating =, time =}.
 local function find_columns(header, chosen, path)
   local position = {}
-  local function fail(what)
-    error(("lkrun: lkrec.data.load: %s: %s; the header is %s")
-      :format(path, what, table.concat(header, ",")), 0)
+  local function refuse(what)
+    fail("lkrec.data.load", "%s: %s; the header is %s", path, what, table.concat(header, ","))
   end
   local function take(column, at)
     if position[column] then
-      fail(("columns '%s' and '%s' could both be the %s; name one in `columns`")
+      refuse(("columns '%s' and '%s' could both be the %s; name one in `columns`")
         :format(header[position[column]], header[at], column))
     end
     position[column] = at
@@ -50,18 +51,18 @@ local function find_columns(header, chosen, path)
     for at, found in ipairs(header) do
       if found == name then take(column, at) end
     end
-    if not position[column] then fail(("expected a column '%s'"):format(name)) end
+    if not position[column] then refuse(("expected a column '%s'"):format(name)) end
   end
   for _, column in ipairs { "user", "item" } do
     if not position[column] then
-      fail(("no column for the %s; expected %sId or %s, or a name in `columns`")
+      refuse(("no column for the %s; expected %sId or %s, or a name in `columns`")
         :format(column, column, column))
     end
   end
   return position
 end
 
--- Numbers texts in order of appearance: texts[n], and n by text.
+-- A function that numbers texts in the order of their first appearance, and the list of the texts.
 local function numbering()
   local number, texts = {}, {}
   return function(text)
@@ -74,8 +75,8 @@ local function numbering()
   end, texts
 end
 
--- The ids in ascending order, and the place in it of each text. They are integers if all of them
--- come out again as they were written, else strings: "007" stays "007".
+-- The ids in ascending order, and the place in that order of each text. The ids are integers if all texts are
+-- integers as Lua writes them, else strings: "007" stays "007".
 local function order_ids(texts)
   local ids = {}
   for n, text in ipairs(texts) do
@@ -104,7 +105,7 @@ local function counting_sort(keys, count, order)
   for i = 1, #keys do start[keys[i] + 1] = start[keys[i] + 1] + 1 end
   start[1] = 1
   for key = 2, count + 1 do start[key] = start[key] + start[key - 1] end
-  local sorted = table.move(keys, 1, #keys, 1, {}) -- any array of this length
+  local sorted = table.move(keys, 1, #keys, 1, {}) -- for its length: all elements are overwritten
   for i = 1, #keys do
     local position = order and order[i] or i
     local key = keys[position]
@@ -114,8 +115,8 @@ local function counting_sort(keys, count, order)
   return sorted
 end
 
--- Ratings from columns in any order. Of several ratings for a pair the latest one stays, of those
--- with the same time the last one.
+-- Ratings of columns in any order. Of several ratings of one user for one item the latest is kept, and among
+-- those of the same time the last in order.
 local function arrange(users, items, values, times, user_ids, item_ids)
   local order = counting_sort(users, #user_ids, counting_sort(items, #item_ids))
   local result = {
@@ -146,13 +147,12 @@ end
 function data.from(users, items, values, times, user_ids, item_ids)
   local function check(name, column, count)
     if #column ~= #users then
-      error(("lkrun: lkrec.data.from: %d %s; expected %d, one for each user"):format(#column, name, #users), 0)
+      fail("lkrec.data.from", "%d %s; expected %d, one for each user", #column, name, #users)
     end
     for i = 1, count and #column or 0 do
       local index = column[i]
       if math.type(index) ~= "integer" or index < 1 or index > count then
-        error(("lkrun: lkrec.data.from: %s[%d] is %s; expected an index in [1, %d]")
-          :format(name, i, index, count), 0)
+        fail("lkrec.data.from", "%s[%d] is %s; expected an index in [1, %d]", name, i, value_text.brief(index), count)
       end
     end
   end
@@ -168,9 +168,9 @@ local check_load = options_of("lkrec.data.load", { columns = { any = true } })
 ---@class lkrec.LoadOptions
 ---@field columns? {user?: string, item?: string, rating?: string, time?: string} # names in the header
 
---- Loads ratings from a CSV or TSV file with a header, as MovieLens has them (`userId,movieId,
---- rating,timestamp`) or under plain names (`user,item,rating,time`), in any order and among other
---- columns. Without a column of ratings each row counts 1. Ids that are all integers are read as
+--- Loads ratings from a CSV or TSV file with a header: MovieLens' (`userId,movieId,rating,timestamp`) or plain
+--- names (`user,item,rating,time`), in any order and among other columns. Without a column of ratings each row
+--- counts 1. Ids that are all integers are read as
 --- integers of 64 bits, others are strings.
 ---@param path string
 ---@param options? lkrec.LoadOptions
@@ -184,19 +184,18 @@ function data.load(path, options)
   local number_item, item_texts = numbering()
   local column, n
 
-  local function fail(line, name, text, expected)
-    error(("lkrun: lkrec.data.load: %s:%d: %s is '%s'; expected %s")
-      :format(path, line, name, text, expected), 0)
+  local function refuse(line, name, text, expected)
+    fail("lkrec.data.load", "%s:%d: %s is '%s'; expected %s", path, line, name, text, expected)
   end
   local function id(line, row, name)
     local text = row[column[name]]
-    if text == "" then fail(line, name, text, "an id") end
+    if text == "" then refuse(line, name, text, "an id") end
     return text
   end
   local function number(line, row, name)
     local text = row[column[name]]
     local value = tonumber(text)
-    if not value or value - value ~= 0 then fail(line, name, text, "a finite number") end
+    if not value or value - value ~= 0 then refuse(line, name, text, "a finite number") end
     return value
   end
 
@@ -212,8 +211,7 @@ function data.load(path, options)
     end
   end
   if (n or 0) == 0 then
-    error(("lkrun: lkrec.data.load: %s has no ratings; expected a header and at least one row")
-      :format(path), 0)
+    fail("lkrec.data.load", "%s has no ratings; expected a header and at least one row", path)
   end
   local user_ids, user_place = order_ids(user_texts)
   local item_ids, item_place = order_ids(item_texts)
@@ -260,13 +258,13 @@ end
 -- Raises for an unknown option or method, a fraction outside (0, 1), a count below 1, "last" without times.
 function data.split(ratings, options) return require("lkrec.split").by_user(ratings, options) end
 
---- Splits the ratings at a moment: those before it are there to train on, the others to test with. As
---- many users and items of the test as came later are unknown to the training part.
+--- Splits the ratings at a moment: those before it are there to train on, the others to test with. The test
+--- may have users and items that the training part does not have.
 ---@param ratings lkrec.Ratings
 ---@param options {time?: number, fraction?: number} # the moment; or the part that comes last, at least
 ---@return lkrec.Ratings train
 ---@return lkrec.Ratings test
--- Raises without times, and for anything but one of both options, or a fraction outside (0, 1).
+-- Raises for ratings without times, unless exactly one option is given, and for a fraction outside (0, 1).
 function data.split_time(ratings, options) return require("lkrec.split").by_time(ratings, options) end
 
 ---@class lkrec.FoldOptions: lkrec.SplitOptions

@@ -1,25 +1,24 @@
---- The metrics of lkrec.metrics for many lists at once: for blocks of lists in worker processes, as
---- products of tensors. What each metric is, lkrec.metrics says.
+--- Computes the metrics of lkrec.metrics, where they are defined, for many lists at once: as products of
+--- tensors, for blocks of lists in worker processes.
 local lk = require "lkrun"
+local fail = require "lkrun.internal.fail"
 local names = require "lkrec.metrics".names
-local options_of = require "lkrec.options"
+local options_of = require("lkrun.internal.options").checker
 
-local BLOCK_ELEMENTS = 1 << 16 -- places of lists that a worker looks at together
+local BLOCK_ELEMENTS = 1 << 16 -- places of lists in one task
 
-local check = options_of("lkrec.metrics.evaluate", {
+local WHERE = "lkrec.metrics.evaluate" -- in messages
+
+local check = options_of(WHERE, {
   k = { integer = true, least = 1 },
-  patience = { default = 0.8, above = 0 },
+  patience = { default = 0.8, above = 0, below = 1 },
   n_jobs = { any = true },
   progress = { any = true },
 })
 
-local function fail(...)
-  error("lkrun: lkrec.metrics.evaluate: " .. string.format(...), 0)
-end
-
 local function is_grade(value) return value > 0 end
 
--- The grades as a matrix in f64, and the same with 1 for each.
+-- The grades as a matrix in f64, and a matrix of the same entries that are all 1.
 local function matrices_of(test)
   local grades = test
   if not lk.sparse.is(test) then
@@ -31,15 +30,15 @@ local function matrices_of(test)
   local values = grades:values()
   if #values > 0 and not is_grade(values:min()) then
     for i = 1, #values do
-      if not is_grade(values[i]) then fail("rating %d has value %s; expected one above 0", i, values[i]) end
+      if not is_grade(values[i]) then fail(WHERE, "rating %d has value %s; expected one above 0", i, values[i]) end
     end
   end
-  local ones = lk.sparse.stack { grades } -- a copy
+  local ones = lk.sparse.stack { grades } -- copies it
   ones:values():fill(1)
   return grades, ones
 end
 
--- What a place of a list weighs, from the first to the k-th: a vector for each kind of metric.
+-- The weights of the places of a list, from the first to the k-th: a vector for each kind of metric.
 local function weights_of(k, patience)
   local weights = {
     discount = lk.tensor.zeros { k }, inverse = lk.tensor.zeros { k }, patience = lk.tensor.zeros { k },
@@ -59,8 +58,8 @@ local function weights_of(k, patience)
   return weights
 end
 
--- Every metric for some lists: `items` [lists, n], `counts` how many items are relevant to each user,
--- `reachable` how many of them k places can hold.
+-- All metrics of some lists. items [lists, n]; counts: how many items are relevant to each user; reachable: how
+-- many of these k places can hold.
 local function measure(shared, users, items, counts, reachable)
   local weights, k, n = shared.weights, shared.k, items:size(2)
   local grades = shared.grades:index(users)
@@ -81,7 +80,7 @@ local function measure(shared, users, items, counts, reachable)
   }
 end
 
--- The operation: a block of the lists that are evaluated.
+-- The operation: evaluates a block of lists.
 local function measure_block(shared, block)
   local first, count = block[1], block[2] - block[1] + 1
   local function part(tensor) return tensor:narrow(1, first, count) end
@@ -90,14 +89,15 @@ local function measure_block(shared, block)
   for m, name in ipairs(names) do part(shared.values:select(1, m)):copy(measured[name]) end
 end
 
--- The lists whose user has something relevant: their places, users, and how much is relevant.
+-- Those lists to whose user an item is relevant: their places, their users, how many items are relevant, and how
+-- many of these k places can hold.
 local function evaluable(users, ones, k)
   local relevant = ones:mv(lk.tensor.ones { ones:size(2) })
   local places, kept, counts, reachable = {}, {}, {}, {}
   for i = 1, #users do
     local user = users[i]
     if user < 0 or user > #relevant then
-      fail("list %d is for user %d; expected one of the %d of the test", i, user, #relevant)
+      fail(WHERE, "list %d is for user %d; expected one of the %d of the test", i, user, #relevant)
     end
     local count = user > 0 and relevant[user] or 0 -- 0: an id that the model did not know
     if count > 0 then
@@ -116,7 +116,6 @@ end
 ---@return lkrec.Evaluation
 local function evaluate(recommendations, test, options)
   options = check(options)
-  if options.patience >= 1 then fail("patience is %s; expected a number between 0 and 1", options.patience) end
   local items = recommendations.items
   local k = options.k or math.max(items:size(2), 1)
   local shared = { k = k, weights = weights_of(k, options.patience) }

@@ -7,7 +7,8 @@
 --- popularity alone. So the expected matrix is the product of two matrices with `topics` factors:
 --- what a factor model can find, and popularity cannot.
 local lk = require "lkrun"
-local options_of = require "lkrec.options"
+local fail = require "lkrun.internal.fail"
+local options_of = require("lkrun.internal.options").checker
 
 ---@class lkrec.GenerateOptions
 ---@field users? integer # default 1,000
@@ -21,7 +22,7 @@ local check = options_of("lkrec.data.generate", {
   items = { default = 2000, integer = true, least = 1 },
   ratings = { default = 100000, integer = true, least = 1 },
   topics = { default = 12, integer = true, least = 1 },
-  seed = { default = 1, integer = true, least = math.mininteger },
+  seed = { default = 1, integer = true },
 })
 
 local TASTE_SPREAD = 2.5 -- of the logits of a user's topics: the larger, the narrower the taste
@@ -30,7 +31,7 @@ local ZIPF_EXPONENT, ZIPF_SHIFT = 0.7, 10 -- popularity of rank r: (r + shift)^-
 local NOISE = 0.1 -- part of the ratings that has nothing to do with taste
 local ACTIVITY_SPREAD = 0.7 -- of the logarithm of a user's number of ratings
 
--- weights[i] over their sum.
+-- Divides the weights by their sum, in place.
 local function normalized(weights)
   local sum = 0.0
   for _, weight in ipairs(weights) do sum = sum + weight end
@@ -69,7 +70,7 @@ local function activity(stream, users, total, most)
     counts[user] = math.min(math.max(math.floor(share * total), 1), most)
     left = left - counts[user]
   end
-  -- What rounding and the bounds left over goes round the users.
+  -- Rounding and the bounds leave some ratings over: the users get one more each, in turn.
   local user = 1
   while left ~= 0 do
     local step = left > 0 and 1 or -1
@@ -82,7 +83,7 @@ local function activity(stream, users, total, most)
   return counts
 end
 
--- A grade from 1 to 5: how much likelier the item is for this taste than for everybody.
+-- A grade from 1 to 5, for how much likelier the item is with this taste than by its popularity.
 local function grade(stream, taste, topics, popularity, item)
   local likely = 0.0
   for k, share in ipairs(taste) do likely = likely + share * topics[k][item] end
@@ -100,8 +101,8 @@ local function generate(options)
   options = check(options)
   local users, items, total, topic_count = options.users, options.items, options.ratings, options.topics
   if total > users * items // 4 or total < users then
-    error(("lkrun: lkrec.data.generate: %d ratings of %d users and %d items; expected from %d to %d")
-      :format(total, users, items, users, users * items // 4), 0)
+    fail("lkrec.data.generate", "%d ratings of %d users and %d items; expected from %d to %d", total, users, items,
+      users, users * items // 4)
   end
   local stream = lk.random.stream(options.seed)
 
@@ -129,7 +130,7 @@ local function generate(options)
     while given < count do
       tries = tries + 1
       local item
-      if tries > 20 * count then -- nearly all that this taste likes is rated
+      if tries > 20 * count then -- this user has rated nearly all items that the taste makes likely
         item = stream:integer(1, items)
       elseif stream:uniform() < NOISE then
         item = draw_popular(stream)

@@ -6,6 +6,7 @@
 --- An empty list scores 0. Where nothing is relevant no list can be right or wrong: the result is
 --- nil, and means leave that list out. A list in which an item occurs twice has no meaning here.
 local lk = require "lkrun"
+local fail = require "lkrun.internal.fail"
 
 ---@class lkrec.metrics
 local metrics = {}
@@ -195,13 +196,12 @@ function metrics.evaluate(recommendations, test, options)
   return require "lkrec.evaluate" (recommendations, test, options)
 end
 
--- What each score is above its value, f64, without the pairs whose score is not a number; how many
--- pairs those are.
+-- The differences of scores and values, f64, without the pairs whose score is not a number; and how many such
+-- pairs there are.
 local function errors_of(scores, values, where)
   local difference = lk.tensor.from(scores, "f64")
   if #difference ~= #values then
-    error(("lkrun: lkrec.metrics.%s: %d scores and %d values; expected one of each for a pair")
-      :format(where, #difference, #values), 0)
+    fail(where, "%d scores and %d values; expected one of each for a pair", #difference, #values)
   end
   difference:sub(lk.tensor.from(values, "f64"))
   local sum = difference:sum()
@@ -223,7 +223,7 @@ end
 ---@return integer # pairs without a score
 -- Raises when there are not as many scores as values.
 function metrics.rmse(scores, values)
-  local errors, missing = errors_of(scores, values, "rmse")
+  local errors, missing = errors_of(scores, values, "lkrec.metrics.rmse")
   return math.sqrt(errors:dot(errors) / #errors), missing
 end
 
@@ -235,7 +235,7 @@ end
 ---@return integer # pairs without a score
 -- Raises when there are not as many scores as values.
 function metrics.mae(scores, values)
-  local errors, missing = errors_of(scores, values, "mae")
+  local errors, missing = errors_of(scores, values, "lkrec.metrics.mae")
   return errors:abs():sum() / #errors, missing
 end
 

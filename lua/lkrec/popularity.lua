@@ -1,6 +1,6 @@
---- The baseline: every user gets the items that most users have.
+--- The baseline: recommends to every user the items that most users have.
 local lk = require "lkrun"
-local options_of = require "lkrec.options"
+local options_of = require("lkrun.internal.options").checker
 
 ---@class lkrec.popularity
 local popularity = {}
@@ -16,7 +16,7 @@ local check = options_of("lkrec.popularity.train", {})
 
 --- Counts the users of each item.
 ---@param matrix lkrun.Sparse # [users, items]
----@param options? {} # there are none: a table as other models take it
+---@param options? {} # there are none; other models have some
 ---@return lkrec.popularity.Model
 -- Raises for any option.
 function popularity.train(matrix, options)

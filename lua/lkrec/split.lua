@@ -1,17 +1,16 @@
---- Splits of ratings for evaluation. Parts keep all ids, and so the same indices, and the order of the
---- ratings. See lkrec.data.
+--- Splits ratings into parts to train on and to test with; see lkrec.data. The parts keep all ids, so that the
+--- indices stay the same, and the order of the ratings.
 local lk = require "lkrun"
 local data = require "lkrec.data"
-local options_of = require "lkrec.options"
+local fail = require "lkrun.internal.fail"
+local options_of = require("lkrun.internal.options").checker
 
 local split = {}
 
--- What the random streams of a seed are for.
+-- The ordinals of the random streams of a seed, by their use.
 local OF_USER, OF_RATINGS, OF_USERS = 1, 2, 3
 
-local function refuse(where, ...) error(("lkrun: lkrec.data.%s: "):format(where) .. string.format(...), 0) end
-
--- The ratings that are not in the test, and those that are.
+-- Divides ratings into those that are not in the test, and those that are.
 local function divide(ratings, is_test)
   local function empty()
     return {
@@ -29,25 +28,24 @@ local function divide(ratings, is_test)
   return train, test
 end
 
--- The options of `lkrec.data.NAME`, those of each user's split among them.
+-- A check of the options of lkrec.data.NAME: those of splitting each user's ratings, and `more`.
 local function checker_of(name, more)
   local rules = {
     method = { default = "random", choices = { "random", "last" } },
-    fraction = { above = 0 },
+    fraction = { above = 0, below = 1 },
     count = { integer = true, least = 1 },
-    seed = { default = 1, integer = true, least = math.mininteger },
+    seed = { default = 1, integer = true },
   }
   for option, rule in pairs(more or {}) do rules[option] = rule end
-  local checked = options_of("lkrec.data." .. name, rules)
+  local where = "lkrec.data." .. name
+  local check = options_of(where, rules)
   return function(ratings, options)
-    options = checked(options)
+    options = check(options)
     local fraction = options.fraction
     if options.method == "last" and not ratings.times then
-      refuse(name, "the ratings have no times; expected them for method 'last'")
+      fail(where, "the ratings have no times; expected them for method 'last'")
     elseif fraction and options.count then
-      refuse(name, "both fraction and count are given; expected one of them")
-    elseif fraction and fraction >= 1 then
-      refuse(name, "fraction is %s; expected a number between 0 and 1", fraction)
+      fail(where, "both fraction and count are given; expected one of them")
     end
     return options
   end
@@ -55,9 +53,9 @@ end
 
 local check_split = checker_of "split"
 local check_folds = checker_of("folds", { by = { default = "ratings", choices = { "ratings", "users" } } })
-local check_time = options_of("lkrec.data.split_time", { time = { any = true }, fraction = { above = 0 } })
+local check_time = options_of("lkrec.data.split_time", { time = { any = true }, fraction = { above = 0, below = 1 } })
 
--- Marks those of a user's ratings, which stand from first to last, that become the test.
+-- Marks which of a user's ratings become the test; the user's ratings are those from first to last.
 local function hold_out(ratings, options, user, first, last, is_test)
   local total = last - first + 1
   local order = {}
@@ -92,11 +90,9 @@ function split.by_time(ratings, options)
   options = check_time(options)
   local time, fraction = options.time, options.fraction
   if not ratings.times then
-    refuse("split_time", "the ratings have no times; expected them")
+    fail("lkrec.data.split_time", "the ratings have no times; expected them")
   elseif (time == nil) == (fraction == nil) then
-    refuse("split_time", "time is %s and fraction is %s; expected one of them", time, fraction)
-  elseif fraction and fraction >= 1 then
-    refuse("split_time", "fraction is %s; expected a number between 0 and 1", fraction)
+    fail("lkrec.data.split_time", "time is %s and fraction is %s; expected one of them", time, fraction)
   end
   if fraction and #ratings.times > 0 then -- ratings of one moment stay together
     local ordered = lk.tensor.from(ratings.times):sort()
@@ -126,7 +122,7 @@ function split.folds(ratings, k, options)
   for user, first, last in data.each_user(ratings) do users[#users + 1] = { user, first, last } end
   local count = by == "users" and #users or #ratings.users
   if math.type(k) ~= "integer" or k < 2 or k > count then
-    refuse("folds", "%s folds; expected an integer from 2 to the number of %s, %d", k, by, count)
+    fail("lkrec.data.folds", "%s folds; expected an integer from 2 to the number of %s, %d", k, by, count)
   end
   local fold_of = deal(count, k, lk.random.stream(options.seed, by == "users" and OF_USERS or OF_RATINGS))
   local fold = 0

@@ -1,34 +1,28 @@
---- The steps of an experiment, each from files to files: what the rules of a workflow call.
+--- The steps of an experiment, each of which reads files and writes files; the rules of a workflow call them.
 ---
---- Between split and evaluate, `lkrun map` recommends, with what `steps.operation` gives as its operation.
+--- Between train and evaluate, `lkrun map` makes the recommendations; `steps.operation` gives its operation.
 local lk = require "lkrun"
+local fail = require "lkrun.internal.fail"
 local batch = require "lkrec.batch"
 local data = require "lkrec.data"
 local metrics = require "lkrec.metrics"
-local option_names = require "lkrec.option_names"
-local options_of = require "lkrec.options"
+local options_of = require("lkrun.internal.options").checker
 
 ---@class lkrec.steps
 local steps = {}
 
--- Models that are trained on what the ratings say; the others on who has what.
+-- Models that are trained on the values of ratings; the others are trained on who has what.
 local trained_on_values = {
   ["als.explicit"] = true, bias = true, ["knn.item"] = true, ["knn.user"] = true,
 }
 
-local function fail(where, ...) error(("lkrun: lkrec.steps.%s: %s"):format(where, string.format(...)), 0) end
+local text, number, tree = { type = "string" }, { type = "number" }, { type = "table" }
+local needed = { type = "string", required = true }
 
-local function check(where, options, known, expected)
-  for name, value in pairs(options) do
-    if not known[name] then fail(where, "unknown option '%s'; there are %s", name, option_names(known)) end
-    if type(value) ~= known[name] then
-      fail(where, "%s is a %s; expected a %s", name, type(value), known[name])
-    end
-  end
-  for _, name in ipairs(expected) do
-    if options[name] == nil then fail(where, "%s is not there; expected a %s", name, known[name]) end
-  end
-end
+local check_split = options_of("lkrec.steps.split", {
+  output = needed, tasks = text, block = number, ratings = text, generate = tree, columns = tree, method = text,
+  fraction = number, count = number, seed = number,
+})
 
 ---@class lkrec.SplitStep
 ---@field output string # where the data go, .lkz
@@ -37,19 +31,16 @@ end
 ---@field ratings? string # what lkrec.data.load reads; default: generated ratings
 ---@field generate? table # options of lkrec.data.generate
 ---@field columns? table # of lkrec.data.load
----@field method? string # of lkrec.data.split, and so the following
+---@field method? string # this and the following: of lkrec.data.split
 ---@field fraction? number
 ---@field count? integer
 ---@field seed? integer # of the split, and of generated ratings that have none of their own
 
---- Loads or generates ratings and splits them; writes both parts, and who is to get recommendations.
+--- Loads or generates ratings and splits them; writes both parts, and the tasks of `lkrun map`.
 ---@param options lkrec.SplitStep
 -- Raises for options and ratings that can't be used.
 function steps.split(options)
-  check("split", options, {
-    output = "string", tasks = "string", block = "number", ratings = "string", generate = "table",
-    columns = "table", method = "string", fraction = "number", count = "number", seed = "number",
-  }, { "output" })
+  options = check_split(options)
   local generate = options.generate or {}
   generate.seed = generate.seed or options.seed
   local ratings = options.ratings and data.load(options.ratings, { columns = options.columns })
@@ -57,7 +48,9 @@ function steps.split(options)
   local train, test = data.split(ratings, {
     method = options.method, fraction = options.fraction, count = options.count, seed = options.seed,
   })
-  if #test.users == 0 then fail("split", "no user has two ratings or more; there is nothing to test with") end
+  if #test.users == 0 then
+    fail("lkrec.steps.split", "no user has two ratings or more; there is nothing to test with")
+  end
   lk.save(options.output, {
     train = data.matrix(train, { values = true }), test = data.matrix(test, { values = true }),
     user_ids = ratings.user_ids, item_ids = ratings.item_ids,
@@ -81,24 +74,25 @@ local function with_ones(matrix)
   return lk.sparse.csr(users, items, lk.tensor.ones({ matrix.nnz }, "f32"), matrix:size())
 end
 
+local check_train = options_of("lkrec.steps.train", { data = needed, output = needed, model = needed, options = tree })
+
 ---@class lkrec.TrainOptions
 ---@field data string # what steps.split wrote
 ---@field output string # where the model goes, .lkz
 ---@field model string # the module, without `lkrec.`: "popularity", "als.implicit"
 ---@field options? table # of its `train`
 
---- Trains a model, and writes it with what recommending needs.
+--- Trains a model, and writes it together with what is needed to recommend.
 ---@param options lkrec.TrainOptions
--- Raises for a model that is not there, and options and data that can't be used.
+-- Raises for an unknown model, and for options and data that can't be used.
 function steps.train(options)
-  check("train", options, { data = "string", output = "string", model = "string", options = "table" },
-    { "data", "output", "model" })
+  options = check_train(options)
   local found, module = pcall(require, "lkrec." .. options.model)
   if not found then
     if not tostring(module):find("module 'lkrec." .. options.model .. "' not found", 1, true) then error(module, 0) end
   end
   if not found or type(module) ~= "table" or not module.train then
-    fail("train", "there is no model '%s'; expected a module of lkrec with a function train", options.model)
+    fail("lkrec.steps.train", "there is no model '%s'; expected a module of lkrec with a function train", options.model)
   end
   local split = lk.load(options.data)
   local matrix = trained_on_values[options.model] and split.train or with_ones(split.train)
@@ -110,8 +104,8 @@ function steps.train(options)
   })
 end
 
---- The operation for `lkrun map --model MODEL.lkz`: each task is a range of users, {first =, last =}, and
---- gives the rows user, rank, item, score of the best items that they don't have.
+--- The operation for `lkrun map --model MODEL.lkz`. A task is a range of users, {first =, last =}; its result
+--- is the rows user, rank, item, score of the best items that each user does not have.
 ---@param options? {n?: integer} # items a user; default 10
 ---@return {setup: function, run: function, columns: string[]}
 function steps.operation(options)
@@ -120,14 +114,14 @@ function steps.operation(options)
     columns = { "user", "rank", "item", "score" },
     setup = function(trained)
       if type(trained) ~= "table" or not trained.model then
-        fail("operation", "the model is no model that steps.train wrote; expected --model MODEL.lkz")
+        fail("lkrec.steps.operation", "the model is no model that steps.train wrote; expected --model MODEL.lkz")
       end
       return trained
     end,
     run = function(trained, task)
       local users = { first = math.tointeger(task.first), last = math.tointeger(task.last) }
       if not (users.first and users.last) then
-        fail("operation", "the task is no range of users; expected the columns first and last")
+        fail("lkrec.steps.operation", "the task is no range of users; expected the columns first and last")
       end
       local rows = {}
       local recommendations = batch.recommend(trained.model, users, { n = n, exclude = trained.known, n_jobs = 1 })
@@ -141,14 +135,14 @@ function steps.operation(options)
   }
 end
 
--- Index by id, the id as a file has it.
+-- The index of each id, by the id as text.
 local function numbering(ids)
   local index = {}
   for i, id in ipairs(ids) do index[tostring(id)] = i end
   return index
 end
 
--- The recommendations of a file as lkrec.batch gives them, n places for each user.
+-- Reads recommendations from a file, in the form that lkrec.batch returns them, with n places for each user.
 local function read_recommendations(path, split, n)
   local user_of, item_of = numbering(split.user_ids), numbering(split.item_ids)
   local users, row_of, items
@@ -157,14 +151,15 @@ local function read_recommendations(path, split, n)
   local column = {}
   for at, name in ipairs(header or {}) do column[name] = at end
   if not (column.user and column.rank and column.item) then
-    fail("evaluate", "%s has no columns user, rank and item", path)
+    fail("lkrec.steps.evaluate", "%s: its columns are %s; expected user, rank and item among them", path,
+      table.concat(header or {}, ", "))
   end
   users, row_of, items = {}, {}, {}
   for line, record in records do
     local user, item = user_of[record[column.user]], item_of[record[column.item]]
     local rank = math.tointeger(tonumber(record[column.rank]))
     if not (user and item and rank and rank >= 1) then
-      fail("evaluate", "%s:%d: expected user, rank and item of this experiment", path, line)
+      fail("lkrec.steps.evaluate", "%s:%d: expected user, rank and item of this experiment", path, line)
     end
     if not row_of[user] then
       users[#users + 1], row_of[user] = user, {}
@@ -178,6 +173,10 @@ local function read_recommendations(path, split, n)
   return { users = users, items = lk.tensor.from(items, "i64") }
 end
 
+local check_evaluate = options_of("lkrec.steps.evaluate", {
+  data = needed, recommendations = needed, output = needed, n = number,
+})
+
 ---@class lkrec.EvaluateStep
 ---@field data string # what steps.split wrote
 ---@field recommendations string # a CSV file with the columns user, rank and item
@@ -188,8 +187,7 @@ end
 ---@param options lkrec.EvaluateStep
 -- Raises for files that can't be used.
 function steps.evaluate(options)
-  check("evaluate", options, { data = "string", recommendations = "string", output = "string", n = "number" },
-    { "data", "recommendations", "output" })
+  options = check_evaluate(options)
   local n = options.n or 10
   local split = lk.load(options.data)
   local recommendations = read_recommendations(options.recommendations, split, n)
@@ -202,12 +200,14 @@ end
 --- Runs a step from a shell: lkrun -e 'require("lkrec.steps").run(...)' train '{"data": "split.lkz", …}'
 ---@param name string # split, train or evaluate
 ---@param options string # a JSON object: the step's options
--- Raises for an unknown name, what is no JSON object, and as the step.
+-- Raises for an unknown name, for text that is no JSON object, and as the step does.
 function steps.run(name, options)
   local known = { split = steps.split, train = steps.train, evaluate = steps.evaluate }
-  if not known[name] then fail("run", "'%s' is no step; expected split, train or evaluate", tostring(name)) end
+  if not known[name] then
+    fail("lkrec.steps.run", "'%s' is no step; expected split, train or evaluate", tostring(name))
+  end
   local value = lk.json.decode(options or "{}")
-  if type(value) ~= "table" then fail("run", "'%s' is no JSON object", options) end
+  if type(value) ~= "table" then fail("lkrec.steps.run", "the options are '%s'; expected a JSON object", options) end
   known[name](value)
 end
 

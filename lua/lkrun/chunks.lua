@@ -1,7 +1,7 @@
---- Work chunks: ranges of jobs that are handed out as one task each.
---- As tasks, chunk i is {first, last}: its jobs, counted from 1, both ends included. Jobs that no
---- chunk would hold are refused; a chunk that would hold none is not given, so `#chunks` can be less
---- than chunk_count.
+--- Work chunks: ranges of jobs, each of which is one task.
+--- As a task, chunk i is {first, last}: its first and its last job, counted from 1. The chunks must hold all
+--- jobs; a chunk that would hold none is left out, so `#chunks` can be less than chunk_count.
+local fail = require "lkrun.internal.fail"
 
 ---@class lkrun.WorkChunks
 ---@field total integer # jobs
@@ -16,15 +16,14 @@ local class = { __name = "lkrun.WorkChunks" }
 local function check(where, name, value)
   local integer = math.type(value) and math.tointeger(value)
   if not integer then
-    local found = type(value) == "number" and tostring(value) or "a " .. type(value)
-    error(("lkrun: %s: %s is %s; expected an integer"):format(where, name, value == nil and "nil" or found), 0)
+    fail(where, "%s is %s; expected an integer", name, require("lkrun.core.value_text").brief(value))
   elseif integer < 0 then
-    error(("lkrun: %s: %s is %d; expected 0 or more"):format(where, name, integer), 0)
+    fail(where, "%s is %d; expected 0 or more", name, integer)
   end
   return integer
 end
 
--- How many chunks hold a job; never overflows.
+-- How many chunks hold a job, computed without overflow.
 local function filled(chunks)
   if chunks.total == 0 then return 0 end
   return (chunks.total - 1) // chunks.chunk_size + 1
@@ -36,8 +35,8 @@ local function make(where, total, chunk_size, chunk_count)
   chunk_count = check(where, "chunk_count", chunk_count)
   local chunks = { total = total, chunk_size = chunk_size, chunk_count = chunk_count }
   if total > 0 and (chunk_size == 0 or filled(chunks) > chunk_count) then
-    error(("lkrun: %s: %d chunks of %d jobs hold fewer than %d jobs; chunk_count * chunk_size must reach total")
-      :format(where, chunk_count, chunk_size, total), 0)
+    fail(where, "%d chunks of %d jobs hold fewer than %d jobs; expected chunk_count * chunk_size to reach total",
+      chunk_count, chunk_size, total)
   end
   return setmetatable(chunks, class)
 end

@@ -1,4 +1,4 @@
---- The four knobs of parallel work, and the CPUs there are for it. See docs/config.md.
+--- The four numbers that configure parallel work, and how many CPUs it may use. See docs/config.md.
 local core = require "lkrun.core.config"
 
 local config = {}
@@ -18,7 +18,7 @@ local config = {}
 ---@field child_threads integer
 ---@field total_threads integer threads × backend_threads; just threads where the backend is left alone
 
---- Fixes the configuration of this process. What is nil comes from its environment variable
+--- Fixes the configuration of this process. A parameter that is nil comes from its environment variable
 --- (LK_NUM_PROCS, LK_NUM_THREADS, LK_NUM_BACKEND_THREADS, LK_NUM_CHILD_THREADS), else from the
 --- default. The environment is read here and never again. A second call warns and changes nothing.
 --- Raises for an unknown name, a value that is not a whole number from 1 to 32768 (or -1 for
@@ -26,11 +26,11 @@ local config = {}
 ---@param options? lkrun.ConfigOptions
 function config.initialize(options) core.initialize(options) end
 
---- Initializes with variables and defaults if nobody has; everything parallel calls it.
+--- Initializes from variables and defaults, unless that was done before; everything parallel calls it.
 --- Raises for a bad variable.
 function config.ensure_parallel_init() core.ensure_parallel_init() end
 
---- The configuration, initialized if nobody has. The table is the caller's own.
+--- The configuration; initializes it if that was not done before. The table is a copy for the caller.
 --- Raises for a bad variable.
 ---@return lkrun.Config
 function config.config() return core.config() end

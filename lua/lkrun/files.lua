@@ -1,13 +1,15 @@
 --- Models in files and back; the format is the extension's.
+local fail = require "lkrun.internal.fail"
+local value_text = require "lkrun.core.value_text"
+
 local files = {}
 
-local function fail(where, ...) error(("lkrun: %s: %s"):format(where, string.format(...)), 0) end
-
--- The modules that read and write a format, loaded when it is first met.
+-- The modules that read and write the formats; each is loaded when a file of its format is first met.
 local function npy() return require "lkrun.core.npy" end
 local function archive() return require "lkrun.core.archive" end
 
--- A format has load(path, options) and save(path, model, options), and the options of each that it knows.
+-- A format is a table of load(path, options), save(path, model, options), and the names of the options that
+-- each of the two takes.
 local npy_format = {
   load_options = { copy = true },
   load = function(path, options) return npy().load(path, options.copy) end,
@@ -22,7 +24,7 @@ local safetensors_format = {
   end,
   save_options = { metadata = true },
   save = function(path, model, options)
-    local header, tensors = require("lkrun.safetensors").encode(path, model, options.metadata)
+    local header, tensors = require("lkrun.internal.safetensors").encode("lk.save: " .. path, model, options.metadata)
     require("lkrun.core.safetensors").save(path, header, tensors)
   end,
 }
@@ -37,7 +39,7 @@ local npz_format = {
     if require("lkrun.sparse").is(model) then
       archive().save_scipy(path, model, options.compress)
     else
-      archive().save_npz(path, require("lkrun.npz").encode(path, model), options.compress)
+      archive().save_npz(path, require("lkrun.internal.npz").encode("lk.save: " .. path, model), options.compress)
     end
   end,
 }
@@ -60,7 +62,7 @@ local formats = {
   zip = bundle_format "zip",
 }
 
--- Compressions of tar: the extension, and libarchive's name.
+-- Compressions of tar: libarchive's name for each, by extension.
 local compressions = {
   gz = "gzip", bz2 = "bzip2", xz = "xz", zst = "zstd", lz4 = "lz4", lzma = "lzma", lz = "lzip",
 }
@@ -71,32 +73,28 @@ for extension, filter in pairs(compressions) do
 end
 
 local function format_of(where, path)
-  if type(path) ~= "string" then fail(where, "the path is %s; expected a string", type(path)) end
+  if type(path) ~= "string" then fail(where, "the path is %s; expected a string", value_text.type(path)) end
   local name = path:match "[^/]*$":lower()
   local format = formats[name:match "%.(tar%.%w+)$"] or formats[name:match "%.(%w+)$"]
   return format or fail(where, "%s has no extension that is known; expected .npy, .npz, .safetensors or .lkz", path)
 end
 
--- What each option must be, by its name.
-local options_types = {
-  name = { "string", "a string" },
-  copy = { "boolean", "a boolean" },
-  compress = { "boolean", "a boolean" },
-  metadata = { "table", "a table of strings" },
-  size_limit = { "integer", "a number of bytes" },
+-- What the options of both functions may be, whatever the format.
+local load_rules = {
+  name = { type = "string" },
+  copy = { type = "boolean" },
+  size_limit = { integer = true, least = 1, expected = "a number of bytes" },
+}
+local save_rules = {
+  compress = { type = "boolean" },
+  metadata = { type = "table", expected = "a table of strings" },
 }
 
-local function check_options(where, path, options, known)
+local function check_options(where, path, rules, options, known)
   if options == nil then return {} end
-  if type(options) ~= "table" then fail(where, "the options are %s; expected a table", type(options)) end
-  for key, value in pairs(options) do
-    local expected = options_types[key]
-    if not expected then fail(where, "%s", require("lkrun.option_names").unknown(key, known)) end
-    if not known[key] then fail(where, "%s: the option '%s' is not one of its format", path, key) end
-    if math.type(value) ~= expected[1] and type(value) ~= expected[1] or key == "size_limit" and value < 1 then
-      local found = type(value) == "number" and tostring(value) or "a " .. type(value)
-      fail(where, "%s is %s; expected %s", key, found, expected[2])
-    end
+  options = require("lkrun.internal.options").check(where, rules, options)
+  for name in pairs(options) do
+    if not known[name] then fail(where, "%s: its format has no option '%s'; expected a call without it", path, name) end
   end
   return options
 end
@@ -121,7 +119,7 @@ end
 --- is an error where it is used.
 function files.load(path, options)
   local format = format_of("lk.load", path)
-  return format.load(path, check_options("lk.load", path, options, format.load_options))
+  return format.load(path, check_options("lk.load", path, load_rules, options, format.load_options))
 end
 
 ---@class lkrun.SaveOptions
@@ -137,7 +135,7 @@ end
 --- is then unchanged.
 function files.save(path, model, options)
   local format = format_of("lk.save", path)
-  format.save(path, model, check_options("lk.save", path, options, format.save_options))
+  format.save(path, model, check_options("lk.save", path, save_rules, options, format.save_options))
 end
 
 return files

@@ -1,5 +1,5 @@
 --- lkrun: model operations over many tasks, in parallel, over a model in shared memory.
---- Modules load when they are first named, so that a program pays for what it uses.
+--- A module loads when its field of this table is first read, so that a program pays for what it uses.
 ---@class lkrun
 ---@field VERSION string SemVer of the public interface
 ---@field tensor lkrun.tensor
@@ -25,7 +25,7 @@
 ---@field show fun(value: any, options?: lkrun.ShowOptions): string
 local lk = { VERSION = "0.1.0" }
 
--- Where each public name lives: a module itself, or a field of one.
+-- The module of each public name: the name is the module itself, or (below) a field of the module.
 local modules = {
   json = "lkrun.json",
   linalg = "lkrun.linalg",
@@ -52,13 +52,11 @@ local fields = {
   invoke_progress = "lkrun.progress",
 }
 
--- math.random belongs to the task inside a task.
+-- In a task, math.random draws from the task's own stream from now on.
 require("lkrun.core.random").install()
 
-require "lkrun.core.random" -- in a task, math.random draws from the task's stream from now on
-
 setmetatable(lk, {
-  __names = { modules, fields }, -- for completion: all that can be asked for
+  __names = { modules, fields }, -- what completion, help and check look up
   __index = function(self, name)
     local value
     if modules[name] then

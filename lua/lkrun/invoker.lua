@@ -1,15 +1,17 @@
 --- Invokers: func(model, task) over many tasks in worker processes, with the model in shared memory.
 local core = require "lkrun.core.pool"
-local errors = require "lkrun.errors"
+local errors = require "lkrun.internal.errors"
 local config = require "lkrun.config"
+local fail = require "lkrun.internal.fail"
+local value_text = require "lkrun.core.value_text"
 
 ---@class lkrun.Invoker
---- Hands out one task and returns at once. Raises for a task that cannot be sent, and after shutdown.
+--- Hands out one task and returns at once. Raises for a task that cannot be sent, and after `shutdown`.
 ---@field submit fun(self: lkrun.Invoker, task: any): lkrun.Future
---- What was done so far.
+--- What the invoker has done so far.
 ---@field stats fun(self: lkrun.Invoker): lkrun.Stats
---- Ends the workers: 100 ms to finish, then they are killed. Futures without a result raise from then
---- on; a second call does nothing.
+--- Ends the workers: they have 100 ms to finish, then they are killed. From then on futures without a
+--- result raise. A second call does nothing.
 ---@field shutdown fun(self: lkrun.Invoker)
 local Invoker = core.class.__index
 
@@ -17,145 +19,81 @@ local Invoker = core.class.__index
 ---@class lkrun.Future
 --- Waits for the result and returns what func returned; raises its error, or after `timeout` seconds.
 ---@field get fun(self: lkrun.Future, timeout?: number): ...
----@field done fun(self: lkrun.Future): boolean whether there is a result or an error
----@field cancel fun(self: lkrun.Future): boolean takes the task back if it has not begun; whether it did
+---@field done fun(self: lkrun.Future): boolean whether the result or an error has arrived
+---@field cancel fun(self: lkrun.Future): boolean takes the task back if it has not begun; returns whether it did
 
 ---@class lkrun.Stats
----@field tasks integer that ended
----@field crashes integer workers that died
----@field retries integer tasks that were tried again
+---@field tasks integer how many tasks have ended
+---@field crashes integer how many workers died
+---@field retries integer how often a task was tried again
 ---@field bytes_sent integer
 ---@field bytes_received integer
 ---@field n_jobs integer
 ---@field seed integer root seed of the tasks' random streams
----@field template integer pid of the process that makes workers; 0: none
----@field workers { pid: integer, tasks: integer, busy: number }[] pid: 0 until the program heard of the worker,
----  while a map runs or a future is waited for, and always of threads; busy: seconds in tasks
+---@field template integer pid of the process that forks the workers; 0: there is none
+---@field workers { pid: integer, tasks: integer, busy: number }[] busy: seconds spent in tasks; pid: 0 for threads,
+---  and for a process until the program has heard of it, which it does while a map runs or a future is waited for
 
 ---@class lkrun.Options
 ---@field n_jobs? integer workers; nil: lk.config().processes, or .threads for threads; 1: in place
 ---@field progress? lkrun.Progress|boolean a display from lk.invoke_progress, or true for a default bar
 ---@field ordered? boolean results in the order of their tasks (default), or as they finish
 ---@field on_error? "raise"|"return" a failed task raises, or yields i, nil, err
----@field retries? integer how often a task is tried again whose worker died
+---@field retries? integer how often a task is tried again when its worker died
 ---@field timeout? number seconds a task may run
----@field memory_limit? integer bytes of its own a worker may hold
+---@field memory_limit? integer bytes of memory of its own that a worker may hold
 ---@field writable? lkrun.Tensor[] tensors that workers may write; all others are read-only there
 ---@field seed? integer root seed of the tasks' random streams; nil: drawn once from the system
 ---@field workers? "processes"|"threads"|"spawn" forked processes, threads, or new processes
 ---@field trace? string the file for a timeline of this invoker, see docs/trace.md; nil: what LK_TRACE says
----@field worker? table configuration inside workers: threads, backend_threads, child_threads
+---@field worker? table the configuration inside workers: threads, backend_threads, child_threads
 
-local function fail(where, ...)
-  error(("lkrun: %s: "):format(where) .. string.format(...), 0)
-end
-
-local function kind_of(value)
-  if value == nil then return "nil" end
-  local meta = type(value) == "userdata" and getmetatable(value)
-  local name = type(meta) == "table" and type(meta.__name) == "string" and meta.__name:gsub("^lkrun%.", "")
-  return "a " .. (name or type(value))
-end
-
--- A value as a message tells it: an address would tell nobody anything.
-local function show(value)
-  if type(value) == "string" then return ("'%s'"):format(value) end
-  if type(value) == "number" or type(value) == "boolean" then return tostring(value) end
-  return kind_of(value)
-end
-
--- One check an option: gives the value to use, or nil and what was expected.
-local function integer_from(low, high, expected)
-  return function(value)
-    local number = math.type(value) == "integer" and value or math.tointeger(value)
-    if type(value) == "number" and number and number >= low and number <= high then return number end
-    return nil, expected or ("expected an integer from %d to %d"):format(low, high)
-  end
-end
-
-local function one_of(...)
-  local names = { ... }
-  return function(value)
-    for _, name in ipairs(names) do
-      if value == name then return value end
-    end
-    return nil, "expected '" .. table.concat(names, "' or '") .. "'"
-  end
-end
-
-local function boolean(value)
-  if type(value) == "boolean" then return value end
-  return nil, "expected true or false"
-end
-
-local function positive(value)
-  if type(value) == "number" and value > 0 and value < math.huge then return value end
-  return nil, "expected seconds, more than 0"
-end
-
-local function is_table(value)
-  if type(value) == "table" then return value end
-  return nil, "expected a table"
-end
-
-local checks = {
-  n_jobs = integer_from(1, 4096),
-  ordered = boolean,
-  on_error = one_of("raise", "return"),
-  retries = integer_from(0, 1000000),
-  timeout = positive,
-  memory_limit = integer_from(1 << 20, math.maxinteger, "expected bytes, 1048576 (1 MiB) or more"),
-  writable = is_table,
-  seed = integer_from(math.mininteger, math.maxinteger, "expected an integer"),
-  workers = one_of("processes", "threads", "spawn"),
-  worker = is_table,
-  trace = function(value)
-    if type(value) == "string" and value ~= "" then return value end
-    return nil, "expected the path of a file"
-  end,
-  progress = function(value)
-    if type(value) == "boolean" or type(value) == "userdata" then return value end
-    return nil, "expected true, or a display from lk.invoke_progress"
-  end,
+-- What an option may be; see lkrun.internal.options.
+local rules = {
+  n_jobs = { integer = true, least = 1, most = 4096 },
+  ordered = { type = "boolean" },
+  on_error = { choices = { "raise", "return" } },
+  retries = { integer = true, least = 0, most = 1000000 },
+  timeout = { above = 0, expected = "seconds, more than 0" },
+  memory_limit = { integer = true, least = 1 << 20, expected = "bytes, 1048576 (1 MiB) or more" },
+  writable = { type = "table" },
+  seed = { integer = true },
+  workers = { choices = { "processes", "threads", "spawn" } },
+  worker = { type = "table" },
+  trace = {
+    fits = function(value) return type(value) == "string" and value ~= "" end, expected = "the path of a file",
+  },
+  progress = {
+    fits = function(value) return type(value) == "boolean" or type(value) == "userdata" end,
+    expected = "true, or a display from lk.invoke_progress",
+  },
 }
 
-local function check_options(options, where)
+-- Without options the module that checks them need not be loaded.
+local function check_options(where, options)
   if options == nil then return {} end
-  if type(options) ~= "table" then
-    fail(where, "options are %s; expected a table", kind_of(options))
-  end
-  local checked = {}
-  for name, value in pairs(options) do
-    local check = checks[name]
-    if not check then
-      fail(where, "%s", require("lkrun.option_names").unknown(name, checks))
-    end
-    local good, expected = check(value)
-    if good == nil then fail(where, "%s is %s; %s", name, show(value), expected) end
-    checked[name] = good
-  end
-  return checked
+  return require("lkrun.internal.options").check(where, rules, options)
 end
 
--- What only a process of its own can give.
+-- Raises for options that only workers with a process of their own can keep.
 local function refuse_for_threads(options, where)
   for _, name in ipairs { "timeout", "memory_limit", "retries" } do
     if options[name] and options[name] ~= 0 then
-      fail(where, "%s needs workers that are processes; worker threads cannot be ended", name)
+      fail(where, "%s is given for worker threads, which cannot be ended; expected workers that are processes", name)
     end
   end
 end
 
--- Whether the one job of an invoker may be a worker where that is needed: the caller did not ask for tasks
--- in place, and is no worker, where workers do not multiply by themselves.
+-- Whether an invoker of one job may make a worker process for it, which a limit needs. Not where the caller
+-- asked for one job, which means in place, and not inside a worker, where workers must not multiply.
 local function may_have_worker(given)
   return not given and require("lkrun.core.config").sources().processes ~= "worker"
 end
 
 local function make(where, model, func, options)
   local callable = type(func) == "function" or (getmetatable(func) or {}).__call
-  if not callable then fail(where, "func is %s; expected a function of model and task", kind_of(func)) end
-  local checked = check_options(options, where)
+  if not callable then fail(where, "func is %s; expected a function of model and task", value_text.type(func)) end
+  local checked = check_options(where, options)
   config.ensure_parallel_init()
   local threads = checked.workers == "threads"
   local given = checked.n_jobs
@@ -182,7 +120,8 @@ end
 --- Raises for a bad option, and when workers cannot start (no memory, no processes, no descriptors).
 local function invoker(model, func, options) return make("lk.invoker", model, func, options) end
 
--- Tasks as f, s, control, closing and, for a sequence, its length.
+-- The tasks as core.map takes them: the four values of a generic `for`, and the length; or a sequence itself
+-- and its length.
 local function generator(where, tasks, state, control, closing)
   local kind = type(tasks)
   if kind == "function" then return tasks, state, control, closing, -1 end
@@ -195,25 +134,27 @@ local function generator(where, tasks, state, control, closing)
     local count = rawget(tasks, "n")
     local length = count or #tasks
     if math.type(length) ~= "integer" or length < 0 then
-      fail(where, "tasks.n is %s; expected the number of tasks", show(length))
+      fail(where, "tasks.n is %s; expected the number of tasks", value_text.brief(length))
     end
     local key = next(tasks)
     if length == 0 and key ~= nil and not count and not meta then
-      fail(where, "tasks are a table with nothing at [1] but something at [%s]; expected a sequence", show(key))
+      fail(where, "tasks are a table with nothing at [1] but something at [%s]; expected a sequence",
+        value_text.brief(key))
     end
     return tasks, nil, nil, nil, length
   end
-  fail(where, "tasks are %s; expected a sequence, an iterator, WorkChunks, or anything with __call", kind_of(tasks))
+  fail(where, "tasks are %s; expected a sequence, an iterator, WorkChunks, or anything with __call",
+    value_text.type(tasks))
 end
 
 local function check_self(self, name)
   if getmetatable(self) ~= core.class then
-    fail("invoker:" .. name, "called on %s; expected inv:%s(tasks), with a colon", kind_of(self), name)
+    fail("invoker:" .. name, "called on %s; expected inv:%s(tasks), with a colon", value_text.type(self), name)
   end
 end
 
---- Applies func to every task; for `for i, result in inv:map(tasks) do`. i is the task's index, every
---- value that func returned follows it. Tasks are pulled as the workers need them.
+--- Applies func to every task: `for i, result in inv:map(tasks) do`. i is the task's index; all values that
+--- func returned follow it. Tasks are pulled as the workers need them.
 ---@param tasks any a sequence (tasks.n elements if set), an iterator function or the values of a
 ---  generic `for` (the last value of each step is the task), WorkChunks, or anything with __call
 ---@param ... any the state, control and closing value of a generic `for`
@@ -224,8 +165,8 @@ function Invoker:map(tasks, ...)
   return core.map(self, f, s, control, closing, length)
 end
 
---- The results of a map in a table: results[i], results.n; a task that returned several values has
---- its first there. With on_error = "return" results.errors[i] are the failures.
+--- The results of a map in a table: results[i] is the first value that task i returned, results.n the number
+--- of tasks. With on_error = "return" the errors of failed tasks are in results.errors[i].
 ---@param tasks any as for map
 ---@param ... any as for map
 ---@return table results
@@ -242,18 +183,19 @@ function Invoker:collect(tasks, ...)
   return results
 end
 
---- One-shot: an invoker for this one map, shut down when its loop ends.
+--- Maps once: makes an invoker for this map alone, and shuts it down when the loop ends.
 ---@param model any
 ---@param func fun(model: any, task: any): ...
 ---@param tasks any as for invoker:map
 ---@param options? lkrun.Options
 ---@return fun(): integer, ... iterator
----@return any ... the rest of what a generic `for` asks for
+---@return any ... the other values that a generic `for` needs
 local function map(model, func, tasks, options)
   local where = "lk.map"
   local f, s, first, closing, length = generator(where, tasks) -- raises before there is anything to close
   if type(tasks) == "function" and type(options) == "table" and options[1] ~= nil then
-    fail(where, "options are a sequence; tasks are one value here: wrap the three of a generic `for` in a function")
+    fail(where, "the options are a sequence; expected a table by name (tasks are one value here: wrap the three values "
+      .. "of a generic `for` in a function)")
   end
   local inv = make(where, model, func, options)
   local step, state, control, running = core.map(inv, f, s, first, closing, length)

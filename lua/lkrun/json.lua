@@ -1,5 +1,5 @@
---- JSON (RFC 8259). Integers stay integers of 64 bits, floats come back equal, nothing is merged or
---- rounded in silence.
+--- JSON (RFC 8259). Integers stay integers of 64 bits, floats come back equal, and nothing is merged or rounded
+--- silently.
 local core = require "lkrun.core.json"
 
 ---@class lkrun.json

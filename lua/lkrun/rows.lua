@@ -1,7 +1,10 @@
---- Files of rows: CSV, TSV, JSON lines, plain lines, and .npy; a row at a time, in memory that does not
---- grow with the file.
+--- Reads and writes files of rows: CSV, TSV, JSON lines, plain lines, and .npy. They pass a row at a time, so
+--- the memory needed does not grow with the file.
+local fail = require "lkrun.internal.fail"
 local format = require "lkrun.rows.format"
-local sink = require "lkrun.rows.sink"
+local check = require("lkrun.internal.options").check
+local value_text = require "lkrun.core.value_text"
+local writer = require "lkrun.rows.writer"
 local source = require "lkrun.rows.source"
 
 ---@class lkrun.rows
@@ -14,42 +17,28 @@ local rows = {}
 ---@field delimiter? string of CSV, one character; "": a tab where the first line has tabs and no comma, else a comma
 ---@field columns? string[] when writing CSV: its header
 
-local function fail(where, ...) error(("lkrun: %s: "):format(where) .. string.format(...), 0) end
-
--- The format of a file, checked.
+-- The format of a file: from the options, else from its name by `of`. Raises where neither gives one.
 local function format_of(where, path, options, of)
-  if type(path) ~= "string" then fail(where, "the path is a %s; expected a string", type(path)) end
-  if options ~= nil and type(options) ~= "table" then
-    fail(where, "options are a %s; expected a table", type(options))
-  end
-  local kind = options and options.format or of(path)
+  if type(path) ~= "string" then fail(where, "the path is %s; expected a string", value_text.type(path)) end
+  local kind = options.format or of(path)
   for _, name in ipairs(format.names) do
     if kind == name then return kind end
   end
-  local found = type(kind) == "string" and ("'%s'"):format(kind) or kind and "a " .. type(kind) or "not known"
-  fail(where, "%s: its format is %s; expected options.format, or an extension: %s", path, found,
-    table.concat(format.names, ", "))
+  fail(where, "%s: its format is %s; expected options.format, or an extension: %s", path,
+    kind == nil and "not known" or value_text.brief(kind), table.concat(format.names, ", "))
 end
 
-local known = {
-  read = { format = "string", types = "table", header = "boolean", delimiter = "string" },
-  write = { format = "string", columns = "table" },
+local any_format = { any = true } -- format_of checks the value
+local reading = {
+  format = any_format, types = { type = "table" }, header = { type = "boolean" },
+  delimiter = {
+    fits = function(value) return type(value) == "string" and #value <= 1 and not value:find '["\r\n]' end,
+    expected = "one character, neither a quote nor a line end",
+  },
 }
+local writing = { format = any_format, columns = { type = "table" } }
 
-local function check_options(where, options, names)
-  for name, value in pairs(options or {}) do
-    if not names[name] then fail(where, "%s", require("lkrun.option_names").unknown(name, names)) end
-    if type(value) ~= names[name] then
-      fail(where, "%s is a %s; expected a %s", name, type(value), names[name])
-    end
-  end
-  local delimiter = options and options.delimiter
-  if delimiter and (#delimiter > 1 or delimiter:find '["\r\n]') then
-    fail(where, "delimiter is '%s'; expected one character", delimiter)
-  end
-end
-
--- As pcall, with the errors of files in this function's name.
+-- Calls as pcall does; errors of reading and writing are raised again in the name of the public function.
 local function attempt(where, call, ...)
   local good, value, more = pcall(call, ...)
   if good then return value, more end
@@ -71,9 +60,8 @@ end
 --- type, a line that is no JSON.
 function rows.read(path, options)
   local where <const> = "lk.rows.read"
+  options = check(where, reading, options)
   local kind = format_of(where, path, options, format.of_input)
-  check_options(where, options, known.read)
-  options = options or {}
   local opened = attempt(where, source.open, path, {
     format = kind == "tsv" and "csv" or kind, types = options.types, header = options.header,
     delimiter = kind == "tsv" and "\t" or options.delimiter,
@@ -89,10 +77,12 @@ function rows.read(path, options)
   return function() return attempt(where, step) end, nil, nil, opened
 end
 
--- The rows one after the other, of a sequence or an iterator.
+-- A function that gives one row a call, of a sequence or an iterator.
 local function each_of(where, list)
   if type(list) == "function" or (getmetatable(list) or {}).__call then return list end
-  if type(list) ~= "table" then fail(where, "rows are a %s; expected a sequence or an iterator", type(list)) end
+  if type(list) ~= "table" then
+    fail(where, "rows are %s; expected a sequence or an iterator", value_text.type(list))
+  end
   local i = 0
   return function()
     i = i + 1
@@ -111,12 +101,11 @@ end
 --- be; what was there before is then unchanged. What the iterator raises passes through.
 function rows.write(path, list, options)
   local where <const> = "lk.rows.write"
-  local kind = format_of(where, path, options, format.of)
-  check_options(where, options, known.write)
-  local columns = options and options.columns
+  options = check(where, writing, options)
+  local kind, columns = format_of(where, path, options, format.of), options.columns
   local each = each_of(where, list)
-  local output <close> = attempt(where, sink.open, path, kind, columns)
-  local encode = sink.encoder(kind, columns)
+  local output <close> = attempt(where, writer.open, path, kind, columns)
+  local encode = writer.encoder(kind, columns)
   local number = 0
   local function refuse(problem)
     fail(where, "%s: row %d: %s", path, number, (problem:gsub("^lkrun: [%w_.]+: ", "")))

@@ -1,15 +1,16 @@
---- Values as text for people, the way NumPy prints arrays: shape and dtype, columns aligned, the
---- middle of what is long left out. Nothing of the value is called but a `__tostring`.
+--- Values as text for people, the way NumPy prints arrays: shape and dtype, aligned columns, and only the ends
+--- of what is long. Of the value's own functions only a `__tostring` is called.
 local core = require "lkrun.core.tensor"
+local keywords = require "lkrun.internal.keywords"
 
-local EDGE <const> = 3 -- shown at either end of what is cut
-local WHOLE <const> = 1000 -- numbers that are shown whole
-local ENTRIES <const> = 60 -- of a table that are shown whole, where they aren't numbers
-local DEPTH <const> = 5 -- tables in tables
-local WIDTH <const> = 80 -- characters of a line
-local TEXT <const> = 200 -- characters of a string in a table
+local EDGE <const> = 3 -- elements that are shown at either end of what is cut
+local WHOLE <const> = 1000 -- a tensor of more numbers is cut
+local ENTRIES <const> = 60 -- a table of more entries is cut, unless they are numbers
+local DEPTH <const> = 5 -- tables nested deeper are shown as {...}
+local WIDTH <const> = 80 -- characters of a line, by default
+local TEXT <const> = 200 -- a string in a table with more characters is cut
 
--- The indices of 1 … n that are shown, and after which there is a gap.
+-- Those of the indices 1 … n that are shown, and after how many of them there is a gap, if any.
 local function shown(n, cut)
   local list = {}
   if cut and n > 2 * EDGE then
@@ -23,7 +24,7 @@ end
 
 -- --- numbers in columns ---
 
--- How all of these floats are written: a format, and the digits after the point.
+-- The format in which all of these floats are written, with as many digits as the longest needs.
 local function float_format(values)
   local low, high, digits = math.huge, 0, 0
   for _, value in ipairs(values) do
@@ -51,7 +52,7 @@ local function number_text(value, format)
   return format:format(value)
 end
 
--- Texts of numbers or booleans, all of one width, with their points below each other.
+-- The texts of numbers or booleans, padded to one width, with the decimal points below each other.
 local function column(values)
   local floats = {}
   for _, value in ipairs(values) do
@@ -68,7 +69,7 @@ local function column(values)
   return texts
 end
 
--- Items of one row, in lines no longer than there is room for.
+-- Joins the items of one row, and breaks the line where there is no room for the next item.
 local function wrap(items, open, close, indent, width)
   local lines, line = {}, open
   for i, item in ipairs(items) do
@@ -85,7 +86,7 @@ local function wrap(items, open, close, indent, width)
   return table.concat(lines, "\n" .. (" "):rep(indent))
 end
 
--- Nested numbers as rows in aligned columns. `get(indices)` gives an element of the given sizes.
+-- Numbers of these sizes as nested rows in aligned columns; `get(indices)` gives an element.
 local function grid(sizes, get, open, close, width)
   local count = 1
   for _, size in ipairs(sizes) do count = count * size end
@@ -141,10 +142,6 @@ end
 
 -- --- tables ---
 
-local reserved = {}
-for word in ([[and break do else elseif end false for function goto if in local nil not or repeat
-  return then true until while]]):gmatch "%a+" do reserved[word] = true end
-
 local escapes = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ["\\"] = "\\\\", ['"'] = '\\"' }
 
 local function quoted(text)
@@ -160,7 +157,7 @@ local function quoted(text)
 end
 
 local function key_text(key, state)
-  if type(key) == "string" and key:find "^[%a_][%w_]*$" and not reserved[key] then return key end
+  if type(key) == "string" and key:find "^[%a_][%w_]*$" and not keywords[key] then return key end
   return "[" .. (type(key) == "string" and quoted(key) or state.brief(key)) .. "]"
 end
 
@@ -173,7 +170,7 @@ local function before(a, b)
   return tostring(a) < tostring(b)
 end
 
--- Keys outside of 1 … length, in order.
+-- The keys of a table that are not among 1 … length, in order.
 local function keys_of(t, length)
   local keys = {}
   for key in next, t do
@@ -184,7 +181,7 @@ local function keys_of(t, length)
   return keys
 end
 
--- The sizes of a sequence of equally long sequences … of numbers or of booleans; nil for all else.
+-- The sizes of nested sequences, rectangular and all of numbers or all of booleans; nil for all other tables.
 local function numeric_shape(t)
   local sizes, at = {}, t
   while type(at) == "table" and not debug.getmetatable(at) and #sizes < DEPTH do
@@ -214,7 +211,7 @@ end
 
 local function is_scalar(value) return type(value) ~= "table" and type(value) ~= "userdata" end
 
--- Records: tables with the same string keys and plain values. Their keys, or nil.
+-- The keys that all rows have, where each row is a table of the same string keys and of plain values; else nil.
 local function record_keys(rows)
   local keys
   for _, row in ipairs(rows) do
@@ -229,7 +226,7 @@ local function record_keys(rows)
   return keys
 end
 
--- The rows as lines whose values stand below each other.
+-- One line a row, with the values of one key below each other.
 local function records(rows, keys, state)
   local lines = {}
   for i in ipairs(rows) do lines[i] = "{" end
@@ -268,7 +265,7 @@ end
 
 local show_table
 
--- A value inside another one, on one line if possible.
+-- The text of a value inside another one, on one line if possible.
 local function inner(value, state, indent)
   local kind = type(value)
   if kind == "string" then return quoted(value) end
@@ -325,6 +322,8 @@ function show_table(t, state, indent)
   return "{\n" .. margin .. table.concat(lines, ",\n" .. margin) .. "\n" .. (" "):rep(indent) .. "}"
 end
 
+local rules = { width = { default = WIDTH, integer = true, least = 20 } }
+
 ---@class lkrun.ShowOptions
 ---@field width? integer characters of a line, 80 by default
 
@@ -338,16 +337,8 @@ end
 ---@param options? lkrun.ShowOptions
 ---@return string
 local function show(value, options)
-  for name in next, options or {} do
-    if name ~= "width" then
-      error("lkrun: lk.show: " .. require("lkrun.option_names").unknown(name, { width = true }), 0)
-    end
-  end
-  local width = options and options.width or WIDTH
-  if math.type(width) ~= "integer" or width < 20 then
-    local found = type(width) == "table" and "a table" or tostring(width)
-    error(("lkrun: lk.show: width is %s; expected an integer of 20 or more"):format(found), 0)
-  end
+  local width = WIDTH
+  if options ~= nil then width = require("lkrun.internal.options").check("lk.show", rules, options).width end
   if core.is(value) then return show_tensor(value, width) end
   if type(value) == "function" then return function_text(value) end
   if type(value) ~= "table" then return tostring_of(value) end

@@ -1,14 +1,15 @@
 --- Runs the Lua script of a Snakemake job. The program that rules/lkrun_script.py writes for each job
 --- calls this; the script finds the job in the global `snakemake`. See docs/snakemake.md.
 local config = require "lkrun.core.config"
+local fail = require "lkrun.internal.fail"
 local null = require "lkrun".null
 
-local FORMAT = 1 -- of what the rules hand over
+local FORMAT = 1 -- version of the table that the rules pass
 
 --- By position from 1, and by name; a name for several files is a table of them.
 ---@alias lkrun.SnakemakeList table<integer|string, any>
 
---- The job, as a Lua script in a rule finds it in the global `snakemake`. None is nil as a field and
+--- The job, as a Lua script in a rule finds it in the global `snakemake`. Python's None is nil as a field, and
 --- `lk.null` in a list.
 ---@class lkrun.SnakemakeJob
 ---@field input lkrun.SnakemakeList paths
@@ -24,7 +25,7 @@ local FORMAT = 1 -- of what the rules hand over
 ---@field scriptdir string the folder of the script
 ---@field bench_iteration? integer from 0; nil without `benchmark:`
 
---- What the rules hand over: the job's lists apart, each with the places of its names.
+--- What the rules pass: the job, and its lists apart from it, each with the positions of its names.
 ---@class lkrun.SnakemakeHanded
 ---@field format integer
 ---@field lists table<string, {list: any[], names: table<string, integer|integer[]>}>
@@ -33,7 +34,7 @@ local FORMAT = 1 -- of what the rules hand over
 ---@field folder string where the script's modules are
 ---@field source string the script's text
 
---- By position and by name, of a list and its names' places, a position or {first, last}.
+-- A list by position and by name, and by name alone. A name stands for a position, or for {first, last}.
 local function with_names(list, names)
   local named = {}
   for name, place in pairs(names) do
@@ -47,12 +48,12 @@ local function with_names(list, names)
   return both, named
 end
 
--- What programs that watch LK_PROGRESS_DIR know the job by.
+-- Describes the job for programs that watch LK_PROGRESS_DIR.
 local function announce(rule, wildcards, outputs)
   if (os.getenv "LK_PROGRESS_DIR" or "") == "" then return end
   local description = { rule = rule, wildcards = wildcards, outputs = outputs }
   local encoded, text = pcall(require "lkrun.json".encode, description)
-  if encoded then require "lkrun.core.progress".set_job(text) end -- else a name is not UTF-8
+  if encoded then require "lkrun.core.progress".set_job(text) end -- otherwise a name is not UTF-8
 end
 
 --- Makes the job's threads the grant and runs the script, as its main chunk.
@@ -61,8 +62,8 @@ end
 ---@return any ... what the script returns
 return function(handed)
   if handed.format ~= FORMAT then
-    error(("lkrun: rules/lkrun.smk: a job in format %s found; lkrun %s knows format %d, so install the rules "
-      .. "and the program of one version"):format(handed.format, require "lkrun".VERSION, FORMAT), 0)
+    fail("rules/lkrun.smk", "a job in format %s found; lkrun %s knows format %d, so install the rules and the "
+      .. "program of one version", handed.format, require "lkrun".VERSION, FORMAT)
   end
   local job, wildcards = handed.job, nil
   for name, entry in pairs(handed.lists) do
@@ -77,7 +78,7 @@ return function(handed)
   if handed.folder ~= "" and not handed.folder:find "[?;]" then
     package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(handed.folder, handed.folder, package.path)
   end
-  -- As luaL_loadfile: the first line may be for the kernel.
+  -- As luaL_loadfile does, passes over a first line that begins with #.
   local chunk, problem = load(handed.source:gsub("^#", "--#", 1), "@" .. handed.path, "t")
   if not chunk then error(problem, 0) end
   return chunk()

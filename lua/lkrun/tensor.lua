@@ -1,7 +1,7 @@
 --- Dense tensors: numbers of one dtype in a shape, over storage that views share. Above 64 KiB the
 --- storage lies in shared memory, so that workers read the model's tensors without a copy.
---- Indices count from 1. Whatever is out of range, of another shape or dtype than is needed, or no
---- value of the dtype raises an error that names what was found and what is expected.
+--- Indices count from 1. An index out of range, a tensor of another shape or dtype than is needed, and a value
+--- that the dtype cannot hold raise errors that name what was found and what was expected.
 local core = require "lkrun.core.tensor"
 
 --- `bool` has no arithmetic; sums count its `true`s.
@@ -77,8 +77,8 @@ local core = require "lkrun.core.tensor"
 ---@field mv fun(self: lkrun.Tensor, x: lkrun.Tensor, out?: lkrun.Tensor): lkrun.Tensor [m, n] times [n] is [m]
 ---@field mm fun(self: lkrun.Tensor, b: lkrun.Tensor, out?: lkrun.Tensor): lkrun.Tensor [m, n] times [n, k] is [m, k]
 ---@field dot fun(self: lkrun.Tensor, y: lkrun.Tensor): number [n] and [n]; integers modulo 2^64
---- Reductions, of all elements or along a dimension, which goes. Sums of floats are pairwise in f64,
---- sums of integers and bools are i64. Not-a-number wins `min` and `max`.
+--- Reductions of all elements, or along a dimension, which the result does not have. Sums of floats are
+--- pairwise in f64, sums of integers and bools are i64. `min` and `max` are not-a-number if any element is.
 ---@field sum (fun(self: lkrun.Tensor): number)|(fun(self: lkrun.Tensor, dim: integer): lkrun.Tensor)
 ---@field mean (fun(self: lkrun.Tensor): number)|(fun(self: lkrun.Tensor, dim: integer): lkrun.Tensor)
 --- `var` and its square root `std`: the mean of the squared distances from the mean, in two passes;

@@ -51,6 +51,14 @@ describe("lkrun doctor", function()
     assert.is_table(found.problems)
   end)
 
+  it("tells of variables that begin like lkrun's and are none of them", function()
+    local problems = report("LK_NUM_PROC=3 LK_SOMETHING_ELSE=1 LK_TRACE= ").problems
+    local near = finds(problems, "^LK_NUM_PROC is set, which is no variable of lkrun %(did you mean 'LK_NUM_PROCS'%?")
+    assert.equal("warning", near.level)
+    assert.equal("note", finds(problems, "^LK_SOMETHING_ELSE is set, which is no variable of lkrun$").level)
+    assert.is_nil(finds(problems, "^LK_TRACE"))
+  end)
+
   it("counts the affinity mask", function()
     local found = report("taskset -c " .. first_cpu)
     assert.equal(1, found.cpus.affinity)

@@ -270,7 +270,7 @@ describe("lkrun map", function()
       ["op.lua --tasks a.csv"] = "missing option '%-%-output'",
       ["op.lua --tasks a.csv --output b.csv --jobs 0"] = "'0' is no integer",
       ["op.lua --tasks a.csv --output b.csv --bogus"] = "unknown option '%-%-bogus'",
-      ["op.lua --tasks a.csv --output b.csv --failed c.csv"] = "only with %-%-on%-error skip",
+      ["op.lua --tasks a.csv --output b.csv --failed c.csv"] = "without %-%-on%-error skip; expected both",
       ["op.lua --tasks a.csv --output b.csv --op-args {"] = "%-%-op%-args",
       ["op.lua --tasks a.csv --output b.csv --memory-limit 12x"] = "no number of bytes",
     } do

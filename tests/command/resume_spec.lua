@@ -346,7 +346,7 @@ describe("lkrun map --resume", function()
     for arguments, pattern in pairs {
       ["--tasks - --format lines --output a.txt --resume"] = "standard input",
       ["--tasks tasks.txt --output - --format lines --resume"] = "expected %-%-journal FILE",
-      ["--tasks tasks.txt --output a.txt --journal j"] = "only with %-%-resume",
+      ["--tasks tasks.txt --output a.txt --journal j"] = "without %-%-resume; expected both",
       ["--tasks tasks.txt --output a.txt --resume --journal a.txt"] = "another file of this run",
       ["--tasks <(cat tasks.txt) --format lines --output a.txt --resume"] = "can't be read once more",
       ["--tasks tasks.txt --output a.txt --resume=maybe"] = "'maybe' is unknown",

@@ -1,6 +1,6 @@
 -- .npz files: NumPy's and SciPy's, stored and deflated.
 local archive = require "lkrun.core.archive"
-local npz = require "lkrun.npz"
+local npz = require "lkrun.internal.npz"
 local sparse = require "lkrun.sparse"
 local files = dofile "tests/fuzz/files.lua"
 require "lkrun.tensor"

@@ -1,6 +1,6 @@
 -- .safetensors files, mapped and copied.
 local core = require "lkrun.core.safetensors"
-local safetensors = require "lkrun.safetensors"
+local safetensors = require "lkrun.internal.safetensors"
 local files = dofile "tests/fuzz/files.lua"
 
 local function save(path, model) core.save(path, safetensors.encode(path, model[1], model[2])) end

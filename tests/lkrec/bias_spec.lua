@@ -43,9 +43,9 @@ describe("lkrec.bias", function()
       "lkrun: lkrec.bias.train: the matrix has no entries; expected at least one rating")
     assert.has_error(function() bias.train(matrix, { damping = 5 }) end,
       "lkrun: lkrec.bias.train: unknown option 'damping'; there are item_damping, user_damping")
-    for _, value in ipairs { -1, "5", 0 / 0, math.huge } do
+    for shown, value in pairs { ["-1"] = -1, ["'5'"] = "5", [tostring(0 / 0)] = 0 / 0, inf = math.huge } do
       assert.has_error(function() bias.train(matrix, { user_damping = value }) end,
-        ("lkrun: lkrec.bias.train: user_damping is %s; expected a number of at least 0"):format(value))
+        ("lkrun: lkrec.bias.train: user_damping is %s; expected a number of 0 or more"):format(shown))
     end
   end)
 end)

@@ -258,7 +258,7 @@ describe("lkrec.metrics.evaluate", function()
     refused("rating 1 has value 0.0; expected one above 0", none, lk.sparse.csr({ 1 }, { 1 }, { 0 }, { 1, 1 }))
     refused("list 1 is for user 4; expected one of the 3 of the test",
       { users = { 4 }, items = lk.tensor.ones({ 1, 1 }, "i64") }, test)
-    refused("k is 0; expected an integer of at least 1", none, test, { k = 0 })
+    refused("k is 0; expected an integer of 1 or more", none, test, { k = 0 })
     refused("patience is 1; expected a number between 0 and 1", none, test, { patience = 1 })
     refused("unknown option 'n'; there are k, n_jobs, patience, progress", none, test, { n = 1 })
     assert.error_matches(function()

@@ -3,7 +3,6 @@ local lk = require "lkrun"
 local batch = require "lkrec.batch"
 local data = require "lkrec.data"
 local metrics = require "lkrec.metrics"
-local options_of = require "lkrec.options"
 local steps = require "lkrec.steps"
 
 local ratings = data.from({ 1, 1, 2, 2 }, { 1, 2, 1, 2 }, { 5, 4, 3, 2 }, { 1, 2, 3, 4 }, { "u", "v" }, { "a", "b" })
@@ -34,8 +33,8 @@ describe("options of lkrec", function()
   for name, func in pairs(functions) do
     it("that are unknown are refused by " .. name, function()
       local where = "lkrun: lkrec." .. name .. ": "
-      assert.error_matches(function() func { epoch = 3 } end, "^" .. where .. "unknown option 'epoch'; there are %l")
-      assert.error_matches(function() func { "epochs" } end, "^" .. where .. "unknown option '1'; there are %l")
+      assert.error_matches(function() func { epoch = 3 } end, "^" .. where .. "unknown option 'epoch'.*; there are %l")
+      assert.error_matches(function() func { "epochs" } end, "^" .. where .. "unknown option %[1%]; there are %l")
       assert.has_error(function() func "fast" end, where .. "the options are a string; expected a table")
     end)
   end
@@ -44,33 +43,10 @@ describe("options of lkrec", function()
     local folder <close> = require "tests.support.folder" ()
     local split, model = folder:path "split.lkz", folder:path "model.lkz"
     assert.error_matches(function() steps.split { output = split, generate = { user = 5 } } end,
-      "lkrun: lkrec.data.generate: unknown option 'user'; there are .*users")
+      "lkrun: lkrec.data.generate: unknown option 'user' %(did you mean 'users'%?%); there are .*users")
     steps.split { output = split, generate = { users = 20, items = 20, ratings = 80 } }
     assert.has_error(function()
       steps.train { data = split, output = model, model = "popularity", options = { damping = 1 } }
     end, "lkrun: lkrec.popularity.train: unknown option 'damping'; there are none")
-  end)
-
-  it("have their defaults, and are what their rules allow", function()
-    local check = options_of("f", {
-      count = { default = 3, integer = true, least = 1 },
-      part = { above = 0 },
-      way = { default = "up", choices = { "up", "down" } },
-      whatever = { any = true },
-    })
-    assert.same({ count = 3, way = "up" }, check(nil))
-    local given = { count = 1, part = 0.5, way = "down", whatever = false }
-    assert.same(given, check(given))
-    assert.is_false(given == check(given))
-    for expected, options in pairs {
-      ["count is 1.0; expected an integer of at least 1"] = { count = 1.0 },
-      ["count is 0; expected an integer of at least 1"] = { count = 0 },
-      ["part is 0; expected a number above 0"] = { part = 0 },
-      ["part is inf; expected a number above 0"] = { part = math.huge },
-      ["part is x; expected a number above 0"] = { part = "x" },
-      ["way is left; expected one of up, down"] = { way = "left" },
-    } do
-      assert.has_error(function() check(options) end, "lkrun: f: " .. expected)
-    end
   end)
 end)

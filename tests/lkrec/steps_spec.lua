@@ -74,7 +74,7 @@ describe("lkrec.steps", function()
     refused("train: there is no model 'guess'", steps.train,
       { data = path "split.lkz", model = "guess", output = path "x.lkz" })
     refused("split: unknown option 'outptu'", steps.split, { outptu = "x" })
-    refused("split: output is not there; expected a string", steps.split, {})
+    refused("split: output is missing; expected a string", steps.split, {})
     refused("operation: the model is no model that steps.train wrote", steps.operation().setup, {})
     refused("operation: the task is no range of users", steps.operation().run, {}, { user = "1" })
     refused("run: 'guess' is no step", steps.run, "guess", "{}")

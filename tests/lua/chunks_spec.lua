@@ -96,14 +96,14 @@ describe("WorkChunks", function()
     end
     refused("lkrun: lk.WorkChunks.create: njobs is 1.5; expected an integer", WorkChunks.create, 1.5)
     refused("lkrun: lk.WorkChunks.create: njobs is nil; expected an integer", WorkChunks.create)
-    refused("lkrun: lk.WorkChunks.create: njobs is a string; expected an integer", WorkChunks.create, "3")
+    refused("lkrun: lk.WorkChunks.create: njobs is '3'; expected an integer", WorkChunks.create, "3")
     refused("lkrun: lk.WorkChunks.create: njobs is -1; expected 0 or more", WorkChunks.create, -1)
     refused("lkrun: lk.WorkChunks: chunk_size is -4; expected 0 or more", WorkChunks, 1, -4, 1)
     refused("lkrun: lk.WorkChunks: chunk_count is a table; expected an integer", WorkChunks, 1, 1, {})
     refused("lkrun: lk.WorkChunks: 2 chunks of 4 jobs hold fewer than 10 jobs; "
-      .. "chunk_count * chunk_size must reach total", WorkChunks, 10, 4, 2)
+      .. "expected chunk_count * chunk_size to reach total", WorkChunks, 10, 4, 2)
     refused("lkrun: lk.WorkChunks: 2 chunks of 0 jobs hold fewer than 10 jobs; "
-      .. "chunk_count * chunk_size must reach total", WorkChunks, 10, 0, 2)
+      .. "expected chunk_count * chunk_size to reach total", WorkChunks, 10, 0, 2)
   end)
 
   it("do not change", function()

@@ -1,5 +1,5 @@
 local lk = require "lkrun"
-local complete = require "lkrun.complete".complete
+local complete = require "lkrun.prompt.complete".complete
 local lfs = require "lfs"
 local program = require "tests.support.program"
 
@@ -58,7 +58,7 @@ describe("completion", function()
   it("knows what is in lkrec before it is loaded, and loads what is named alone", function()
     local result = program.output [[
       require "lkrun.prompt"
-      local complete = require "lkrun.complete".complete
+      local complete = require "lkrun.prompt.complete".complete
       local function listed(text)
         local _, listing = complete(text, 200)
         print((listing:gsub("%s+", " ")))

@@ -1,5 +1,5 @@
 local program = require "tests.support.program"
-local annotations = require "lkrun.annotations"
+local annotations = require "lkrun.prompt.annotations"
 local terminal = require "tests.support.terminal"
 
 -- What the prompt writes for these lines.
@@ -44,7 +44,8 @@ describe("help", function()
     local submit = typed(invoker .. "help(inv.submit)")
     assert.matches("^Invoker:submit%(task%) %-> lkrun.Future\n\nHands out one task", submit)
     assert.matches("\n  task  any\nreturns lkrun.Future\n", submit)
-    assert.matches("^Invoker:stats%(%) %-> lkrun.Stats\n\nWhat was done", (typed(invoker .. "help(inv.stats)")))
+    assert.matches("^Invoker:stats%(%) %-> lkrun.Stats\n\nWhat the invoker has done",
+      (typed(invoker .. "help(inv.stats)")))
     assert.matches("^Invoker:shutdown%(%)\n\nEnds the workers", (typed(invoker .. "help(inv.shutdown)")))
     assert.matches("^Invoker:map%(tasks, %.%.%.%)", (typed(invoker .. "help(inv.map)")))
   end)

@@ -130,10 +130,10 @@ describe("show", function()
   it("raises for a bad width", function()
     assert.has_error(function() show(1, { width = {} }) end,
       "lkrun: lk.show: width is a table; expected an integer of 20 or more")
-    for _, width in ipairs { 1, 40.5, "x" } do
+    for shown, width in pairs { ["1"] = 1, ["40.5"] = 40.5, ["'x'"] = "x" } do
       local ok, err = pcall(show, 1, { width = width })
       assert.is_false(ok)
-      assert.equal(("lkrun: lk.show: width is %s; expected an integer of 20 or more"):format(width), err)
+      assert.equal(("lkrun: lk.show: width is %s; expected an integer of 20 or more"):format(shown), err)
     end
   end)
 end)

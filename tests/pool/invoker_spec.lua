@@ -21,7 +21,7 @@ describe("lk.invoker", function()
     refused("func is nil; expected a function of model and task")
     refused("func is a string; expected a function of model and task", nil, "print")
     refused("func is a table; expected a function of model and task", nil, {})
-    refused("options are a number; expected a table", nil, double, 4)
+    refused("the options are a number; expected a table", nil, double, 4)
     refused("unknown option 'jobs'; there are memory_limit, n_jobs, on_error, ordered, progress, retries, seed, "
       .. "timeout, trace, worker, workers, writable", nil, double, { jobs = 4 })
     refused("unknown option 'n_job' (did you mean 'n_jobs'?); there are memory_limit, n_jobs, on_error, ordered, "
@@ -33,7 +33,7 @@ describe("lk.invoker", function()
       refused(("n_jobs is %s; %s"):format(value, integers), nil, double, { n_jobs = value })
     end
     refused("n_jobs is 'two'; " .. integers, nil, double, { n_jobs = "two" })
-    refused("ordered is 'no'; expected true or false", nil, double, { ordered = "no" })
+    refused("ordered is 'no'; expected a boolean", nil, double, { ordered = "no" })
     refused("on_error is 'ignore'; expected 'raise' or 'return'", nil, double, { on_error = "ignore" })
     refused("retries is -1; expected an integer from 0 to 1000000", nil, double, { retries = -1 })
     refused("timeout is 0; expected seconds, more than 0", nil, double, { timeout = 0 })

@@ -73,7 +73,7 @@ describe("worker threads", function()
   it("refuse what needs processes", function()
     for name, value in pairs { timeout = 1, memory_limit = 1 << 30, retries = 1 } do
       assert.error_matches(function() threads(print, { [name] = value }) end,
-        "^lkrun: lk.invoker: " .. name .. " needs workers that are processes; worker threads cannot be ended$")
+        "^lkrun: lk.invoker: " .. name .. " is given for worker threads, which cannot be ended; expected .*processes$")
     end
     assert.error_matches(function()
       threads(print, { worker = { backend_threads = lk.config().backend_threads + 1 } })

@@ -188,7 +188,7 @@ describe("lk.rows", function()
     it("refuses options that it has not, and files whose format nobody says", function()
       write "a\n"
       assert.matches("unknown option 'type'", message(read_all, { type = {} }))
-      assert.matches("header is a number; expected a boolean", message(read_all, { header = 1 }))
+      assert.matches("header is 1; expected a boolean", message(read_all, { header = 1 }))
       assert.matches("expected one character", message(read_all, { delimiter = ",," }))
       assert.matches("no column 'b', for which a type is given", message(read_all, { types = { b = "i64" } }))
       assert.matches("its format is not known", message(lk.rows.read, path))

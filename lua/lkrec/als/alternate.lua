@@ -1,8 +1,9 @@
---- Alternating least squares: what its models have in common. Users' factors are solved with those of the
---- items fixed, then items' with those of the users, in worker threads that write rows of the shared
---- factor matrices. No two tasks write the same row, and what a row becomes does not depend on the task
---- that it is in: so the result is the same for every number of workers.
+--- The part of alternating least squares that its models share. The factors of the users are solved with those
+--- of the items fixed, then the other way round, in worker threads that write rows of the shared factor
+--- matrices. No two tasks write the same row, and a row does not depend on the other rows of its task: so the
+--- result is the same for every number of workers.
 local lk = require "lkrun"
+local fail = require "lkrun.internal.fail"
 
 ---@class lkrec.als.Side
 ---@field own lkrun.Tensor # [rows, factors]: what is solved
@@ -10,7 +11,7 @@ local lk = require "lkrun"
 ---@field prepare? fun(side: lkrec.als.Side) # in the program, before the rows are solved
 ---@field solve fun(side: lkrec.als.Side, first: integer, last: integer) # in the workers: a range of rows
 
--- The operation. A task is a range of rows of one side, to be solved, or drawn at random to begin.
+-- The operation. A task is a range of rows of one side, to be solved or, at the start, drawn at random.
 local function work(sides, task)
   local side = sides[task.side]
   if task.draw then
@@ -28,16 +29,15 @@ local function tasks_for(name, count, draw)
   return tasks
 end
 
--- Raises unless the items can begin with these factors.
+-- Raises unless the items' factors may start with these.
 local function check_initial(initial, own, where)
-  local found = "a " .. type(initial)
+  local found = require("lkrun.core.value_text").type(initial)
   if lk.tensor.is(initial) then
     local shape = initial:size()
     if #shape == 2 and shape[1] == own:size(1) and shape[2] == own:size(2) then return end
     found = ("a tensor of [%s]"):format(table.concat(shape, ", "))
   end
-  error(("lkrun: %s: initial is %s; expected a tensor of [%d, %d]")
-    :format(where, found, own:size(1), own:size(2)), 0)
+  fail(where, "initial is %s; expected a tensor of [%d, %d]", found, own:size(1), own:size(2))
 end
 
 --- Solves both sides in turn, `options.epochs` times, beginning with the users; the items begin with

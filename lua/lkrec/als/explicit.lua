@@ -15,7 +15,7 @@
 local lk = require "lkrun"
 local alternate = require "lkrec.als.alternate"
 local bias = require "lkrec.bias"
-local options_of = require "lkrec.options"
+local options_of = require("lkrun.internal.options").checker
 
 ---@class lkrec.als.explicit
 local explicit = {}
@@ -46,7 +46,7 @@ local check = options_of("lkrec.als.explicit.train", {
   user_damping = { default = 5, least = 0 },
   item_damping = { default = 5, least = 0 },
   initial = { any = true },
-  seed = { default = 1, integer = true, least = math.mininteger },
+  seed = { default = 1, integer = true },
   n_jobs = { any = true },
   progress = { any = true },
 })

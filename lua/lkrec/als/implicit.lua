@@ -14,7 +14,7 @@
 --- implicit feedback collaborative filtering. RecSys 2011, section 3.
 local lk = require "lkrun"
 local alternate = require "lkrec.als.alternate"
-local options_of = require "lkrec.options"
+local options_of = require("lkrun.internal.options").checker
 
 ---@class lkrec.als.implicit
 local implicit = {}
@@ -47,7 +47,7 @@ local check = options_of("lkrec.als.implicit.train", {
   solver = { default = "cholesky", choices = { "cholesky", "cg" } },
   steps = { default = 3, integer = true, least = 1 },
   initial = { any = true },
-  seed = { default = 1, integer = true, least = math.mininteger },
+  seed = { default = 1, integer = true },
   n_jobs = { any = true },
   progress = { any = true },
 })

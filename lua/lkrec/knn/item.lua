@@ -1,4 +1,4 @@
---- Item-item neighbourhoods: an item is rated as those most similar to it, of what the user has.
+--- Item-item neighbourhoods: the score of an item for a user follows from the user's ratings of similar items.
 ---
 --- M. Deshpande, G. Karypis: Item-based top-N recommendation algorithms. ACM TOIS 22(1), 2004, section
 --- 4; for ratings B. Sarwar, G. Karypis, J. Konstan, J. Riedl: Item-based collaborative filtering
@@ -10,7 +10,7 @@
 ---
 --- Of equally similar items the one of lower index is nearer.
 local lk = require "lkrun"
-local options_of = require "lkrec.options"
+local options_of = require("lkrun.internal.options").checker
 local vectors = require "lkrec.knn.vectors"
 
 ---@class lkrec.knn.item

@@ -1,4 +1,4 @@
---- User-user neighbourhoods: an item is rated as it was by the users most similar to this one.
+--- User-user neighbourhoods: the score of an item for a user follows from the ratings of similar users.
 ---
 --- P. Resnick, N. Iacovou, M. Suchak, P. Bergstrom, J. Riedl: GroupLens: an open architecture for
 --- collaborative filtering of netnews. CSCW 1994; J. Herlocker, J. Konstan, J. Riedl: An empirical
@@ -10,7 +10,7 @@
 ---     explicit:  m_u + Σ s_uv (r_vi - m_v) / Σ s_uv        implicit:  Σ s_uv        v in N(u, i)
 ---
 --- Of equally similar users the one of lower index is nearer.
-local options_of = require "lkrec.options"
+local options_of = require("lkrun.internal.options").checker
 local vectors = require "lkrec.knn.vectors"
 
 ---@class lkrec.knn.user

@@ -1,5 +1,4 @@
---- What neighbourhoods are made of: the rows of a matrix as vectors of unit length, whose products
---- are cosines, and the similarities above a threshold.
+--- Similarities for neighbourhoods: the rows of a matrix as vectors of unit length, whose products are cosines.
 local lk = require "lkrun"
 
 local vectors = {}
@@ -14,7 +13,7 @@ function vectors.copy(matrix, values)
   return lk.sparse.csr(rows, columns, of_entries, matrix:size())
 end
 
---- Takes from every row its mean, in place.
+--- Subtracts from every row its mean, in place.
 ---@param matrix lkrun.Sparse # [rows, columns]
 ---@return lkrun.Tensor # [rows], f32: the means; 0 for a row without entries
 function vectors.center(matrix)
@@ -28,7 +27,7 @@ function vectors.center(matrix)
   return means
 end
 
---- Makes every row a vector of unit length, in place; one of zeros stays.
+--- Scales every row to unit length, in place; a row of zeros stays as it is.
 ---@param matrix lkrun.Sparse # [rows, columns]
 ---@return lkrun.Sparse # the matrix
 function vectors.normalize(matrix)
@@ -49,12 +48,12 @@ local function place_of(columns, wanted)
   return high > 0 and columns:get(low) == wanted and low or nil
 end
 
---- The cosines of some rows with all rows, without those with themselves.
+--- The cosines of some rows with all other rows.
 ---@param rows integer[]|lkrun.Tensor # row indices
 ---@param matrix lkrun.Sparse # [n, columns], rows of unit length
 ---@param transposed lkrun.Sparse # [columns, n], the same
----@param least number # above 0: lesser similarities do not count
----@param keep? integer # of each row at most so many count, the greatest
+---@param least number # above 0: similarities below this do not count
+---@param keep? integer # how many similarities of a row count at most, the greatest
 ---@return lkrun.Sparse # [#rows, n]
 function vectors.similarities(rows, matrix, transposed, least, keep)
   local products = matrix:index(rows):mm(transposed)

@@ -6,7 +6,7 @@ end
 
 local function run(options)
   local lk = require "lkrun"
-  lk.log.set_level "error" -- what would be a warning is in the report
+  lk.log.set_level "error" -- the report has all that would be a warning
   local report = require("lkrun.command.doctor.facts").collect()
   local problems = require("lkrun.command.doctor.problems").of(report)
   if options.json then

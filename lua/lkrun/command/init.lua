@@ -1,10 +1,10 @@
 --- The commands of the command line. `lkrun NAME …` is the module lkrun.command.NAME, a table of
----   summary   one line
----   define    function(parser): gives lua-argparse's parser its arguments and options
----   prepare   function(arguments), if there is one: changes them before they are read
----   run       function(options): does it, and gives the exit status
----   epilog    what --help says at its end, if anything
---- This module reads the arguments, and is the way out of a command that can't go on.
+---   summary   one line for --help
+---   define    function(parser): declares arguments and options to lua-argparse's parser
+---   prepare   optional, function(arguments): rewrites the arguments before they are parsed
+---   run       function(options): runs the command, and returns the exit status
+---   epilog    optional: what --help says at its end
+--- This module parses the arguments, and has what a command calls when it can't go on.
 local command = {}
 
 local Failure = { __name = "lkrun.command.Failure" }
@@ -18,8 +18,8 @@ function command.fail(status, format, ...)
   error(setmetatable({ status = status, message = format:format(...) }, Failure), 0)
 end
 
---- Calls, and gives what that gives. What it raises as text ends the command in its name, without a
---- traceback; other errors, and interruptions, pass through.
+--- Calls a function and returns what it returns. An error that is a string ends the command: one line that
+--- begins with `name`, without a traceback. Other errors, and interruptions, pass through.
 ---@param name string
 ---@param status integer
 ---@param call function
@@ -32,7 +32,7 @@ function command.attempt(name, status, call, ...)
   command.fail(status, "%s: %s", name, (value:gsub("^lkrun: ", ""):gsub("^lk%.load: ", "")))
 end
 
---- Ends the command in its name where a file can't be written: what a sink gave was nil, and why.
+--- Ends the command where writing a file failed; a writer then returned nil and the reason.
 ---@param name string
 ---@param done boolean?
 ---@param problem string?
@@ -40,7 +40,19 @@ function command.check(name, done, problem)
   if not done then command.fail(1, "%s: %s", name, problem) end
 end
 
--- A pure Lua library of the system, wherever LUA_PATH leads.
+--- A converter for argparse: from the text of an option to an integer within these bounds.
+---@param low integer
+---@param high integer
+---@return fun(text: string): integer?, string? # nil and what is wrong with the text
+function command.whole_number(low, high)
+  return function(text)
+    local number = math.tointeger(tonumber(text))
+    if number and number >= low and number <= high then return number end
+    return nil, ("'%s' is no integer from %d to %d"):format(text, low, high)
+  end
+end
+
+-- The library argparse, from package.path or from where Debian installs it, whatever LUA_PATH says.
 local function argparse(name)
   local path = package.searchpath("argparse", package.path .. ";/usr/share/lua/5.4/?.lua")
   if not path then
@@ -49,7 +61,7 @@ local function argparse(name)
   return assert(loadfile(path))()
 end
 
--- A sentence of argparse's as ours: one line, with what may have been meant, that says where help is.
+-- Ends the command with argparse's message, made into one line in lkrun's voice that says where help is.
 local function misuse(name, message)
   message = message:gsub("\nDid you mean (.-)%?$", " (did you mean %1?)")
   command.fail(2, "%s: %s; lkrun %s --help tells what there is", name, message:gsub("^%u", string.lower), name)

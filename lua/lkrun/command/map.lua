@@ -1,18 +1,10 @@
---- lkrun map: an operation over a file of tasks, its results into a file.
+--- lkrun map: applies an operation to each task of a file, and writes the results into a file.
 local command = require "lkrun.command"
 local format = require "lkrun.rows.format"
 local map = require "lkrun.command.map.run"
 
-local fail = command.fail
+local fail, whole_number = command.fail, command.whole_number
 local NAME <const> = "map"
-
-local function whole_number(low, high)
-  return function(text)
-    local number = math.tointeger(tonumber(text))
-    if number and number >= low and number <= high then return number end
-    return nil, ("'%s' is no integer from %d to %d"):format(text, low, high)
-  end
-end
 
 local function seconds(text)
   local number = tonumber(text)
@@ -20,7 +12,7 @@ local function seconds(text)
   return nil, ("'%s' is no number of seconds above 0"):format(text)
 end
 
--- "512M" as bytes.
+-- The number of bytes that "512M" says.
 local function bytes(text)
   local number, unit = text:match "^(%d+)([KMGT]?)i?B?$"
   local shift = ({ [""] = 0, K = 10, M = 20, G = 30, T = 40 })[unit]
@@ -81,7 +73,7 @@ local function define(parser)
   parser:flag("--quiet -q", "No progress and no summary.")
 end
 
--- The formats of tasks and output: what the files' names say, else --format.
+-- The formats of the tasks and the output: what the names of the files say, else --format.
 local function choose_formats(options)
   local known = {}
   for _, name in ipairs(format.names) do known[name] = true end
@@ -91,7 +83,7 @@ local function choose_formats(options)
   if not forced then input, output = given, given end
   for _, name in ipairs { input, output } do
     if name ~= "" and not known[name] then
-      fail(2, "%s: --format: '%s' is unknown; there are %s", NAME, name, table.concat(format.names, ", "))
+      fail(2, "%s: --format: '%s' is unknown; expected one of %s", NAME, name, table.concat(format.names, ", "))
     end
   end
   local function choose(path, name, what, of)
@@ -109,7 +101,7 @@ end
 local function check(options)
   options.tasks_format, options.output_format = choose_formats(options)
   if options.types and not format.delimiters[options.tasks_format] then
-    fail(2, "%s: --types: the tasks are %s; only CSV and TSV have columns of text", NAME, options.tasks_format)
+    fail(2, "%s: --types: the tasks are %s; expected csv or tsv, which have typed columns", NAME, options.tasks_format)
   end
   if options.tasks == "-" and options.shard then
     fail(2, "%s: --shard: the tasks are standard input, which can't be counted beforehand; expected a file", NAME)
@@ -121,11 +113,11 @@ local function check(options)
     fail(2, "%s: --output: standard output can't be .npy, whose size stands at its start; expected a file", NAME)
   end
   if options.failed and options.on_error ~= "skip" then
-    fail(2, "%s: --failed: only with --on-error skip do failed tasks go somewhere", NAME)
+    fail(2, "%s: --failed is given without --on-error skip; expected both", NAME)
   end
   options.resume = options.resume_strict and "strict" or options.resume
   if options.journal and not options.resume then
-    fail(2, "%s: --journal: only with --resume is there a journal", NAME)
+    fail(2, "%s: --journal is given without --resume; expected both", NAME)
   end
   if options.resume and options.tasks == "-" then
     fail(2, "%s: --resume: the tasks are standard input, which can't be read once more; expected a file", NAME)
@@ -134,14 +126,14 @@ local function check(options)
     fail(2, "%s: --resume: standard output has no name for a journal; expected --journal FILE", NAME)
   end
   if options.journal and (options.journal == options.output or options.journal == options.tasks) then
-    fail(2, "%s: --journal: %s is another file of this run", NAME, options.journal)
+    fail(2, "%s: --journal: %s is another file of this run; expected a file of its own", NAME, options.journal)
   end
   if options.failed == options.output then
-    fail(2, "%s: --failed and --output are the same file", NAME)
+    fail(2, "%s: --failed and --output are the same file; expected two files", NAME)
   end
 end
 
--- argparse knows no flag with a value that may be left out.
+-- argparse has no flag whose value may be left out, so --resume=strict becomes a hidden flag.
 local function prepare(arguments)
   for i, argument in ipairs(arguments) do
     local how = argument:match "^%-%-resume=(.*)$"

@@ -1,11 +1,11 @@
---- lkrun merge: the outputs of the shards of one map, joined into that of the whole.
+--- lkrun merge: joins the outputs of the shards of one map into the output that the whole map would have.
 local command = require "lkrun.command"
 local core = require "lkrun.core.rows"
 local format = require "lkrun.rows.format"
-local sink = require "lkrun.rows.sink"
+local writer = require "lkrun.rows.writer"
 
 local fail = command.fail
-local PIECE <const> = 1 << 20 -- bytes that are copied at a time
+local PIECE <const> = 1 << 20 -- bytes that are copied at once
 
 local function define(parser)
   parser:argument("output", "The file to write; - is standard output."):argname "OUT"
@@ -31,7 +31,7 @@ local function open(path)
   return file
 end
 
--- All bytes from where the file stands. Gives the last one.
+-- Copies the rest of a file; returns the last byte, nil where there was none.
 local function copy(output, file, path)
   local last
   while true do
@@ -51,23 +51,18 @@ local function merge_lines(output, shards)
   end
 end
 
--- What makes records of a shard with these columns into records with those of the first: nil where
--- they are the same. The shard may lack some, as its first result may.
+-- A function that turns records of a shard with the header `own` into records with the first shard's header;
+-- nil where the two are the same. A shard may lack columns: its header is made from its first result.
 local function converter(delimiter, path, own, header, first)
   if own == header then return nil end
-  local columns, known = core.decoder(delimiter)(header), {}
-  for _, column in ipairs(columns) do known[column] = true end
-  local names = core.decoder(delimiter)(own)
-  for _, column in ipairs(names) do
-    if not known[column] then
-      fail(2, "merge: %s: it has a column '%s', which %s has not; its columns are %s", path, column, first, header)
-    end
+  local convert, unknown = writer.converter(delimiter, header, own)
+  if not convert then
+    fail(2, "merge: %s: it has a column '%s', which %s has not; its columns are %s", path, unknown, first, header)
   end
-  local decode, encode = core.decoder(delimiter, names), core.encoder(delimiter, columns)
-  return function(record) return encode(decode(record)) end
+  return convert
 end
 
--- The header is the first shard's that has one: a shard without any row may be without header, too.
+-- The output's header is that of the first shard that has one: a shard without a row may have no header.
 local function merge_csv(output, shards, kind)
   local delimiter = format.delimiters[kind]
   local header, first
@@ -85,7 +80,7 @@ local function merge_csv(output, shards, kind)
   end
 end
 
--- What the rows of a tensor are, as an encoder says it.
+-- The signature of a tensor's rows, as an encoder gives it.
 local function signature_of(tensor)
   local sizes = {}
   for d = 2, tensor:dim() do sizes[#sizes + 1] = tensor:size(d) end
@@ -94,7 +89,7 @@ end
 
 local function merge_npy(output, shards)
   local load = require("lkrun.files").load
-  local encode = sink.encoder "npy"
+  local encode = writer.encoder "npy"
   local signature, first
   for _, path in ipairs(shards) do
     local tensor = load(path)
@@ -117,10 +112,10 @@ end
 local function run(options)
   local kind = choose_format(options)
   for _, path in ipairs(options.shards) do
-    if path == options.output then fail(2, "merge: %s is the output and a shard", path) end
+    if path == options.output then fail(2, "merge: %s is the output and a shard; expected different files", path) end
     open(path):close()
   end
-  local output <close> = command.attempt("merge", 2, sink.open, options.output, kind)
+  local output <close> = command.attempt("merge", 2, writer.open, options.output, kind)
   local merge = format.delimiters[kind] and merge_csv or kind == "npy" and merge_npy or merge_lines
   command.attempt("merge", 2, merge, output, options.shards, kind)
   command.check("merge", output:commit())

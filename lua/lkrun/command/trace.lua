@@ -1,16 +1,10 @@
---- lkrun trace: a summary of a timeline that LK_TRACE made.
+--- lkrun trace: summarizes a timeline that LK_TRACE made.
 local command = require "lkrun.command"
-
-local function whole_number(text)
-  local number = math.tointeger(tonumber(text))
-  if number and number >= 1 and number <= 1000 then return number end
-  return nil, ("'%s' is no integer from 1 to 1000"):format(text)
-end
 
 local function define(parser)
   parser:argument("file", "The timeline: what LK_TRACE or an invoker's option trace named."):argname "FILE"
   parser:option("--longest -n", "How many of the longest tasks to list."):argname("N"):default("5")
-    :convert(whole_number)
+    :convert(command.whole_number(1, 1000))
 end
 
 local function run(options)

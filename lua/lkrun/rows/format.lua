@@ -1,4 +1,4 @@
---- The formats of files of rows, and which one a file has.
+--- The formats of files of rows, and how a file's name tells its format.
 local format = {}
 
 local by_extension = {
@@ -7,12 +7,12 @@ local by_extension = {
 
 format.names = { "csv", "tsv", "jsonl", "lines", "npy" }
 
---- Fields of these are separated by this.
+--- The delimiter of each format that has one.
 format.delimiters = { csv = ",", tsv = "\t" }
 
 local packed = { gz = true, zst = true, bz2 = true, xz = true, lz4 = true }
 
---- The format of a file that is read: as format.of, and it may be compressed.
+--- The format of a file to be read: as format.of, but an extension of a compression is passed over.
 ---@param path string
 ---@param otherwise string?
 ---@return string?

@@ -1,11 +1,11 @@
---- A file of rows that is read: its records one after the other, as they stand there, and what takes
---- one apart. Taking apart is the larger part of the work, so `lkrun map` leaves it to the workers.
+--- Reads files of rows. A source gives its records one after the other as raw bytes, and a function that
+--- decodes a record into a row. Decoding is the larger part of the work, so `lkrun map` leaves it to workers.
 local core = require "lkrun.core.rows"
 local format = require "lkrun.rows.format"
 
 local source = {}
 
---- "a:i64,b:f64" as { a = "i64", b = "f64" }; nil and what is wrong with it.
+--- "a:i64,b:f64" as { a = "i64", b = "f64" }; nil and a message where it is no such text.
 ---@param text string
 ---@return table<string, string>?, string?
 function source.types_of(text)
@@ -19,7 +19,7 @@ function source.types_of(text)
   return types
 end
 
--- The types of the columns in their order.
+-- The types of the columns, in the order of the header. Raises for a type of a column that is not there.
 local function types_in_order(name, header, types)
   local ordered, left = {}, {}
   for column in pairs(types) do left[column] = true end
@@ -38,7 +38,9 @@ end
 local function check_header(name, header)
   local seen = {}
   for _, column in ipairs(header) do
-    if seen[column] then error(("%s: its header has the column '%s' twice"):format(name, column), 0) end
+    if seen[column] then
+      error(("%s: its header has the column '%s' twice; expected names that differ"):format(name, column), 0)
+    end
     seen[column] = true
   end
 end
@@ -55,13 +57,13 @@ local function as_it_is(record) return record end
 ---@field name string in messages
 ---@field format string
 ---@field header string[]? names of the columns
----@field decode fun(record: any): any, string? the row of a record; nil and what is wrong with it
----@field count integer? of its records, where that is known at once
+---@field decode fun(record: any): any, string? gives the row of a record, or nil and what is wrong with it
+---@field count integer? how many records there are, where that is known at once
 local Source = {}
 Source.__index = Source
 Source.__close = function(self) self:close() end
 
--- Rows of a tensor: there is nothing to take apart.
+-- A source whose records are the rows of a tensor, and need no decoding.
 local Tensor = setmetatable({}, { __index = Source })
 Tensor.__index = Tensor
 Tensor.__close = function() end
@@ -98,7 +100,7 @@ local function open_tensor(path)
   }, Tensor)
 end
 
--- Records without names: the delimiter may be found in the first of them.
+-- Decodes records of a file without a header. The reader knows the delimiter only once it has read one.
 local function bare_decoder(reader)
   local decode
   return function(record)
@@ -107,7 +109,7 @@ local function bare_decoder(reader)
   end
 end
 
---- Opens a file. Raises, naming it, where it can't be read, or its header can't be used.
+--- Opens a file. Raises, naming the file, where it can't be read or its header can't be used.
 ---@param path string "-": standard input
 ---@param options { format: string, types: table<string, string>?, header: boolean?, delimiter: string? }
 ---@return lkrun.rows.Source
@@ -134,12 +136,12 @@ function source.open(path, options)
   return self
 end
 
---- Passes over records, all without n; gives how many there were.
+--- Passes over n records, or all that are left; returns how many there were.
 ---@param n integer?
 ---@return integer
 function Source:skip(n) return self.reader:skip(n) end
 
---- For a generic `for`: number and record of those from here on, numbered from base + 1 to `last`.
+--- For a generic `for`: the number and bytes of each record from here on, numbered from base + 1 to `last`.
 ---@param base integer
 ---@param last integer?
 ---@return fun(): integer?, any
@@ -149,7 +151,7 @@ function Source:each(base, last) return self.reader:each(base, last) end
 ---@return integer
 function Source:line() return self.reader:line() end
 
---- Whether it could be opened and read once more.
+--- Whether the file could be opened and read once more; a stream could not.
 ---@return boolean
 function Source:again() return self.path ~= "-" and self.reader:again() end
 

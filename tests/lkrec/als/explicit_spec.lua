@@ -123,7 +123,7 @@ describe("lkrec.als.explicit", function()
     end
     refused("unknown option 'weight'; there are epochs, factors, initial, item_damping, n_jobs, progress, "
       .. "regularization, seed, user_damping", { weight = 3 })
-    refused("factors is 0; expected an integer of at least 1", { factors = 0 })
+    refused("factors is 0; expected an integer of 1 or more", { factors = 0 })
     refused("regularization is 0; expected a number above 0", { regularization = 0 })
     refused("initial is a number; expected a tensor of [20, 32]", { initial = 5 })
     refused("initial is a tensor of [20, 4]; expected a tensor of [20, 32]", { initial = lk.tensor.ones { 20, 4 } })

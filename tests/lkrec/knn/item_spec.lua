@@ -106,9 +106,9 @@ describe("lkrec.knn.item", function()
     local function refused(options, expected)
       assert.has_error(function() item_knn.train(matrix, options) end, "lkrun: lkrec.knn.item.train: " .. expected)
     end
-    refused({ feedback = "both" }, "feedback is both; expected one of explicit, implicit")
-    refused({ neighbours = 0 }, "neighbours is 0; expected an integer of at least 1")
-    refused({ neighbours = 2.5 }, "neighbours is 2.5; expected an integer of at least 1")
+    refused({ feedback = "both" }, "feedback is 'both'; expected 'explicit' or 'implicit'")
+    refused({ neighbours = 0 }, "neighbours is 0; expected an integer of 1 or more")
+    refused({ neighbours = 2.5 }, "neighbours is 2.5; expected an integer of 1 or more")
     refused({ least_similarity = 0 }, "least_similarity is 0; expected a number above 0")
     refused({ k = 5 }, "unknown option 'k'; there are feedback, keep, least_neighbours, least_similarity, n_jobs, "
       .. "neighbours, progress")

@@ -1,11 +1,11 @@
---- What lkrun would use here, and where each number comes from, as one table: what `lkrun doctor
---- --json` prints. A part that can't be found out has `problem` instead.
+--- What lkrun would use here, and where each number comes from, as one table: the one that `lkrun doctor
+--- --json` prints. A part that can't be found out has only a field `problem`.
 local lk = require "lkrun"
 local doctor = require "lkrun.core.doctor"
 
 local facts = {}
 
--- A part of the report that may raise: its table, or what was raised.
+-- Collects a part of the report: its table, or { problem = } with the message where that raises.
 local function try(collect, ...)
   local good, part = pcall(collect, ...)
   return good and part or { problem = (tostring(part):gsub("^lkrun: ", "")) }
@@ -19,6 +19,17 @@ end
 local function variable(name)
   local value = os.getenv(name)
   return value ~= "" and value or nil
+end
+
+-- The environment's variables LK_… that lkrun does not read.
+local function unknown_variables()
+  local known, list = require "lkrun.internal.variables", {}
+  local file <close> = io.open("/proc/self/environ", "rb")
+  for name in ("\0" .. (file and file:read "a" or "")):gmatch "%z(LK_[^=%z]*)=" do
+    if not known[name] then list[#list + 1] = name end
+  end
+  table.sort(list)
+  return list
 end
 
 -- --- CPUs ---
@@ -53,7 +64,7 @@ facts.knobs = knobs
 
 local source_names = { grant = "scheduler" }
 
--- How a value came about, in words.
+-- Where the value of a knob comes from, in words.
 local function reason_of(knob, sources, values)
   local source = sources[knob.name]
   if source == "variable" then return ("%s=%s"):format(knob.variable, os.getenv(knob.variable)) end
@@ -146,7 +157,8 @@ end
 
 -- --- limits ---
 
--- The least value of a file of this process's cgroup and those above it (v2, or v1's controller).
+-- The least value that this limit has in the process's cgroup and those above it, of cgroup v2 or of v1's
+-- controller.
 local function cgroup_limit(controller, v2_file, v1_file)
   local least
   local file <close> = io.open "/proc/self/cgroup"
@@ -197,14 +209,14 @@ local function gpus()
   return { list = list, driver = driver and driver:match "Kernel Module%s+(%S+)" or driver }
 end
 
---- Everything, as it is here and now.
+--- The whole report.
 ---@return table
 function facts.collect()
   local system = doctor.system()
   local report = {
     lkrun = lk.VERSION, system = system, cpus = try(cpus_of, system), configuration = try(configuration),
     topology = try(require("lkrun.core.cpu").topology), blas = try(blas), libraries = libraries(system),
-    memory = try(memory), limits = limits(), gpus = try(gpus),
+    memory = try(memory), limits = limits(), gpus = try(gpus), unknown_variables = unknown_variables(),
     jobserver = (variable "MAKEFLAGS" or ""):find "%-%-jobserver" ~= nil,
   }
   local config = report.configuration

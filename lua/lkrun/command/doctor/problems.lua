@@ -1,10 +1,10 @@
---- What is wrong with what was found, and what to do about each: the judgement of `lkrun doctor`. An
---- error keeps something from working; a warning makes it slow, or surprising.
+--- Judges the facts of `lkrun doctor`: what is wrong, and what to do about it. An error keeps something from
+--- working, a warning makes it slow or surprising, a note is good to know.
 local facts = require "lkrun.command.doctor.facts"
 
 local problems = {}
 
--- Descriptors a worker needs, and those of the program itself.
+-- How many file descriptors a worker needs, and how many the program itself.
 local FILES_A_WORKER <const>, FILES_OWN <const> = 8, 64
 local GIB <const> = 1 << 30
 
@@ -36,6 +36,15 @@ local function judge_configuration(add, report)
   end
   product("processes", "child_threads", "workers")
   product("threads", "backend_threads", "threads")
+end
+
+local function judge_variables(add, report)
+  local known = require "lkrun.internal.variables"
+  for _, name in ipairs(report.unknown_variables) do
+    local question = require("lkrun.internal.options").question(name, known)
+    add(question ~= "" and "warning" or "note", ("%s is set, which is no variable of lkrun%s"):format(name, question),
+      question ~= "" and "correct its name, or unset it" or "unset it, unless another program reads it")
+  end
 end
 
 local function judge_binding(add, report)
@@ -139,6 +148,7 @@ function problems.of(report)
   local list = {}
   local function add(level, found, advice) list[#list + 1] = { level = level, found = found, advice = advice } end
   judge_configuration(add, report)
+  judge_variables(add, report)
   judge_binding(add, report)
   judge_blas(add, report)
   judge_libraries(add, report)

@@ -1,4 +1,4 @@
---- The report of `lkrun doctor` for people.
+--- The report of `lkrun doctor` as text for people.
 local facts = require "lkrun.command.doctor.facts"
 
 local text = {}
@@ -15,7 +15,7 @@ local function number(count) return count and ("%d"):format(count) or "unlimited
 
 local function plural(count, one, many) return ("%d %s"):format(count, count == 1 and one or many) end
 
--- "0-3,8" of a list of CPUs.
+-- A sorted list of CPUs as "0-3,8".
 local function ranges(cpus)
   local parts, at = {}, 1
   while at <= #cpus do

@@ -1,7 +1,7 @@
---- With --on-error skip: which tasks failed, and why.
+--- With --on-error skip: keeps which tasks failed, and why.
 local command = require "lkrun.command"
 local format = require "lkrun.rows.format"
-local sink = require "lkrun.rows.sink"
+local writer = require "lkrun.rows.writer"
 
 local failures = {}
 
@@ -9,11 +9,11 @@ local COLUMNS <const> = { "task", "line", "reason", "error", "record" }
 
 ---@class lkrun.Failures
 ---@field count integer
----@field numbers table<integer, boolean> the set of them
+---@field numbers table<integer, boolean> the numbers of the failed tasks, as keys
 local Failures = {}
 Failures.__index = Failures
 
--- Where nothing is skipped there is nothing to keep.
+-- In place of Failures where --on-error is not skip: keeps nothing.
 local None = { count = 0, numbers = {} }
 None.__index = None
 None.__close = function() end
@@ -22,7 +22,7 @@ function None.add() end
 function None.forget() end
 function None.commit() return 0 end
 
---- Opens the file for them, if there is one.
+--- Opens the file that --failed names, if it is given.
 ---@param options table of the command line
 ---@param run_tasks lkrun.Tasks
 ---@return lkrun.Failures
@@ -36,8 +36,8 @@ function failures.open(options, run_tasks)
     if kind == "npy" or kind == "lines" then
       command.fail(2, "map: --failed: %s is %s; expected csv, tsv or jsonl", self.path, kind)
     end
-    self.encode = sink.encoder(kind, COLUMNS)
-    self.file = command.attempt("map", 2, sink.open, self.path, kind, COLUMNS)
+    self.encode = writer.encoder(kind, COLUMNS)
+    self.file = command.attempt("map", 2, writer.open, self.path, kind, COLUMNS)
   end
   return self
 end
@@ -46,7 +46,7 @@ Failures.__close = function(self)
   if self.file then self.file:close() end
 end
 
---- The same tasks; each record is kept until it is forgotten.
+--- Passes the tasks through, and keeps the record of each until `forget`.
 function Failures:watch(each)
   local source, pending, lines = self.tasks.source, self.pending, self.lines
   return function()
@@ -61,7 +61,7 @@ function Failures:forget(number)
   self.done = self.done + 1
 end
 
--- A record as a cell: text is text, bytes that are none are taken for Latin-1.
+-- A record as text for a cell. Bytes that are not UTF-8 are taken for Latin-1.
 local function shown(record)
   if type(record) == "userdata" then record = require("lkrun.json").encode(record:totable()) end
   record = tostring(record)
@@ -69,7 +69,7 @@ local function shown(record)
   return (record:gsub("[\x80-\xff]", function(byte) return utf8.char(byte:byte()) end))
 end
 
---- A task failed.
+--- Takes down a task that failed.
 ---@param number integer
 ---@param err lkrun.TaskError
 function Failures:add(number, err)
@@ -87,7 +87,7 @@ function Failures:add(number, err)
   }))
 end
 
---- All tasks have ended: the file into place. Gives the exit status.
+--- To be called when all tasks have ended: puts the file in its place, and returns the exit status.
 ---@return integer
 function Failures:commit()
   if self.file then command.check("map", self.file:commit()) end

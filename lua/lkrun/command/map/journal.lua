@@ -1,5 +1,5 @@
---- lkrun map --resume: what the journal has to be of, and the results that it keeps. The results are
---- written there as they come, in any order; the output is made of the journal at the end.
+--- The journal of lkrun map --resume. Its header says of which run it is: operation, model, tasks, options.
+--- Results are added as they come, in any order; at the end the output is written from the journal.
 local command = require "lkrun.command"
 local core = require "lkrun.core.journal"
 local digest = require "lkrun.core.digest"
@@ -8,7 +8,7 @@ local log = require("lkrun.log").get "lkrun"
 
 local journal = {}
 
--- What a header says, and what its fields are called where they differ.
+-- The fields of a header, and what messages call them.
 local FIELDS <const> = {
   { "lkrun", "lkrun's version" },
   { "operation", "the operation" },
@@ -23,20 +23,20 @@ local FIELDS <const> = {
 
 ---@class lkrun.Journal
 ---@field path string
----@field done integer results that were there
----@field seed integer
+---@field done integer how many results an earlier run left
+---@field seed integer root of the tasks' random streams, in this run and in those that resume it
 local Journal = {}
 Journal.__index = Journal
 Journal.__close = function(self) self.file:close() end
 
--- Ends the command: the journal can't be written or read.
+-- Ends the command where reading or writing the journal failed.
 local function check(self, done, problem)
   if done == nil then command.fail(1, "map: %s: %s", self.path, problem) end
   return done
 end
 
---- Opens and locks it, before anything that takes time. Ends the command where that can't be, or where
---- another run has it.
+--- Opens the journal and locks it, before anything is done that takes time. Ends the command where that fails,
+--- and where another run holds the lock. Nil without --resume.
 ---@param options table of the command line
 ---@return lkrun.Journal?
 function journal.open(options)
@@ -55,7 +55,7 @@ local function digest_of(what, path)
   return value
 end
 
--- The operation and the files of modules that it required while it was loaded and set up.
+-- Digests of OP.lua and of the files of the modules that it required while it was loaded and set up.
 local function operation_digests(self, options)
   local digests = { ["OP.lua"] = digest_of("OP.lua", options.operation) }
   for name in pairs(package.loaded) do
@@ -83,7 +83,7 @@ end
 
 local function equal(a, b) return json.encode { a } == json.encode { b } end
 
--- Which file of the operation changed: "the operation (op.lua, module helper)".
+-- Which files of the operation changed: "the operation (op.lua, module helper)".
 local function changed_files(before, now)
   local names, seen = {}, {}
   for _, files in ipairs { before, now } do
@@ -98,12 +98,12 @@ local function changed_files(before, now)
   return ("the operation (%s)"):format(table.concat(names, ", "))
 end
 
--- What of the header differs from what it was: in words, or nil.
+-- What differs between two headers, in words; nil where nothing does.
 local function difference(before, now)
   local differing = {}
   for _, field in ipairs(FIELDS) do
     local key, words = field[1], field[2]
-    local any = key == "seed" and now.seed == json.null -- as it was
+    local any = key == "seed" and now.seed == json.null -- without --seed the earlier run's seed holds
     if not any and not equal(before[key], now[key]) then
       differing[#differing + 1] = key == "operation" and type(before[key]) == "table"
         and changed_files(before[key], now[key]) or words
@@ -118,8 +118,8 @@ local function start_afresh(self, header)
   return header
 end
 
---- With the operation loaded and set up: goes on where the journal ends, if it is of the same run;
---- else empties it.
+--- Goes on where the journal ends, if it is of the same run; otherwise empties it. To be called once the
+--- operation is loaded and set up.
 ---@param options table of the command line
 function Journal:begin(options)
   local header = header_of(self, options)
@@ -145,7 +145,7 @@ function Journal:begin(options)
   self.seed = header.seed
 end
 
---- The tasks whose results are not there yet.
+--- Passes on those tasks whose results are not in the journal.
 ---@param each fun(): integer?, any
 ---@return fun(): integer?, any
 function Journal:watch(each)
@@ -158,17 +158,17 @@ function Journal:watch(each)
   end
 end
 
---- With the workers made: results are written from now on.
+--- Starts the thread that writes the results; to be called once the workers are made.
 function Journal:run() check(self, self.file:run()) end
 
---- Keeps a result.
+--- Adds a result.
 function Journal:add(number, bytes, signature) check(self, self.file:add(number, bytes, signature)) end
 
---- All that was added is on the disk.
+--- Waits until all that was added is on the disk, and ends writing.
 function Journal:stop() check(self, self.file:stop()) end
 
---- For a generic `for`: number, bytes and signature of each result, in the order of the tasks, from
---- task `first` on. Those of `missing` are not there.
+--- For a generic `for`: the number, bytes and signature of each result, in the order of the tasks, from task
+--- `first` on. Tasks in `missing` have no result.
 ---@param first integer
 ---@param missing table<integer, boolean>
 ---@return fun(): integer?, string?, string?
@@ -176,7 +176,7 @@ function Journal:results(first, missing)
   self:stop()
   local file = self.file
   local step = check(self, file:each())
-  local waiting = {} -- number → place, of those that came before their turn
+  local waiting = {} -- number → place in the journal, of results that stand there before their turn
   local turn = first
   return function()
     while true do
@@ -203,7 +203,7 @@ function Journal:results(first, missing)
   end
 end
 
---- The output is in its place: the journal has done its service.
+--- Removes the journal; to be called once the output is in its place.
 function Journal:remove() check(self, self.file:remove()) end
 
 return journal

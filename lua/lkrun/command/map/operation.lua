@@ -1,5 +1,6 @@
---- OP.lua, the operation of lkrun map.
+--- Loads OP.lua, the operation of lkrun map.
 local command = require "lkrun.command"
+local value_text = require "lkrun.core.value_text"
 
 local fail = command.fail
 
@@ -15,7 +16,7 @@ local known = { run = "function", setup = "function", columns = "table" }
 local function refuse_field(path, name)
   fail(2, "map: %s: the table that it returns has %s%s; there are run, setup and columns", path,
     type(name) == "string" and ("'%s'"):format(name) or "elements that are no fields",
-    require("lkrun.option_names").question(name, known))
+    require("lkrun.internal.options").question(name, known))
 end
 
 local function check_columns(path, columns)
@@ -24,14 +25,14 @@ local function check_columns(path, columns)
     local column = columns[i]
     if type(column) ~= "string" or seen[column] then
       fail(2, "map: %s: columns[%d] is %s; expected names that differ", path, i,
-        seen[column] and ("'%s' again"):format(column) or "a " .. type(column))
+        seen[column] and ("'%s' again"):format(column) or value_text.brief(column))
     end
     seen[column] = true
   end
   if #columns == 0 then fail(2, "map: %s: columns is empty; expected names", path) end
 end
 
---- Runs OP.lua and gives what it returned, as a table. Its errors pass through.
+--- Runs OP.lua and returns what it returned, made into a table. Errors that it raises pass through.
 ---@param path string
 ---@param args any its `...`
 ---@return lkrun.Operation
@@ -50,13 +51,13 @@ function operation.load(path, args)
       .. "`return { run = f }`", path)
   end
   if type(result) ~= "table" then
-    fail(2, "map: %s: it returns a %s; expected function(model, task), or a table with such a `run`", path,
-      type(result))
+    fail(2, "map: %s: it returns %s; expected function(model, task), or a table with such a `run`", path,
+      value_text.type(result))
   end
   for name, value in pairs(result) do
     if not known[name] then refuse_field(path, name) end
     if type(value) ~= known[name] and not (name ~= "columns" and (getmetatable(value) or {}).__call) then
-      fail(2, "map: %s: %s is a %s; expected a %s", path, name, type(value), known[name])
+      fail(2, "map: %s: %s is %s; expected a %s", path, name, value_text.type(value), known[name])
     end
   end
   if not result.run then

@@ -1,19 +1,19 @@
 --- One run of lkrun map, from the operation to the output.
-require "lkrun" -- so that math.random is the task's inside a task
+require "lkrun" -- makes math.random draw from the task's stream inside a task
 local command = require "lkrun.command"
 local core = require "lkrun.core.pool"
 local failures = require "lkrun.command.map.failures"
 local journal = require "lkrun.command.map.journal"
 local operation = require "lkrun.command.map.operation"
 local log = require("lkrun.log").get "lkrun"
-local sink = require "lkrun.rows.sink"
+local writer = require "lkrun.rows.writer"
 local tasks = require "lkrun.command.map.tasks"
 
 local fail = command.fail
 
-local INPUT <const> = "lkrun.input" -- in what a worker raises for a record that is no task
+local INPUT <const> = "lkrun.input" -- key in the error that a worker raises for a record it cannot decode
 
--- What a worker does with a record: from its bytes in the file to the bytes of its rows.
+-- What a worker does with a record: decodes it into a task, runs the operation, and encodes its result.
 local function worker_function(op, decode, encode)
   local run = op.run
   return function(model, record)
@@ -28,13 +28,13 @@ local function load_model(options)
   return command.attempt("map: --model", 2, require("lkrun.files").load, options.model)
 end
 
--- What the pool says of a lost worker, with the options as the command line has them.
+-- The pool's message about a lost worker, with options named as on the command line.
 local function in_words_of_options(message)
   message = message:gsub("; retries = 1 would", "; --retries 1 would")
   return (message:gsub("its memory_limit of", "its --memory-limit of"))
 end
 
--- A task failed: the message of the command, without "lkrun: map:".
+-- The message for a failed task, without "lkrun: map:" before it.
 local function describe(run_tasks, err)
   local place = run_tasks:place(err.task)
   local text = tostring(err):gsub("^lkrun: ", "")
@@ -42,7 +42,7 @@ local function describe(run_tasks, err)
   return err.traceback and ("%s\nwhere it was raised: %s"):format(text, err.traceback) or text
 end
 
--- A record that is no task: that is the file's fault, not the operation's.
+-- Ends the command where the error is about a record that is no task: the file is wrong, not the operation.
 local function check_input(run_tasks, err)
   local input = type(err.value) == "table" and err.value[INPUT]
   if not input then return end
@@ -51,8 +51,8 @@ end
 
 local function invoker_options(options, seed, progress, ordered)
   if options.jobs == 1 and (options.timeout or options.memory_limit) then
-    log:warn("map: --timeout and --memory-limit have no effect with --jobs 1, which runs the tasks in lkrun itself; expected "
-      .. "--jobs 2 or no --jobs")
+    log:warn("map: --timeout and --memory-limit have no effect with --jobs 1, which runs the tasks in lkrun itself; "
+      .. "expected --jobs 2 or no --jobs")
     options.timeout, options.memory_limit = nil, nil
   end
   return {
@@ -69,7 +69,7 @@ end
 
 local function make_progress(options, count)
   if options.quiet then return nil end
-  if options.output ~= "-" then -- a workflow's display knows the job by it
+  if options.output ~= "-" then -- a display that watches LK_PROGRESS_DIR knows the job by it
     local known, job = pcall(require "lkrun.json".encode, { outputs = { options.output } })
     if known then require "lkrun.core.progress".set_job(job) end -- else the name is not UTF-8
   end
@@ -77,7 +77,7 @@ local function make_progress(options, count)
   return require("lkrun.progress").invoke_progress { label = label, total = count }
 end
 
--- How many workers there will be, before there are any.
+-- Says what would be done, before anything is made.
 local function dry_run(options, op, run_tasks)
   local range = "until standard input ends"
   if run_tasks.count then
@@ -93,7 +93,7 @@ local function dry_run(options, op, run_tasks)
   return 0
 end
 
--- What a task gave: its rows to `keep`, or its error to the failures.
+-- Hands what a task gave on: its rows to `keep`, or its error to the failures.
 local function settle(options, run_tasks, failed, number, bytes, more, keep)
   if bytes == nil and more ~= nil then
     check_input(run_tasks, more)
@@ -115,14 +115,14 @@ local function add_to(output)
   end
 end
 
-local GRACE <const> = 0.5 -- seconds that tasks which run may still take then
+local GRACE <const> = 0.5 -- seconds that running tasks may still take when the run ends early
 
 local function is_interruption(err) return type(err) == "string" and err:find "interrupted$" ~= nil end
 
--- With a journal, what is in flight when the run ends early is kept.
+-- When a run with a journal ends early: keeps the results of the tasks that run and end within GRACE.
 local function wind_up(inv, step, kept)
   core.wind_up(inv, GRACE)
-  -- Why the run ends early may come once more.
+  -- The error that ends the run may be raised once more.
   pcall(function()
     for number, bytes, signature in step do
       if bytes ~= nil or signature == nil then kept:add(number, bytes, signature) end
@@ -148,7 +148,7 @@ end
 
 local run = {}
 
---- Does what the command line asks for; gives the exit status.
+--- Does what the command line asks for; returns the exit status.
 ---@param options table
 ---@return integer
 function run.run(options)
@@ -168,8 +168,8 @@ function run.run(options)
     kept:begin(options)
     seed, left = kept.seed, left - kept.done
   end
-  local encode = sink.encoder(options.output_format, op.columns)
-  local output <close> = command.attempt("map", 2, sink.open, options.output, options.output_format, op.columns)
+  local encode = writer.encoder(options.output_format, op.columns)
+  local output <close> = command.attempt("map", 2, writer.open, options.output, options.output_format, op.columns)
   local failed <close> = failures.open(options, run_tasks)
   local put = add_to(output)
   do

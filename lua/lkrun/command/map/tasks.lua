@@ -1,22 +1,22 @@
---- The tasks of lkrun map: which records of the file are this run's.
+--- The tasks of lkrun map: those records of the file that this run, or its shard, has to do.
 local command = require "lkrun.command"
 local source = require "lkrun.rows.source"
 
 local tasks = {}
 
 ---@class lkrun.Tasks
----@field source lkrun.rows.Source stands before the first of them
----@field first integer? number of the first, from 1
----@field last integer? of the last; nil: not known before they are read
----@field count integer? nil: not known
----@field total integer? of the file's records
+---@field source lkrun.rows.Source where they are read from; its next record is the first task
+---@field first integer number of the first task in the file, from 1
+---@field last integer? number of the last task; nil for a stream, whose end nobody knows
+---@field count integer? how many tasks there are; nil for a stream
+---@field total integer? how many records the whole file has; nil for a stream
 local Tasks = {}
 Tasks.__index = Tasks
 Tasks.__close = function(self) self.source:close() end
 
 local function usable(...) return command.attempt("map", 2, ...) end
 
--- All records, counted, and thereby checked from end to end before any work is begun.
+-- Counts all records, which also checks the whole file before any work is begun.
 local function count(path, options)
   local whole <close> = source.open(path, options)
   return whole.count or whole:skip()
@@ -39,7 +39,7 @@ function tasks.open(options)
   self.last = self.total
   if options.shard then
     local i, n = options.shard[1], options.shard[2]
-    -- i * total may not fit 64 bits; quotient and remainder do.
+    -- i * total may be more than 64 bits hold; the products with quotient and remainder are not.
     local share, rest = self.total // n, self.total % n
     self.first = (i - 1) * share + (i - 1) * rest // n + 1
     self.last = i * share + i * rest // n
@@ -49,10 +49,10 @@ function tasks.open(options)
   return self
 end
 
---- For a generic `for`: number and record of each.
+--- For a generic `for`: the number and the record of each task.
 function Tasks:each() return self.source:each(self.first - 1, self.last) end
 
---- "tasks.csv:18" for the record of this number, where it can be found out.
+--- Where the record of this number stands: "tasks.csv:18"; nil for a stream.
 ---@param number integer
 ---@return string?
 function Tasks:place(number)

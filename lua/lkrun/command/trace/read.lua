@@ -1,18 +1,18 @@
---- Reads a timeline that LK_TRACE made, an event a line, into what its summary needs.
+--- Reads a timeline that LK_TRACE made, one event a line, and collects what the summary needs.
 local decode = require("lkrun.json").decode
 
 local read = {}
 
 ---@class lkrun.TracedTask
 ---@field index integer
----@field submitted boolean it is no task of a map
+---@field submitted boolean whether it was submitted by itself, not as a task of a map
 ---@field row integer of the worker; 0: in place
 ---@field begun number seconds
 ---@field length number seconds
 ---@field trouble? string "error" or "crash"
 
 ---@class lkrun.TracedRow
----@field spans number[] begun and length of its tasks, in turn, seconds
+---@field spans number[] of each task in turn: when it began, and how long it took, in seconds
 ---@field tasks integer
 ---@field busy number seconds in tasks
 ---@field first number when its first task began, infinite without one
@@ -23,15 +23,15 @@ local read = {}
 ---@field name string where it was made
 ---@field jobs integer
 ---@field rows table<integer, lkrun.TracedRow>
----@field windows number[] begun and ended of its maps, in turn
----@field lengths number[] of all tasks
+---@field windows number[] of each map in turn: when it began, and when it ended
+---@field lengths number[] how long each task took, in seconds
 ---@field longest lkrun.TracedTask[]
 ---@field failed integer
 ---@field waits table<integer, number> seconds that the host waited for a task, by index
 ---@field host table<string, number> seconds: wait, dispatch, caller
 ---@field crashes { row: integer, time: number, how: string, index: integer }[]
 ---@field retries integer
----@field lost integer tasks that were left out
+---@field lost integer how many tasks the timeline leaves out
 
 local function new_invoker(number)
   return {
@@ -49,7 +49,7 @@ local function row_of(invoker, number)
   return row
 end
 
--- Keeps the longest ones, the longest first.
+-- Inserts a task into the list of the `wanted` longest ones, the longest first.
 local function rank(longest, task, wanted)
   if #longest == wanted and task.length <= longest[wanted].length then return end
   local at = #longest + 1
@@ -107,7 +107,7 @@ local function add(invoker, event, wanted)
   end
 end
 
---- The invokers of a timeline, in order. Raises, naming the line, where it is none.
+--- The invokers of a timeline, in order. Raises, naming the line, where the file is no timeline.
 ---@param lines fun(): string? the lines of the file
 ---@param longest integer how many of the longest tasks are kept
 ---@return lkrun.TracedInvoker[]

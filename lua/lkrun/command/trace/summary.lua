@@ -1,5 +1,5 @@
---- What a person wants to know of a timeline: how busy the workers were, what took longest, what the
---- host waited for, and a chart.
+--- The summary of a timeline for people: how busy the workers were, what took longest, what the host waited
+--- for, and a chart.
 local summary = {}
 
 local BARS <const> = { [false] = { " ", ".", ":", "-", "=", "+", "*", "%", "#" },
@@ -28,7 +28,7 @@ end
 
 -- --- the time that counts ---
 
--- The stretches in which maps ran, or where there were none from the first task to the last.
+-- The stretches of time in which maps ran; without a map the one from the first task to the last.
 local function windows_of(invoker)
   if #invoker.windows > 0 then return invoker.windows end
   local first, last = math.huge, 0
@@ -44,12 +44,12 @@ local function length_of(windows)
   return sum
 end
 
--- How much of a stretch of time is between these limits.
+-- How much of a stretch of time lies between these limits.
 local function overlap(begun, length, from, to)
   return math.max(0, math.min(begun + length, to) - math.max(begun, from))
 end
 
--- The share of each of so many equal parts of [from, to] that a row was busy.
+-- Divides [from, to] into equal parts: the share of each part in which the worker of this row was busy.
 local function shares(row, from, to, parts)
   local list, part = {}, (to - from) / parts
   for i = 1, parts do list[i] = 0 end
@@ -166,7 +166,7 @@ local function describe_host(add, invoker, whole, wanted)
   end
 end
 
--- How long some worker had nothing left to do while another still worked, at the end.
+-- How long, at the end, one worker still worked while another had nothing left to do.
 local function tail_of(invoker, numbers)
   local first, last = math.huge, 0
   for _, number in ipairs(numbers) do
@@ -176,7 +176,7 @@ local function tail_of(invoker, numbers)
   return last - first
 end
 
--- One sentence on what to change, if anything.
+-- One sentence on what to change; nil where nothing stands out.
 local function advise(invoker, utilization, whole)
   local numbers = workers_of(invoker)
   if #numbers < 2 then return nil end

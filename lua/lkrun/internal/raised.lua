@@ -1,8 +1,9 @@
---- What an uncaught error has to say, where Lua itself says little. The host calls this while the
---- error is on its way, so nothing here calls into the program, but a __tostring.
-local TEXT <const> = 300 -- characters of a value's rendering
+--- Texts for uncaught errors of which Lua itself says little: a table that was raised, and a misspelt field
+--- or method. The host calls this from its message handler, so nothing here may call the program's code,
+--- except a __tostring.
+local TEXT <const> = 300 -- characters of a table's text, at most
 
--- Cut to so many characters; what is not UTF-8 counts in bytes.
+-- The text cut to TEXT characters, or bytes where it is not UTF-8.
 local function cut(text)
   local characters = utf8.len(text) or #text
   if characters <= TEXT then return text end
@@ -10,7 +11,7 @@ local function cut(text)
   return text:sub(1, last) .. " ..."
 end
 
---- A table that was raised: its `message`, or its fields on one line.
+--- The text of a table that was raised: its `message`, or its fields on one line.
 ---@param value table without a __tostring
 ---@return string
 local function text_of(value)
@@ -20,7 +21,7 @@ local function text_of(value)
   return "error object " .. cut((shown:gsub("{\n%s*", "{"):gsub("\n%s*}", "}"):gsub("\n%s*", " ")))
 end
 
--- The modules of ours that are loaded, as a set.
+-- The modules of lkrun and lkrec that are loaded, as keys.
 local function modules()
   local set = {}
   for name, module in next, package.loaded do
@@ -37,14 +38,15 @@ local function is_object(value)
   return type(name) == "string" and name:find "^lkrun%." ~= nil
 end
 
--- What may have been meant by a field of this variable, if it is of ours: "lk.invoker". The modules in
--- it are looked at, too, each once. Nothing where it has the field: then it was not what lacked that.
+-- The name that was probably meant by this field, "lk.invoker", where the variable holds one of `ours` or
+-- an object of lkrun that lacks the field. The modules inside a module are tried as well; `ours` loses each
+-- that was tried, so that none is tried twice. Nil where nothing is near.
 local function meant_of(variable, value, field, ours)
   local is_module = ours[value]
   if not is_module and not is_object(value) then return nil end
   ours[value] = nil
   local names = {}
-  require("lkrun.complete").add_fields(names, value, not is_module)
+  require("lkrun.internal.fields").add(names, value, not is_module)
   local nearest = not names[field] and require "lkrun.core.nearest"(field, names)
   if nearest then return variable .. (is_module and "." or ":") .. nearest end
   for name, part in next, is_module and value or {} do
@@ -53,9 +55,10 @@ local function meant_of(variable, value, field, ours)
   end
 end
 
--- The variables of the function that failed: { name, value }, the innermost first, then the globals.
+-- The variables that the failing function sees, { name, value }: its locals, the innermost first, then its
+-- upvalues, then the globals.
 local function variables()
-  local level = 3 -- above are this function, its caller, and C functions
+  local level = 3 -- levels 1 and 2 are this function and its caller; C functions may follow
   while debug.getinfo(level, "S").what == "C" do level = level + 1 end
   local list, env = {}, {}
   local function add(name, value) list[#list + 1] = { name, value } end
@@ -76,8 +79,8 @@ local function variables()
   return list
 end
 
---- "attempt to call a nil value (field 'invokr')", with what may have been meant: where a variable of
---- the function that failed is a module or an object of ours, and has such a name.
+--- Adds to "attempt to call a nil value (field 'invokr')" the name that was probably meant, where a variable
+--- of the failing function is a module or an object of lkrun with a field of a similar name.
 ---@param message string
 ---@return string? # nil: there is nothing to add
 local function with_meant(message)

@@ -1,18 +1,20 @@
---- A file of rows that is written. What makes text of a row is apart from what puts it into the file,
---- so that workers do the former: an encoder gives the bytes of a result's rows and, where the file's
---- shape follows from its first row, a signature of that shape; all of a file must fit the first.
+--- Writes files of rows. Encoding rows is apart from putting them into the file, so that workers can do it:
+--- an encoder gives the bytes of a result's rows and, for formats in which the first row decides the shape of
+--- the file (the columns of CSV, the dtype and sizes of .npy), a signature of that shape. All rows of a file
+--- must fit the signature of the first.
 local core = require "lkrun.core.rows"
 local format = require "lkrun.rows.format"
+local value_text = require "lkrun.core.value_text"
 
-local sink = {}
+local writer = {}
 
 local function put_lines(out, value)
   local kind = type(value)
   if kind ~= "string" and kind ~= "number" then
-    error(("a %s is no line; expected a string or a number"):format(kind), 0)
+    error(("%s is no line; expected a string or a number"):format(value_text.type(value)), 0)
   end
   local line = tostring(value)
-  if line:find "[\r\n]" then error("a line has a line end in it", 0) end
+  if line:find "[\r\n]" then error("a line has a line end in it; expected text without", 0) end
   out[#out + 1] = line
   out[#out + 1] = "\n"
 end
@@ -23,7 +25,7 @@ local function encode_lines(result)
   if type(result) == "table" then
     for _, value in ipairs(result) do put_lines(out, value) end
     if #out == 0 and next(result) ~= nil then
-      error("a table without [1] is no line; lines are a sequence of strings", 0)
+      error("a table without [1] is no line; expected a sequence of strings", 0)
     end
   else
     put_lines(out, result)
@@ -46,49 +48,61 @@ local function json_encoder()
   end
 end
 
---- encode(result) → bytes of its rows, or nothing where it has none; and a signature.
+--- An encoder: encode(result) gives the bytes of the result's rows, nil where there are none, and a signature.
 ---@param kind string
 ---@param columns string[]?
 ---@return fun(result: any): string?, string?
-function sink.encoder(kind, columns)
+function writer.encoder(kind, columns)
   if format.delimiters[kind] then return core.encoder(format.delimiters[kind], columns) end
   if kind == "npy" then return core.npy_encoder() end
   if kind == "jsonl" then return json_encoder() end
   return encode_lines
 end
 
----@class lkrun.rows.Sink
----@field name string in messages
-local Sink = {}
-Sink.__index = Sink
-Sink.__close = function(self) self:close() end
-
---- Where rows of a CSV file begin that have fewer columns than the first: again with all of them.
-local function widen(self, bytes, signature)
-  local delimiter = format.delimiters[self.format]
-  local columns = core.decoder(delimiter)(self.signature:sub(1, -2))
-  local known = {}
+--- A function that turns a record of CSV with the header `own` into the bytes of one with another header, which
+--- may have more columns. Where it lacks one of `own`: nil and that column.
+---@param delimiter string
+---@param header string
+---@param own string
+---@return (fun(record: string): string)?, string?
+function writer.converter(delimiter, header, own)
+  local columns, known = core.decoder(delimiter)(header), {}
   for _, column in ipairs(columns) do known[column] = true end
-  local own = core.decoder(delimiter)(signature:sub(1, -2))
-  for _, column in ipairs(own) do
-    if not known[column] then
-      return nil, ("it has a column '%s'; the first result's are %s (name all of them in `columns`)")
-        :format(column, table.concat(columns, ", "))
-    end
+  local names = core.decoder(delimiter)(own)
+  for _, column in ipairs(names) do
+    if not known[column] then return nil, column end
   end
-  local decode, encode = core.decoder(delimiter, own), core.encoder(delimiter, columns)
+  local decode, encode = core.decoder(delimiter, names), core.encoder(delimiter, columns)
+  return function(record) return encode(decode(record)) end
+end
+
+---@class lkrun.rows.Writer
+---@field name string in messages
+local Writer = {}
+Writer.__index = Writer
+Writer.__close = function(self) self:close() end
+
+-- Encodes rows of CSV again that lack some of the file's columns, with all columns. Nil and the reason where
+-- they have a column that the file does not have.
+local function widen(self, bytes, signature)
+  local delimiter, columns = format.delimiters[self.format], self.signature:sub(1, -2)
+  local convert, unknown = writer.converter(delimiter, columns, signature:sub(1, -2))
+  if not convert then
+    return nil, ("it has a column '%s'; the first result's are %s (name all of them in `columns`)")
+      :format(unknown, table.concat(core.decoder(delimiter)(columns), ", "))
+  end
   local out = {}
   local reader <close> = core.over(bytes, delimiter)
-  for _, record in reader:each(0) do out[#out + 1] = encode(decode(record)) end
+  for _, record in reader:each(0) do out[#out + 1] = convert(record) end
   return table.concat(out)
 end
 
---- The bytes of rows of another signature as this file takes them. The first one's signature is the
---- file's. Nil and the reason where they don't fit.
+--- The bytes of rows whose signature is not that of the file, as the file takes them; the signature of the
+--- first rows becomes that of the file. Nil and the reason where the rows don't fit.
 ---@param bytes string
 ---@param signature string
 ---@return string?, string?
-function Sink:fit(bytes, signature)
+function Writer:fit(bytes, signature)
   if not self.signature then
     self.signature = signature
     return (self.format == "npy" and core.npy_header(signature, 0) or signature) .. bytes
@@ -100,12 +114,12 @@ function Sink:fit(bytes, signature)
   return widen(self, bytes, signature)
 end
 
---- Adds what an encoder made of a result. Where that can't be: nil, why, and whether it is because
---- the rows do not fit those before them; else the file can't be written.
+--- Adds what an encoder made of a result. On failure returns nil, the reason, and true where the rows do not
+--- fit those before them, false where the file can't be written.
 ---@param bytes string
 ---@param signature string?
 ---@return boolean?, string?, boolean?
-function Sink:add(bytes, signature)
+function Writer:add(bytes, signature)
   if signature and signature ~= self.signature then
     local fitted, problem = self:fit(bytes, signature)
     if not fitted then return nil, problem, true end
@@ -117,7 +131,7 @@ function Sink:add(bytes, signature)
   return nil, ("%s: %s"):format(self.name, problem), false
 end
 
--- The header of a .npy file, which has the number of rows in it; nil where it is written already.
+-- The header of a .npy file, for which the number of rows is known only at the end; nil for other formats.
 local function final_start(self)
   if self.format ~= "npy" or not self.signature then return nil end
   local sizes = { f64 = 8, f32 = 4, i64 = 8, i32 = 4, u8 = 1, bool = 1 }
@@ -127,11 +141,11 @@ local function final_start(self)
   return core.npy_header(self.signature, (self.length - #header) // row)
 end
 
---- The file is whole: onto the disk and into place. Nil and the reason where that can't be.
+--- Ends the file: it is flushed to the disk and takes its name. Nil and the reason where that fails.
 ---@return boolean?, string?
-function Sink:commit()
+function Writer:commit()
   local done, problem = true, nil
-  if self.format == "npy" and not self.signature then -- no row says what rows would be
+  if self.format == "npy" and not self.signature then -- no row said what the dtype is
     done, problem = self.output:write(core.npy_header("f64 ", 0))
   end
   if done then done, problem = self.output:commit(final_start(self)) end
@@ -139,10 +153,10 @@ function Sink:commit()
   return nil, ("%s: %s"):format(self.name, problem)
 end
 
---- Gives the file up, unless it is committed.
-function Sink:close() self.output:close() end
+--- Removes what was written, unless it was committed.
+function Writer:close() self.output:close() end
 
--- Standard output takes rows as they come.
+-- Standard output in place of a file: rows appear as they come.
 local StandardOutput = {}
 StandardOutput.__index = StandardOutput
 
@@ -161,17 +175,19 @@ function StandardOutput:commit() return io.stdout:flush() end -- luacheck: ignor
 
 function StandardOutput:close() end -- luacheck: ignore self
 
---- Opens a file for writing; what was there stays until it is committed. Raises, naming it, where it
---- cannot be made.
+--- Opens a file for writing; a file of that name stays as it is until the new one is committed. Raises, naming
+--- the file, where it cannot be made.
 ---@param path string "-": standard output
 ---@param kind string
 ---@param columns string[]? of a CSV file: its header
----@return lkrun.rows.Sink
-function sink.open(path, kind, columns)
+---@return lkrun.rows.Writer
+function writer.open(path, kind, columns)
   local self = setmetatable({ name = path == "-" and "standard output" or path, format = kind, length = 0 },
-    Sink)
+    Writer)
   if path == "-" then
-    if kind == "npy" then error("standard output: a .npy file needs a name: its size stands at its start", 0) end
+    if kind == "npy" then
+      error("standard output: a .npy file has its size at its start, so a stream will not do; expected a file", 0)
+    end
     self.output = setmetatable({ clock = require "lkrun.clock", flushed = 0 }, StandardOutput)
   else
     local problem
@@ -186,4 +202,4 @@ function sink.open(path, kind, columns)
   return self
 end
 
-return sink
+return writer

@@ -1,21 +1,22 @@
 --- What a failed task raises, or yields with on_error = "return".
 ---@class lkrun.TaskError
----@field message string what went wrong, as func raised it or as the pool saw it; of a table that func raised,
+---@field message string what went wrong: what func raised, or what the pool saw; where func raised a table,
 ---  its `message` or its fields
----@field where string? "script.lua:12", the line of func that raised no string, or called what of lkrun raised it
----@field traceback string? where, in the worker
+---@field where string? "script.lua:12": the line that raised a value without a position of its own, or that
+---  called the function of lkrun that raised it
+---@field traceback string? of the worker, where the error was raised
 ---@field value any what func raised, where it is no string and can be sent
 ---@field task integer index of the task, from 1
 ---@field worker integer the worker that ran it, from 1; 0: the program itself
 ---@field reason "error"|"signal"|"exit"|"timeout"|"memory"
 ---@field signal integer? number of the signal that ended the worker
 ---@field status integer? exit status of the worker
----@field delivered integer results delivered before this one
+---@field delivered integer how many results were delivered before this error
 local TaskError = {}
 TaskError.__name = "lkrun.TaskError"
 TaskError.__index = TaskError
 
--- One line: a multi-line message is cut at its first line, the whole stands in `message`.
+-- One line: of a message of several lines the first; `message` has them all.
 function TaskError:__tostring()
   local first = self.message:match("^[^\n]*")
   if self.reason ~= "error" then
@@ -28,10 +29,10 @@ function TaskError:__tostring()
   return ("lkrun: task %d%s: %s"):format(self.task, place, first)
 end
 
---- As text in a message: `"failed: " .. err`.
+--- So that a message can be built with it: `"failed: " .. err`.
 function TaskError.__concat(a, b) return tostring(a) .. tostring(b) end
 
---- Makes the error object from what the worker sent.
+--- Makes the error object of the fields that the worker sent.
 ---@param fields table message and the other fields as sent
 ---@param task integer
 ---@param worker integer

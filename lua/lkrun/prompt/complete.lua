@@ -1,23 +1,19 @@
---- What could come after the text before the cursor: names of variables, fields, methods and modules,
---- and files in strings. Values are looked at without calling anything of theirs, no `__index`
---- function above all. Of lk and lkrec, whose modules load when they are first named, those are
---- loaded that the text names.
+--- Completes the text before the cursor: names of variables, fields, methods and modules, and files in
+--- strings. Values are looked at without calling any of their functions, above all no `__index`. Modules of lk
+--- and lkrec that the text names are loaded for it.
 local embedded = require("lkrun.core.module_text").modules()
 local directory = require "lkrun.core.directory"
+local fields = require "lkrun.internal.fields"
+local keywords = require "lkrun.internal.keywords"
 
 local complete = {}
 
 local LISTED <const> = 200 -- names in a list, at most
-local LEVELS <const> = 20 -- of __index tables
-
-local keywords = {}
-for word in ([[and break do else elseif end false for function goto if in local nil not or repeat
-  return then true until while]]):gmatch "%a+" do keywords[#keywords + 1] = word end
 
 -- --- the text ---
 
--- The string that the end of the text is in: where its content begins and its quote, and where the
--- quote stands; "comment" in a comment; nil in code.
+-- What the text ends in. Of a quoted string: its quote, where its content begins, and where the quote stands.
+-- Otherwise "comment", "long" (a string in long brackets), or nil for code.
 local function open_string(text)
   local at = 1
   while at <= #text do
@@ -45,8 +41,8 @@ local function open_string(text)
   end
 end
 
--- The chain of names before the word: { "lk", "tensor" } for "lk.tensor.ze", with "." or ":".
--- Nil where it is no such chain, {} where there is none.
+-- The chain of names before the last word, its separator and the word: { "lk", "tensor" }, ".", "ze" for
+-- "lk.tensor.ze". The chain is {} for a word by itself, and nil where something else stands before it.
 local function chain_before(text)
   local word = text:match "[%a_][%w_]*$" or ""
   local rest = text:sub(1, #text - #word)
@@ -79,32 +75,9 @@ end
 
 -- --- values ---
 
--- What `__index` says where it is a table; the methods of our own classes lie behind a function.
-local function index_of(value)
-  local meta = debug.getmetatable(value)
-  if type(meta) ~= "table" then return nil end
-  local index = rawget(meta, "__index")
-  if type(index) == "table" then return index end
-  local name = rawget(meta, "__name")
-  if type(index) == "function" and type(name) == "string" and name:find "^lkrun%." then
-    for i = 1, 4 do
-      local _, methods = debug.getupvalue(index, i)
-      if type(methods) == "table" then return methods end
-    end
-  end
-end
-
--- Where the names of a table live whose modules load when they are first named: its metatable's
--- `__names`, { modules by name, modules that have a field by its name }.
-local function names_of(value)
-  local meta = debug.getmetatable(value)
-  local names = type(meta) == "table" and rawget(meta, "__names")
-  return type(names) == "table" and names or {}
-end
-
--- What such a name will be. A module is loaded for it if it is one of our own.
+-- The value that a lazily loaded name of this table will have; loads the module if it is one of lkrun's.
 local function named(value, key)
-  for kind, names in ipairs(names_of(value)) do
+  for kind, names in ipairs(fields.names_of(value)) do
     local module = rawget(names, key)
     if module and embedded[module] then
       local ok, part = pcall(require, module)
@@ -115,42 +88,14 @@ local function named(value, key)
 end
 
 local function field(value, key)
-  for _ = 1, LEVELS do
+  for _ = 1, fields.LEVELS do
     if type(value) == "table" then
       local found = rawget(value, key)
       if found == nil then found = named(value, key) end
       if found ~= nil then return found end
     end
-    value = index_of(value)
+    value = fields.index_of(value)
     if value == nil then return nil end
-  end
-end
-
--- Whether something could be called, without trying it.
-local function is_callable(value)
-  if type(value) == "function" then return true end
-  local meta = debug.getmetatable(value)
-  return type(meta) == "table" and rawget(meta, "__call") ~= nil
-end
-
---- Adds the names that value.name or, `called`, value:name could go on with.
----@param found table<string, boolean>
----@param value any
----@param called boolean
-function complete.add_fields(found, value, called)
-  local levels = 0
-  while value ~= nil and levels < LEVELS do
-    if type(value) == "table" then
-      for _, names in ipairs(called and {} or names_of(value)) do
-        for key in next, names do found[key] = true end
-      end
-      for key, part in next, value do
-        if type(key) == "string" and key:find "^[%a_][%w_]*$" and (not called or is_callable(part)) then
-          found[key] = true
-        end
-      end
-    end
-    value, levels = index_of(value), levels + 1
   end
 end
 
@@ -171,9 +116,9 @@ local function names_for(text)
   if not chain then return {}, word or "" end
   local found = {}
   if #chain == 0 then
-    complete.add_fields(found, _G, false)
+    fields.add(found, _G, false)
     if word ~= "" then
-      for _, keyword in ipairs(keywords) do found[keyword] = true end
+      for keyword in pairs(keywords) do found[keyword] = true end
     end
     return matching(found, word), word
   end
@@ -182,16 +127,18 @@ local function names_for(text)
     value = field(value, key)
     if value == nil then return {}, word end
   end
-  complete.add_fields(found, value, separator == ":")
+  fields.add(found, value, separator == ":")
   return matching(found, word), word
 end
 
--- Modules that are loaded, inside the executable, or on package.path and package.cpath.
+-- The names of modules that begin like this: loaded ones, those inside the executable, and those in files on
+-- package.path and package.cpath.
 local function modules_for(start)
   local found = {}
   for _, names in ipairs { package.loaded, package.preload } do
     for name in next, names do
-      if type(name) == "string" and not name:find "%.core%f[%W]" then found[name] = true end
+      local is_private = type(name) == "string" and (name:find "%.core%f[%W]" or name:find "^lkrun%.internal%f[%W]")
+      if type(name) == "string" and not is_private then found[name] = true end
     end
   end
   local parent = start:match "^(.*)%." or ""
@@ -210,7 +157,7 @@ local function modules_for(start)
   return matching(found, start), start
 end
 
--- Files of the folder that is named so far; `quote` ends the string.
+-- Files whose path begins like this. A name with the quote in it would end the string, and is left out.
 local function files_for(content, quote)
   local folder, start = content:match "^(.*/)([^/]*)$"
   start = start or content
@@ -237,17 +184,17 @@ local function candidates(text)
   return list, start, quote
 end
 
--- --- what comes of them ---
+-- --- what is inserted or listed ---
 
 local function shared_start(list)
-  local first, last = list[1], list[#list] -- sorted: what these share, all share
+  local first, last = list[1], list[#list] -- the list is sorted, so what these two share, all share
   local length = 0
   while length < #first and first:byte(length + 1) == last:byte(length + 1) do length = length + 1 end
   while length > 0 and (first:byte(length + 1) or 0) & 0xC0 == 0x80 do length = length - 1 end
   return first:sub(1, length)
 end
 
--- The names in columns, down then right.
+-- The names in columns, to be read downwards.
 local function listing(list, columns)
   local width, more = 0, #list > LISTED and ("\n... %d more"):format(#list - LISTED) or ""
   local count = math.min(#list, LISTED)
@@ -266,7 +213,7 @@ local function listing(list, columns)
   return table.concat(lines, "\n") .. more
 end
 
---- What to insert after the text, or else what to list; neither where nothing fits.
+--- What to insert after the text; where that is not certain, the candidates to list; nil where there is none.
 ---@param text string everything before the cursor
 ---@param columns integer characters of a line, for the list
 ---@return string? insertion

@@ -1,14 +1,14 @@
---- What the prompt is made of besides reading lines: the globals that are at hand, and how results
---- are printed. lkrun/repl.c runs it.
+--- The part of the prompt that is written in Lua: the globals that it offers, how results are printed, and
+--- what completes a line. lkrun/program/repl.c reads the lines and runs them.
 local lk = require "lkrun"
 local embedded = require("lkrun.core.module_text").modules()
 
 local prompt = {}
 
-local plain_print = print -- the program may do with its own what it likes
+local plain_print = print -- the program may replace the global
 
--- A namespace whose modules load when they are first named: lkrec.als.implicit. Those inside the
--- executable are known by name before.
+-- A table whose fields are modules that load when they are first named: lkrec.als.implicit. Completion knows
+-- the names of those inside the executable before they are loaded.
 local function namespace(prefix)
   local names, known = {}, {}
   for module in pairs(embedded) do
@@ -21,7 +21,7 @@ local function namespace(prefix)
   end
   for name in pairs(known) do names[name] = nil end
   return setmetatable(names, {
-    __names = { known, {} }, -- as lk has
+    __names = { known, {} }, -- as in lkrun/init.lua
     __index = function(self, name)
       local path = ("%s.%s"):format(prefix, name)
       local value
@@ -32,7 +32,7 @@ local function namespace(prefix)
   })
 end
 
--- Names that the program has given a meaning of its own stay.
+-- Sets a global, unless the program has one of that name.
 local function offer(name, make)
   if rawget(_G, name) == nil then rawset(_G, name, make()) end
 end
@@ -40,10 +40,10 @@ end
 rawset(_G, "lk", lk)
 offer("lkrec", function() return namespace "lkrec" end)
 offer("help", function()
-  return function(...) return require("lkrun.help").print(...) end
+  return function(...) return require("lkrun.prompt.help").print(...) end
 end)
 
---- Prints the values of an expression, tensors and tables written out; the first becomes `_`.
+--- Prints the values of an expression, with tensors and tables written out, and assigns the first to `_`.
 ---@param columns integer of the terminal
 ---@param ... any
 function prompt.print_results(columns, ...)
@@ -62,7 +62,7 @@ function prompt.print_results(columns, ...)
   write(table.concat(texts, separator))
 end
 
---- What to answer to `exit` or `quit`, called or not, where the program has nothing of that name.
+--- How to leave, for somebody who typed `exit` or `quit`, called or not; nil where the program has such a name.
 ---@param text string the statement
 ---@return string? hint
 function prompt.leaving(text)
@@ -72,11 +72,11 @@ function prompt.leaving(text)
   end
 end
 
---- What completes the text before the cursor, see lkrun.complete.
+--- Completes the text before the cursor; see lkrun.prompt.complete.
 ---@param text string
 ---@param columns integer of the terminal
 ---@return string? insertion
 ---@return string? listing
-function prompt.complete(text, columns) return require("lkrun.complete").complete(text, columns) end
+function prompt.complete(text, columns) return require("lkrun.prompt.complete").complete(text, columns) end
 
 return prompt

@@ -1,11 +1,12 @@
---- What has a name that another Lua state knows too: for functions that are carried to workers that
---- are no forks. Everything that the tables of loaded modules reach in a few steps of string keys
---- and metatables has one. Longer ways, and numbers, are no names: a module that keeps a list of
---- the program's functions does not thereby own them. Of the globals, only those of the standard
---- library count.
+--- Names for values that another Lua state has, too. A function that is carried to a worker in another Lua
+--- state (threads, spawned processes) may refer to such values: they travel as their names.
+---
+--- A value has a name where the table of a loaded module leads to it in at most STEPS_MAX steps, each a
+--- string key or the step to a metatable. Numeric keys do not count: a module that keeps a list of the
+--- program's functions does not own them. Of the globals, only those of the standard library have names.
 local STEPS_MAX <const> = 3
 
-local standard = { "string", "table", "math", "io", "os", "coroutine", "utf8", "debug", "package" }
+local standard = require "lkrun.internal.standard"
 local base = {
   "assert", "collectgarbage", "dofile", "error", "getmetatable", "ipairs", "load", "loadfile", "next",
   "pairs", "pcall", "print", "rawequal", "rawget", "rawlen", "rawset", "require", "select",
@@ -14,14 +15,15 @@ local base = {
 
 local nameable = { ["function"] = true, table = true, userdata = true }
 
--- A name: the module, then the steps: keys, or false for the metatable.
+-- A name is a list: the module, then the steps that lead from it, keys or false for a metatable. This one
+-- is longer by a step.
 local function below(name, step)
   local longer = table.move(name, 1, #name, 1, {})
   longer[#longer + 1] = step
   return longer
 end
 
--- Adds what these modules reach, nearest first.
+-- Names everything that these modules lead to, by the shortest way.
 local function search(names, modules)
   local queue = {}
   local function add(object, name)
@@ -46,15 +48,15 @@ local function search(names, modules)
   end
 end
 
---- Objects and their names, as of now.
+--- All values that have a name at this moment, with their names.
 ---@return table<any, (string|false)[]>
 local function all()
   local names = {}
-  -- These lead everywhere, and to the program's own.
+  -- These tables lead to everything, the program's own values included.
   local passed_over = { _G, package.loaded, package.preload }
   for _, object in ipairs(passed_over) do names[object] = { "" } end
   for _, key in ipairs(base) do
-    -- A function of Lua under such a name is the program's.
+    -- Under such a name a function written in Lua is the program's own.
     local value = _G[key]
     if type(value) == "function" and debug.getinfo(value, "S").what == "C" then
       names[value] = { "_G", key }

@@ -1,11 +1,14 @@
 --- `help(value)` of the prompt: finds what a value is called, and prints what its annotation says.
 local lk = require "lkrun"
-local annotations = require "lkrun.annotations"
+local annotations = require "lkrun.prompt.annotations"
+local inside = require "lkrun.internal.fields"
 local manual = require "lkrun.core.manual"
 local source = require "lkrun.core.module_text"
 local terminal = require "lkrun.core.terminal"
 
-local TEXT_LEAST <const> = 30 -- characters of a line in the third of three columns
+local TEXT_LEAST <const> = 30 -- characters that the third of three columns needs on a line
+
+local lazy = inside.names_of(lk)
 
 local help = {}
 
@@ -25,7 +28,7 @@ The manual: ]]
 
 -- --- what a value is called ---
 
--- Modules of ours: lk's first, by name.
+-- The names of lkrun's and lkrec's modules that are loaded, in order.
 local function our_modules()
   local list = {}
   for name in pairs(source.modules()) do
@@ -35,7 +38,7 @@ local function our_modules()
   return list
 end
 
--- "lkrun.tensor" as it is reached at the prompt: "lk.tensor".
+-- A module's name as one types it at the prompt: "lk.tensor" for "lkrun.tensor".
 local function short(module) return (module:gsub("^lkrun%f[.%z]", "lk")) end
 
 local function entry_named(file, name)
@@ -49,26 +52,14 @@ local function entry_named(file, name)
   end
 end
 
--- Where a name of lk leads: its module.
+-- The module in which a field of lk is found.
 local function module_of(name)
-  for _, names in ipairs(debug.getmetatable(lk).__names) do
+  for _, names in ipairs(lazy) do
     if names[name] then return names[name] end
   end
 end
 
--- The methods of an object's class, without calling anything.
-local function methods_of(meta)
-  local index = rawget(meta, "__index")
-  if type(index) == "function" then
-    for i = 1, 4 do
-      local _, methods = debug.getupvalue(index, i)
-      if type(methods) == "table" then return methods end
-    end
-  end
-  return type(index) == "table" and index or {}
-end
-
--- The class of annotations that a metatable is of: "lkrun.tensor" → lkrun.Tensor and its file.
+-- The annotated class of a metatable, its fields and its file: lkrun.Tensor for the metatable "lkrun.tensor".
 local function class_of(meta)
   local name = type(meta) == "table" and rawget(meta, "__name")
   if type(name) ~= "string" then return nil end
@@ -89,7 +80,7 @@ local function find_function(value)
   for _, entry in ipairs(own and own.entries or {}) do
     if entry.line == info.linedefined then exact = entry end
   end
-  for name in pairs(debug.getmetatable(lk).__names[2]) do
+  for name in pairs(lazy[2]) do
     if rawget(lk, name) == value then
       local file = annotations.module(module_of(name))
       local entry = exact or file and entry_named(file, name)
@@ -107,7 +98,7 @@ local function find_function(value)
   end
   for _, meta in next, debug.getregistry() do
     local class, fields, file = class_of(meta)
-    for key, part in next, class and methods_of(meta) or {} do
+    for key, part in next, class and inside.index_in(meta) or {} do
       if rawequal(part, value) then
         for _, entry in ipairs(fields) do
           if entry.name == key then return entry, class:match "[^.]*$" .. ":" .. key end
@@ -120,7 +111,7 @@ local function find_function(value)
   if exact then return exact, exact.name end
 end
 
--- A function of the program's, by its file.
+-- The annotation of a function of the program, read from the program's file.
 local function find_in_program(value)
   local info = debug.getinfo(value, "S")
   local file <close> = info.source:sub(1, 1) == "@" and io.open(info.source:sub(2), "rb") or nil
@@ -130,13 +121,11 @@ local function find_in_program(value)
   end
 end
 
-local standard = { "string", "table", "math", "io", "os", "coroutine", "utf8", "debug", "package" }
-
 local function find_in_standard(value)
   for key, part in next, _G do
     if rawequal(part, value) and type(key) == "string" and debug.getinfo(value, "S").what == "C" then return key end
   end
-  for _, module in ipairs(standard) do
+  for _, module in ipairs(require "lkrun.internal.standard") do
     for key, part in next, package.loaded[module] do
       if rawequal(part, value) then return module .. "." .. key end
     end
@@ -149,8 +138,8 @@ local function add(lines, ...)
   for _, line in ipairs { ... } do lines[#lines + 1] = line end
 end
 
--- A text without line ends in lines of `width`, the second and later ones indented. A word that is
--- longer has a line of its own.
+-- Breaks a text without line ends into lines of at most `width`, the second and later ones indented. A word
+-- longer than that gets a line of its own.
 local function wrapped(text, width, indent)
   local lines, line = {}, nil
   local margin = (" "):rep(indent)
@@ -169,7 +158,7 @@ local function wrapped(text, width, indent)
   return lines
 end
 
--- Comment lines: those of a paragraph are filled anew, indented ones stay.
+-- Adds comment lines: paragraphs are filled anew, indented lines stay as they are.
 local function add_text(lines, text, width)
   local paragraph = {}
   local function flush()
@@ -187,7 +176,7 @@ local function add_text(lines, text, width)
   flush()
 end
 
--- Names, types and texts, each below its own kind; long ones go on in the next line.
+-- Adds rows of a name, a type and a text in three columns; what is too long goes on in the next line.
 local function add_columns(lines, rows, width)
   local widths = { 0, 0 }
   for _, row in ipairs(rows) do
@@ -196,7 +185,7 @@ local function add_columns(lines, rows, width)
   for _, row in ipairs(rows) do
     local head = "  " .. row[1] .. (" "):rep(widths[1] - #row[1]) .. "  "
     local indent, kind = widths[1] + (row[3] ~= "" and 6 or 4), row[2]
-    local beside = widths[1] + widths[2] + 6 -- where the texts stand if there is room
+    local beside = widths[1] + widths[2] + 6 -- the column of the texts, if there is room for them
     if row[3] ~= "" and #kind <= widths[2] and beside + TEXT_LEAST <= width then
       indent, kind = beside, kind .. (" "):rep(widths[2] - #kind)
     end
@@ -272,7 +261,7 @@ local function entry_text(entry, name, width)
   return table.concat(lines, "\n")
 end
 
--- The functions of a module, or the names of lk, a line each.
+-- A heading, and below it a line for each function of a module, or name of lk.
 local function names_text(head, names, width, describe)
   local lines, rows = {}, {}
   add_text(lines, head, width)
@@ -285,13 +274,13 @@ end
 
 local function lk_text(width)
   local names = {}
-  for _, list in ipairs(debug.getmetatable(lk).__names) do
+  for _, list in ipairs(lazy) do
     for name in pairs(list) do names[#names + 1] = "lk." .. name end
   end
   return names_text(annotations.module("lkrun").head, names, width, function(name)
     local key = name:sub(4)
     local file = annotations.module(module_of(key))
-    local entry = debug.getmetatable(lk).__names[2][key] and file and entry_named(file, key)
+    local entry = lazy[2][key] and file and entry_named(file, key)
     return first_sentence(entry and entry.text or file and file.head or {})
   end)
 end
@@ -307,16 +296,15 @@ local function module_text(module, width)
   end)
 end
 
--- A part of lkrec whose modules load when they are first named.
+-- Whether this is lkrec, or a part of it, as the prompt has it: a table whose modules load when they are named.
 local function is_namespace(value)
-  local meta = debug.getmetatable(value)
-  return type(value) == "table" and value ~= lk and type(meta) == "table" and rawget(meta, "__names") ~= nil
+  return type(value) == "table" and value ~= lk and #inside.names_of(value) > 0
 end
 
 local function namespace_text(value, width)
   local rows = {}
   local function collect(part)
-    for _, module in next, debug.getmetatable(part).__names[1] do
+    for _, module in next, inside.names_of(part)[1] do
       rows[#rows + 1] = { module, first_sentence(annotations.module(module).head), "" }
     end
     for _, inner in next, part do
@@ -357,8 +345,8 @@ end
 
 -- --- by name ---
 
--- The value of "lk.tensor.zeros", of globals, their methods and loaded modules, without calling anything
--- of theirs; "tensor" is lk.tensor where there is no such global.
+-- The value that a name like "lk.tensor.zeros" or "t:mv" has, found without calling anything of the program's:
+-- a loaded module, or a global and its fields and methods; "tensor" is lk.tensor where there is no such global.
 local function value_of(name)
   local value = package.loaded[name]
   if value ~= nil then return value end
@@ -369,14 +357,14 @@ local function value_of(name)
     if part == nil and value == _G and module_of(name) then value = lk end
     if part == nil and value == lk and module_of(key) then part = lk[key] end
     local meta = part == nil and value ~= _G and debug.getmetatable(value)
-    if class_of(meta) then part = rawget(methods_of(meta), key) end
+    if class_of(meta) then part = rawget(inside.index_of(value) or {}, key) end
     if part == nil then return nil end
     value = part
   end
   return value
 end
 
--- A class, or a field of one: "lkrun.Options", "tensor:mv", "Invoker.map".
+-- Help about a class, or a field of one: "lkrun.Options", "tensor:mv", "Invoker.map".
 local function class_entry(name, width)
   local fields, in_file = annotations.class(name)
   if fields then return class_text(name, fields, in_file, width) end

@@ -1,6 +1,6 @@
---- The annotations (LuaCATS) of the modules inside the executable, read from their own text: what
---- `help` shows. A block is a run of comment lines; it belongs to the function or the field below it,
---- and the `@field` lines in it are entries of their own.
+--- The annotations (LuaCATS) of the modules inside the executable, read from the modules' text: `help` shows
+--- them, `lkrun check` knows methods and options by them. A block is a run of comment lines; it belongs to the
+--- function or the field below it, and each `@field` line in it is an entry of its own.
 local source = require "lkrun.core.module_text"
 
 local annotations = {}
@@ -9,11 +9,11 @@ local annotations = {}
 ---@field name string as it is called in its module: "mv"
 ---@field path string of the file
 ---@field line integer of its definition
----@field class? string that it is a field of
----@field type? string of a field, or of what is assigned
----@field parameters? string[] names, of a function
+---@field class? string the class that this is a field or method of
+---@field type? string of a field or of an assigned value
+---@field parameters? string[] the names of a function's parameters
 ---@field text string[] what the comment says
----@field method? boolean a field of type `fun(self, ...)`
+---@field method? boolean whether this is a field of type `fun(self, ...)`
 ---@field params { name: string, type: string, text: string }[]
 ---@field returns string[]
 
@@ -23,7 +23,8 @@ local annotations = {}
 ---@field entries lkrun.Entry[]
 ---@field classes table<string, lkrun.Entry[]> fields by class
 
--- A type ends at the first space outside of brackets that does not follow a colon, a comma or a bar.
+-- Divides "TYPE text". A type ends at the first space that is outside of brackets, not after a colon, a comma
+-- or a bar, and not before a bar.
 local function split_type(text)
   local depth, at = 0, 1
   while at <= #text do
@@ -40,7 +41,7 @@ local function split_type(text)
   return text, ""
 end
 
--- The parts of a list of types that commas outside of brackets part.
+-- The items of a list of types, which are separated by the commas outside of brackets.
 local function split_list(text)
   local parts, depth, from = {}, 0, 1
   for at, c in text:gmatch "()([](){}<>[,])" do
@@ -55,7 +56,8 @@ local function split_list(text)
   return parts
 end
 
--- An entry whose type is that of a function tells what a definition's tags would: `self` aside.
+-- Fills in parameters and results of an entry whose type is `fun(...)`, as the tags of a definition would;
+-- `self` is no parameter.
 local function read_function_type(entry)
   local inside, results = (entry.type or ""):match "^fun(%b())%s*(.*)$"
   if not inside or results:find "^[|?]" or #entry.params > 0 then return entry end
@@ -75,7 +77,7 @@ local function read_function_type(entry)
   return entry
 end
 
--- What a block of comment lines says: its text, tags, and the classes with their fields.
+-- Reads a block of comment lines: its text, its tags, and the classes in it with their fields.
 local function read_block(lines, path, first)
   local block = { text = {}, params = {}, returns = {}, classes = {} }
   local class, about = nil, {}
@@ -93,7 +95,7 @@ local function read_block(lines, path, first)
       block.type = rest
     elseif tag == "class" then
       class = rest:match "^[%w_.]+"
-      block.classes[class] = { text = block.text }
+      block.classes[class] = { text = block.text, parent = rest:match "^[%w_.]+%s*:%s*([%w_.]+)" }
       about = {}
     elseif tag == "field" and class then
       local name, typed = rest:match "^(%S+)%s*(.*)$"
@@ -116,7 +118,7 @@ local function read_block(lines, path, first)
   return block
 end
 
--- The definition on a line below a block: its name and parameters.
+-- The name and the parameters of what is defined on this line, the one below a block.
 local function definition(line)
   local name, parameters = line:match "^local function ([%w_]+)%(([^)]*)%)"
   if not name then name, parameters = line:match "^function [%w_]+[.:]([%w_]+)%(([^)]*)%)" end
@@ -129,7 +131,7 @@ local function definition(line)
   return line:match "^[%w_]+%.([%w_]+) = "
 end
 
---- Everything that the comments of a Lua text say.
+--- Reads all annotations of a Lua text.
 ---@param text string
 ---@param path string
 ---@return lkrun.File
@@ -160,7 +162,7 @@ function annotations.parse(text, path)
   return file
 end
 
-local files = {} -- by path, as they are read
+local files = {} -- what was read so far, by path
 
 --- The annotations of an embedded module; nil where there is no such file.
 ---@param path string "lua/lkrun/log.lua"
@@ -171,7 +173,7 @@ function annotations.file(path)
   return files[path]
 end
 
---- Of the module with this name.
+--- The annotations of the module of this name; nil where it is not inside the executable.
 ---@param name string "lkrun.log"
 ---@return lkrun.File?
 function annotations.module(name)
@@ -179,7 +181,8 @@ function annotations.module(name)
   return path and annotations.file(path)
 end
 
---- The fields of a class, and what is said about it in `text`; nil where no module has it.
+--- The fields of a class, what is said about it in `text`, and the class that it extends in `parent`; nil
+--- where no module has it.
 ---@param name string "lkrun.Options"
 ---@return lkrun.Entry[]?
 function annotations.class(name)
