@@ -14,7 +14,7 @@ end
 -- to the reader or to an installation; those with capitals are patterns such as bench/NAME.lua.
 local function is_of_the_repository(name)
   local folder = name:match "^[^/]+"
-  return folder ~= "build" and (exists(folder) or exists("lkrun/" .. folder))
+  return folder ~= nil and folder ~= "build" and (exists(folder) or exists("lkrun/" .. folder))
 end
 
 describe("The pages", function()
@@ -22,7 +22,7 @@ describe("The pages", function()
     local checked = 0
     local pages <close> = io.popen "ls -d *.md docs/*.md lkrun/*.md 2>/dev/null"
     for page in pages:lines() do
-      for name in contents(page):gmatch "`([%l%d_./-]+/[%l%d_-]+%.%l+)`" do
+      for name in contents(page):gmatch "`([%l%d_.-][%l%d_./-]*/[%l%d_-]+%.%l+)`" do
         if is_of_the_repository(name) then
           assert.truthy(exists(name) or exists("lkrun/" .. name), ("%s names %s"):format(page, name))
           checked = checked + 1
