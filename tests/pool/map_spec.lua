@@ -144,7 +144,7 @@ for _, n_jobs in ipairs { 1, 2, 4 } do
         local inv <close> = invoker(echo)
         for _, tasks in ipairs { 5, "text", true, io.stdout } do
           assert.error_matches(function() inv:map(tasks) end,
-            "^lkrun: invoker:map: tasks are a [%a*]+; expected a sequence, an iterator")
+            "^lkrun: invoker:map: tasks are a [^;]+; expected a sequence, an iterator")
         end
         assert.error_matches(function() inv:map() end, "tasks are nil; expected")
         assert.error_matches(function() inv:map { a = 1 } end, "nothing at %[1%] but something at %['a'%]")
