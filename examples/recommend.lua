@@ -32,7 +32,7 @@ while arg[at] do
   if kind == "number" then value = math.tointeger(tonumber(value)) end
   if kind == "boolean" then value, at = true, at - 1 end
   if kind == "nil" or not value then
-    io.stderr:write(("recommend.lua: unknown option '%s %s'; expected --ratings FILE, --output DIR, --quiet, or "
+    io.stderr:write(("recommend.lua: '%s %s' is not an option; expected --ratings FILE, --output DIR, --quiet, or "
       .. "--factors, --epochs, --n, --jobs, --seed with an integer\n"):format(arg[at], arg[at + 1] or ""))
     os.exit(2, true)
   end

@@ -74,7 +74,7 @@ describe("examples/recommend.lua", function()
     for _, words in ipairs { "--foo", "--n", "--n x", "--epochs 1.5", "file.csv" } do
       local result = run(words)
       assert.equal(2, result.status)
-      assert.matches("recommend.lua: unknown option '" .. words:gsub("%p", "%%%0"), result.err)
+      assert.matches("recommend.lua: '" .. words:gsub("%p", "%%%0"), result.err)
       assert.equal("", result.out)
     end
     local result = run("--ratings nowhere.csv")
