@@ -1,7 +1,7 @@
 /* What the host knows of a pool: its workers, the tasks between them and it, and the map that runs.
  * What workers see as well is in worker/workplace.h.
  *
- * The files of this folder, lowest first; each calls only those above it:
+ * The files of this folder, lowest first; each calls only files before it in the list:
  *
  *   flight          tasks on their way, in queues
  *   pool_state      struct pool and its workers; map_state.h: one map and its results

@@ -23,7 +23,7 @@ static const char *const level_methods[] = {"logger:debug", "logger:info", "logg
 static const char *const level_colours[] = {"\033[2m", "\033[32m", "\033[33m", "\033[1;31m"};
 
 static atomic_int lowest = -1;      /* level that is written; -1: LK_LOG_LEVEL is not read yet */
-static atomic_bool bad_environment; /* LK_LOG_LEVEL is no level, and nobody has been told so */
+static atomic_bool bad_environment; /* LK_LOG_LEVEL is not a level, and nobody has been told so */
 
 static _Thread_local void (*handler)(void *context, const struct log_record *record);
 static _Thread_local void *handler_context;
@@ -63,7 +63,7 @@ bool log_enabled(enum log_level level)
     return (int)level >= current_level();
 }
 
-#define BAD_LEVEL "\"%.64s\" is no level; expected debug, info, warn or error"
+#define BAD_LEVEL "\"%.64s\" is not a level; expected debug, info, warn or error"
 
 void log_check_environment(lua_State *L)
 {

@@ -21,7 +21,7 @@ struct log_record {
 /* Whether records of this level are written: by lk.log.set_level, else LK_LOG_LEVEL,
  * else from info up. */
 bool log_enabled(enum log_level level);
-/* Raises when LK_LOG_LEVEL is no level. C code that logs without calling this gets info, and a
+/* Raises when LK_LOG_LEVEL is not a level. C code that logs without calling this gets info, and a
  * warning before its first message. */
 void log_check_environment(lua_State *L);
 /* Gives the record to this thread's handler if there is one, else writes it to standard error,

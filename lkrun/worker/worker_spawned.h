@@ -1,5 +1,5 @@
 /* Workers that are new lkrun processes, for hosts that can't fork. pool_spawn.c is the host's side,
- * worker_spawn.c the worker's. This is what the executable's main needs of them. */
+ * worker_spawned.c the worker's. This is what the executable's main needs of them. */
 #ifndef LKRUN_WORKER_SPAWNED_H
 #define LKRUN_WORKER_SPAWNED_H
 

@@ -126,7 +126,8 @@ describe("a hostile file", function()
     } do
       entry_refused("entry 'x.npy': .*" .. why, { name = "x.npy", data = npy { shape = shape } })
     end
-    entry_refused("its header claims 60000 bytes; expected at most", { name = "x.npy", data = "\x93NUMPY\1\0\x60\xEA{" })
+    entry_refused("its header claims 60000 bytes; expected at most",
+      { name = "x.npy", data = "\x93NUMPY\1\0\x60\xEA{" })
   end)
 
   it("with entries that are larger than the file justifies", function()

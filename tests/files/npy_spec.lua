@@ -162,7 +162,8 @@ describe("npy", function()
 
   it("refuses shapes that no tensor can have, before asking for memory", function()
     local function shape(text) return npy(dictionary("'<f8'", "False", text), ("\0"):rep(8)) end
-    refused("8 bytes of data follow its header; expected %d+ for f64 of %[1000000000000000%]", shape "(1000000000000000,)")
+    refused("8 bytes of data follow its header; expected %d+ for f64 of %[1000000000000000%]",
+      shape "(1000000000000000,)")
     refused("no tensor can have its shape", shape "(1152921504606846976, 1152921504606846976)")
     refused("no tensor can have its shape", shape "(0, 4611686018427387904, 4)")
     refused("no tensor can have its shape", shape "(4611686018427387904,)")

@@ -87,14 +87,14 @@ describe("the level", function()
   it("that is none is named by variable and value", function()
     local result = run("", { LK_LOG_LEVEL = "loud" })
     assert.equal(1, result.status)
-    assert.matches('lkrun: LK_LOG_LEVEL: "loud" is no level; expected debug, info, warn or error',
+    assert.matches('lkrun: LK_LOG_LEVEL: "loud" is not a level; expected debug, info, warn or error',
       result.err, 1, true)
   end)
 
   it("that is none is named by a program that logs nothing itself, too", function()
     local result = program.run("require 'lkrun'.config()", { env = { LK_LOG_LEVEL = "loud" } })
     assert.equal(1, result.status)
-    assert.matches('lkrun: LK_LOG_LEVEL: "loud" is no level', result.err, 1, true)
+    assert.matches('lkrun: LK_LOG_LEVEL: "loud" is not a level', result.err, 1, true)
   end)
 
   it("can be read and set", function()
@@ -102,7 +102,7 @@ describe("the level", function()
       print(lk.log.level()) lk.log.set_level "warn" print(lk.log.level())
       print(select(2, pcall(lk.log.set_level, "loud")))]]
     assert.same({ "info", "warn",
-      'lkrun: lk.log.set_level: "loud" is no level; expected debug, info, warn or error' }, lines_of(result.out))
+      'lkrun: lk.log.set_level: "loud" is not a level; expected debug, info, warn or error' }, lines_of(result.out))
     assert.same({ 'ERROR train: d "y"' }, records("lk.log.set_level 'error'" .. all))
   end)
 

@@ -64,7 +64,8 @@ describe("sparse:mm of a sparse matrix", function()
     assert.error_matches(function() a:mm(a:t(), tensor.zeros { 2, 2 }) end, "which is always new")
     local columns = a:row(1)
     columns[1] = 77
-    assert.error_matches(function() a:mm(sparse.csr({}, {}, {}, { 3, 3 })) end, "a column was overwritten with 77; expected from 1 to")
+    assert.error_matches(function() a:mm(sparse.csr({}, {}, {}, { 3, 3 })) end,
+      "a column was overwritten with 77; expected from 1 to")
   end)
 end)
 
@@ -163,7 +164,8 @@ describe("sparse:top_products", function()
     local columns = a:row(1)
     columns[1] = 77
     for _, side in ipairs { "left", "right" } do
-      assert.error_matches(function() a:top_products(sparse.csr({}, {}, {}, { 3, 3 }), 1, side) end, "overwritten with 77")
+      assert.error_matches(function() a:top_products(sparse.csr({}, {}, {}, { 3, 3 }), 1, side) end,
+        "overwritten with 77")
     end
   end)
 end)

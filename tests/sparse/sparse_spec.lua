@@ -145,7 +145,8 @@ describe("sparse.csr", function()
     local a = sparse.csr({ 1 }, { 1 }, { 1 }, { 2, 3 })
     local columns = a:row(1)
     columns[1] = 1000000
-    assert.error_matches(function() a:mv(tensor.ones { 3 }) end, "a column was overwritten with 1000000; expected from 1 to")
+    assert.error_matches(function() a:mv(tensor.ones { 3 }) end,
+      "a column was overwritten with 1000000; expected from 1 to")
     assert.error_matches(function() a:mm(tensor.ones { 3, 1 }) end, "overwritten with 1000000")
     assert.error_matches(function() a:todense() end, "overwritten with 1000000")
     assert.error_matches(function() a:t() end, "overwritten with 1000000")

@@ -199,7 +199,8 @@ describe("options", function()
     refused("lkrun: lk.json.encode: indent is 'two'; expected an integer from 0 to 16",
       json.encode, 1, { indent = "two" })
     refused("lkrun: lk.json.encode: sort_keys is a number; expected a boolean", json.encode, 1, { sort_keys = 1 })
-    refused("lkrun: lk.json.encode: unknown option 'pretty'; there are indent, sort_keys", json.encode, 1, { pretty = true })
+    refused("lkrun: lk.json.encode: unknown option 'pretty'; there are indent, sort_keys", json.encode, 1,
+      { pretty = true })
     refused("lkrun: lk.json.encode: the options are a number; expected a table", json.encode, 1, 2)
   end)
 end)
