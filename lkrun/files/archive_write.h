@@ -14,7 +14,8 @@
 #include "tensor/tensor.h"
 
 struct archive_writer {
-    /* Takes the data of the current entry. It is the first member, so that one casts to the other. */
+    /* Takes the data of the current entry. It is the first member, so that one casts to the
+     * other. */
     struct sink entry;
     struct atomic_file file;
     const struct archive_library *library;

@@ -29,9 +29,10 @@ bool signal_is_interruption(const char *message);
  * things in order. The stock interpreter's interruption ("interrupted!", which lua.c
  * raises from a hook) counts, too. */
 void signal_rethrow(const char *message);
-/* In a new worker or template: nothing is pending. SIGINT, which a terminal sends to all processes,
- * does nothing, because the parent decides what it means; SIGTERM and SIGPIPE do what they usually
- * do. Programs that the worker starts get the usual dispositions. */
+/* In a new worker or template: nothing is pending. Until the caller changes that, SIGINT, which
+ * a terminal sends to all processes, does nothing, because the parent decides what it means;
+ * SIGTERM and SIGPIPE do what they usually do. Programs that the worker starts get the usual
+ * dispositions. */
 void signals_enter_worker(void);
 
 /* In a worker that is a thread, with the main Lua thread of its state: from now on, and until

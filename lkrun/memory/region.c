@@ -167,7 +167,7 @@ static void gather_free(void)
         }
         set_span(first, at - first, SPAN_FREE);
         own.spans[first].dirty = dirty > 0;
-        if (dirty)
+        if (dirty) /* clean pages between dirty ones count as dirty from now on */
             own.kept_pages += at - first - dirty;
         if (at == own.top && !dirty)
             own.top = at = first;
@@ -367,9 +367,9 @@ static void protect_inherited(void)
     for (uint32_t at = 0; at <= inherited.top;
          at += at < inherited.top ? inherited.spans[at].pages : 1) {
         const struct span *span = &inherited.spans[at];
-        bool keep = at == inherited.top || span->state == SPAN_FREE ||
-                    (span->state == SPAN_USED && span->writable);
-        if (!keep)
+        bool stays_writable = at == inherited.top || span->state == SPAN_FREE ||
+                              (span->state == SPAN_USED && span->writable);
+        if (!stays_writable)
             continue;
         if (at > start)
             (void)!mprotect(inherited.base + (size_t)start * PAGE, (size_t)(at - start) * PAGE,

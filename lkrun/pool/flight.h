@@ -9,13 +9,13 @@
 
 /* A task on its way: in a queue of the host, or with a worker until its result is taken in. */
 struct flight {
-    uint64_t index; /* in its map from 1; of a future, its number */
-    char *bytes;    /* its payload while it is in a queue of the host; owned */
-    struct segment *segments;
-    uint32_t length;   /* of the payload */
-    uint32_t offset;   /* where its frame starts in the worker's task ring, modulo 2^32 */
-    uint32_t attempts; /* times a worker died of it */
-    uint8_t kind;      /* enum task_kind */
+    uint64_t index;           /* in its map from 1; of a future, its number */
+    char *bytes;              /* its payload while it is in a queue of the host; owned */
+    struct segment *segments; /* of its large tensors; with TASK_INDIRECT the first has its bytes */
+    uint32_t length;          /* of the payload */
+    uint32_t offset;          /* where its frame starts in the worker's task ring, modulo 2^32 */
+    uint32_t attempts;        /* times a worker died of it */
+    uint8_t kind;             /* enum task_kind */
     uint8_t is_future;
     uint8_t is_dropped; /* nobody waits for its result */
 };

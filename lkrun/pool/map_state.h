@@ -35,7 +35,7 @@ enum slot_state { SLOT_QUEUED, SLOT_AT_WORKER, SLOT_STORED };
 struct task_slot {
     uint8_t state;                 /* enum slot_state */
     uint8_t kind;                  /* SLOT_STORED: RESULT_VALUES or RESULT_ERROR */
-    uint16_t worker;               /* which has it, or had it, from 0 */
+    uint16_t worker;               /* SLOT_AT_WORKER: its place, from 0; SLOT_STORED: from 1 */
     struct waiting_result *result; /* SLOT_STORED: owned; NULL: there was no memory for it */
 };
 

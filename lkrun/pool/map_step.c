@@ -146,6 +146,8 @@ static int continue_step(lua_State *L, int status, lua_KContext context)
         return step_in_place(L, map->pool, map, context == 1, status);
     if (context == 1)
         end_pull(L, map, status);
+    /* pool_note was called, and nothing was taken in since: the next turn looks around, and
+     * sleeps if there is nothing to do. */
     bool noted = context != 0;
     for (;;) {
         struct pool *pool = map->pool;

@@ -66,6 +66,7 @@ struct worker *pool_hungry(struct pool *pool, uint32_t *count)
         uint32_t waiting = worker_unbegun(worker, claim_of(worker));
         bool hungry = crowded ? worker->flights.count < 2
                               : waiting <= worker->window / 2 || worker->flights.count < 2;
+        /* The least reluctant worker comes first; among these, the one with the fewest tasks. */
         uint32_t reluctant = reluctance(worker);
         uint32_t load = reluctant * 2 * MAX_WINDOW + waiting + worker_is_busy(worker);
         if (!hungry || load >= lightest || ring_room(&worker->tasks, RING_SIZE / 4) < RING_SIZE / 4)
@@ -86,6 +87,7 @@ struct worker *pool_hungry(struct pool *pool, uint32_t *count)
         window *= 2;
     hungriest->window = window < ahead ? window : ahead;
     *count = hungriest->window > fewest ? hungriest->window - fewest : 1;
+    /* In portions, so that other workers that are hungry meanwhile do not wait for all of it. */
     if (*count > hungriest->window / 4 + 1)
         *count = hungriest->window / 4 + 1;
     return hungriest;
@@ -131,7 +133,7 @@ static void *place_tensor(void *context, size_t bytes, uint64_t *handle, const c
  * the tensor's when the result was decoded. */
 static void release_result(struct storage *storage)
 {
-    /* Region_free does nothing in a process that only inherited the segment. */
+    /* Does nothing in a process that only inherited the segment. */
     region_free(storage->data);
 }
 
@@ -305,6 +307,7 @@ void pool_take_back(struct pool *pool, struct worker *worker, uint32_t keep)
             return;
         }
         flights_pop_last(&worker->flights);
+        /* Back to where its frame starts; the offset is that place modulo 2^32. */
         worker->tasks.at -= (uint32_t)worker->tasks.at - flight.offset;
         worker->next_index = 0;
         note_place(pool, &flight, NULL);

@@ -17,10 +17,11 @@
 static bool delivery_makes_room(struct pool *pool, const struct worker *worker)
 {
     const struct map *map = pool->map;
-    uint32_t oldest = claim_begun(claim_of(worker)) - worker->committed - 1;
-    if (!map || pool->future_awaited || oldest >= worker->flights.count)
+    /* The place of its task among its flights: those before it are finished and not taken in. */
+    uint32_t running = claim_begun(claim_of(worker)) - worker->committed - 1;
+    if (!map || pool->future_awaited || running >= worker->flights.count)
         return false;
-    const struct flight *flight = flights_at(&worker->flights, oldest);
+    const struct flight *flight = flights_at(&worker->flights, running);
     if (flight->is_future || flight->is_dropped || map->delivered == map->pulled)
         return false;
     if (map->slots) {
@@ -46,6 +47,8 @@ void pool_grant_room(struct pool *pool, struct worker *worker)
         return;
     const char *error;
     bool others_first = delivery_makes_room(pool, worker);
+    /* A worker that holds no grant may have one more, however crowded the region is: it can then go
+     * on, and its result can be delivered. */
     worker->grant_deferred = others_first && worker->grants && segments_crowd(INBOUND);
     if (worker->grant_deferred)
         return;
@@ -54,7 +57,7 @@ void pool_grant_room(struct pool *pool, struct worker *worker)
                                 : pool_add_segment(pool, &worker->grants, INBOUND, asked, &error);
     if (granted) {
         worker->grants->tag = claim_begun(claim_of(worker));
-        answer = region_handle(worker->grants->address) + 1;
+        answer = region_handle(worker->grants->address) + 1; /* 0 means that there is no answer */
     } else if (others_first) {
         worker->grant_deferred = true;
         return;

@@ -1,10 +1,10 @@
 /* The template: a fork of the host that never runs user code.
  *
  * It forks all workers but the very first, as children of the host (CLONE_PARENT), so the host
- * reaps them and their parent-death signal follows the host. The kernel writes a worker's pid into
- * shared memory before the worker runs: whoever exists is known, whatever happens to the template
- * in between. The socket to the template carries requests one way (a place), nudges the other way,
- * and its end means that the host is gone. */
+ * reaps them and their parent-death signal follows the host. The kernel writes a worker's pid
+ * into shared memory before the worker runs: whoever exists is known, whatever happens to the
+ * template in between. The socket to the template carries requests one way (a place), single
+ * bytes that say "workers were forked" the other way, and its end means that the host is gone. */
 #include "pool/pool_template.h"
 
 #include <errno.h>

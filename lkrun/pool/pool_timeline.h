@@ -11,7 +11,7 @@
 bool pool_trace_open(struct pool *pool, const char *path, const char *where);
 void pool_trace_close(struct pool *pool);
 /* How many bytes the lanes of all workers take in the memory that is shared with them, and at which
- * offset from its start they lie. */
+ * offset from its start they lie. A lane has what one worker notes, see screen/trace.h. */
 size_t pool_trace_room(const struct pool *pool, size_t *offset);
 
 /* Takes in what the workers noted in their lanes, and writes it to the file now and then. */
@@ -24,7 +24,8 @@ void pool_trace_wait(struct pool *pool, uint64_t begun);
 void pool_trace_dispatch(struct pool *pool, uint64_t begun, const struct worker *worker,
                          uint64_t count);
 void pool_trace_started(struct pool *pool, const struct worker *worker);
-/* Notes that a worker has ended: `how`, and in the task of which flight; NULL: in none. */
+/* Notes that a worker has ended, and how. `flight`: the task that it ran, or NULL; `again`: that
+ * task will be tried again. */
 void pool_trace_death(struct pool *pool, const struct worker *worker, const char *how,
                       const struct flight *flight, bool again);
 /* Notes a task that ran in place. */

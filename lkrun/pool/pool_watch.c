@@ -50,7 +50,7 @@ static bool is_stuck(const struct worker *worker, uint64_t now)
  * worker that sits in a long task or does not wake, else half. Says whether to look again soon. */
 static bool balance(struct pool *pool, uint64_t now)
 {
-    bool someone_idle = false, held_back = false;
+    bool someone_idle = false, look_again = false;
     for (int i = 0; i < pool->work.options.jobs && !someone_idle; i++)
         someone_idle = is_idle(pool, &pool->workers[i]);
     for (int i = 0; someone_idle && i < pool->work.options.jobs; i++) {
@@ -59,20 +59,21 @@ static bool balance(struct pool *pool, uint64_t now)
         if (!waiting)
             continue;
         bool busy = worker_is_busy(worker);
-        /* A single task is what a sleeping worker wakes up for. */
-        uint32_t half = waiting == 1 && !busy ? 1 : waiting / 2;
-        /* The worker may not wake, and neither may the one that gets its tasks. */
-        held_back = held_back || !busy;
+        /* A sleeping worker that has a single task keeps it: it is waking up for it. */
+        uint32_t kept = waiting == 1 && !busy ? 1 : waiting / 2;
+        /* Look again soon: this worker may fail to wake up, and so may the one that gets its
+         * tasks. */
+        look_again = look_again || !busy;
         if (is_stuck(worker, now)) {
             worker->overdue = busy ? OVERDUE_BUSY : OVERDUE_IDLE;
             pool_take_back(pool, worker, 0);
         } else if (!pool_may_pull(pool) && waiting * pool->mean > QUIET_TIME) {
-            pool_take_back(pool, worker, half);
+            pool_take_back(pool, worker, kept);
         } else {
-            held_back = true;
+            look_again = true;
         }
     }
-    return held_back;
+    return look_again;
 }
 
 /* Measures how long tasks take, from the time that the workers say they were busy. */
@@ -217,15 +218,13 @@ static nfds_t fill_polled(struct pool *pool)
 static int sleep_limit(struct pool *pool, int timeout, bool short_sleep)
 {
     int limit = progress_tick();
-    bool shared_soon = false;
-    uint64_t now = clock_nanoseconds();
-    shared_soon = balance(pool, now);
+    bool look_again = balance(pool, clock_nanoseconds());
     if (pool->backlog.count)
         pool_feed_backlog(pool);
     for (int i = 0; i < pool->work.options.jobs; i++)
         if (pool->workers[i].pid && pool->workers[i].pidfd < 0 && (limit < 0 || limit > 20))
             limit = 20;
-    if ((shared_soon || short_sleep) && (limit < 0 || limit > 1))
+    if ((look_again || short_sleep) && (limit < 0 || limit > 1))
         limit = 1;
     int tick = pool_limits_tick(pool);
     if (tick >= 0 && (limit < 0 || limit > tick))
@@ -233,8 +232,8 @@ static int sleep_limit(struct pool *pool, int timeout, bool short_sleep)
     int token_tick = pool_token_tick(pool);
     if (token_tick >= 0 && (limit < 0 || limit > token_tick))
         limit = token_tick;
-    /* The signal handler of another program than lkrun may have run just before the poll, and so
-     * did not end it. */
+    /* In a stock Lua the handler of a signal is the interpreter's. It may run just before the poll,
+     * and then it does not end the poll. */
     if (signal_descriptor() < 0 && (limit < 0 || limit > 200))
         limit = 200;
     return timeout >= 0 && (limit < 0 || timeout < limit) ? timeout : limit;

@@ -202,7 +202,8 @@ static void remember(lua_State *L, int index)
         editor_remember(text, length);
 }
 
-/* Puts the functions of lua/lkrun/prompt/init.lua on the stack; false after telling what is wrong. */
+/* Puts the functions of lua/lkrun/prompt/init.lua on the stack; false after telling what is
+ * wrong. */
 static bool prepare(lua_State *L)
 {
     static const char *const held[HELD] = {"print_results", "complete", "leaving"};

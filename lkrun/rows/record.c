@@ -1,6 +1,7 @@
-/* Invariant: between calls, data[begin] … data[end - 1] are the bytes that were read from the file
- * and belong to no record that was given; they begin with a record, on line `line`. While a record
- * is looked for, places in it are offsets from `begin`, because reading more moves the bytes. */
+/* Invariant: between calls, data[begin] … data[end - 1] are the bytes that were read from the
+ * file and belong to no record that was returned; they begin with a record, on line `line`.
+ * While a record is looked for, places in it are offsets from `begin`, because reading more
+ * moves the bytes. */
 #include "rows/record.h"
 
 #include <errno.h>

@@ -85,7 +85,7 @@ static void on_fatal(int signal_number, siginfo_t *info, void *context)
     if (now.sa_sigaction == on_fatal)
         editing_resume();
     else
-        editing_abandon(); /* their handler has replaced ours: the next such signal passes us by */
+        editing_abandon(); /* their handler has replaced on_fatal: it sees no further signal */
 }
 
 /* Puts on_fatal in place of the signal's handler, with the same mask and on the same stack. A
@@ -97,6 +97,7 @@ static void watch_signal(int signal_number, struct sigaction *theirs)
         return;
     struct sigaction ours = *theirs;
     ours.sa_sigaction = on_fatal;
+    /* With SA_NODEFER, raise() in on_fatal acts at once. */
     ours.sa_flags |= SA_SIGINFO | (theirs->sa_handler == SIG_DFL ? SA_NODEFER : 0);
     sigaction(signal_number, &ours, NULL);
 }
@@ -115,7 +116,7 @@ void editing_begin(void)
 void editing_take_keys(void)
 {
     has_during = tcgetattr(STDIN_FILENO, &during) == 0;
-    during.c_cc[VSUSP] = _POSIX_VDISABLE;
+    during.c_cc[VSUSP] = _POSIX_VDISABLE; /* Ctrl-Z arrives as a key */
     if (has_during)
         tcsetattr(STDIN_FILENO, TCSANOW, &during);
 }

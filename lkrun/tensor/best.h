@@ -21,8 +21,9 @@ struct best {
     int64_t limit; /* once is_limited: only a key above it can still be among the best */
 };
 
-#define BEST_NAN  INT64_MIN             /* the key of not-a-number, below every number's */
-#define BEST_NONE (-0x7ff0000000000000) /* the key of -inf */
+#define BEST_NAN INT64_MIN /* the key of not-a-number, below every number's */
+#define BEST_NONE                                                                                  \
+    (-0x7ff0000000000000) /* the key of -inf, which mips.c gives to vectors that are left out */
 
 /* The key of the number at this address: keys are ordered as the numbers of their dtype are.
  * Zeros of either sign have the same key. */

@@ -43,7 +43,7 @@ static uint64_t ticks(void)
 #if defined(__x86_64__)
     return __rdtsc();
 #else
-    return clock_nanoseconds() * 2;
+    return clock_nanoseconds() * 2; /* as a clock of 2 GHz would count */
 #endif
 }
 
@@ -67,7 +67,7 @@ static void wait_for(struct worker_site *site, bool (*ready)(void *site))
             break;
         }
         doorbell_wait(&shared->bell, site->bell_fd);
-        if (atomic_load_explicit(&shared->stop, memory_order_acquire) > 1)
+        if (atomic_load_explicit(&shared->stop, memory_order_acquire) > 1) /* leave at once */
             _exit(0);
     }
     if (timed)
@@ -301,7 +301,7 @@ static void begin_task(struct worker_site *site)
             task->length = indirect->length;
         }
     }
-    if (task->ordinal)
+    if (task->ordinal) /* a future's number says nothing about the next task */
         site->next_index = task->index + 1;
     site->index = task->index;
     site->out.length = 0;

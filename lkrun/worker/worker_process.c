@@ -1,7 +1,7 @@
-/* A worker that is a process: a fork of the template, which has inherited the model, func and all
- * that they reach, or a new process that was sent them (worker_spawned.c). It never returns into
- * the stack that it inherited and never runs code that belongs to the host, such as its exit
- * handlers and finalizers. */
+/* A worker that is a process: a fork of the host or its template, which has inherited the model,
+ * func and all that they reach, or a new process that was sent them (worker_spawned.c). It never
+ * returns into the stack that it inherited and never runs code that belongs to the host, such as
+ * its exit handlers and finalizers. */
 #include "worker/worker_process.h"
 
 #include <fcntl.h>
@@ -60,8 +60,9 @@ static void take_streams(const struct worker_seat *seat)
     close(nothing);
 }
 
-/* The template has reset the signals that the host handles; the signal mask that it needed for
- * itself is undone here. */
+/* The signals that the host handles are reset by now: in a fork by leave_group
+ * (pool_template.c), in a spawned worker by signals_enter_worker. The mask of the template is
+ * undone here. */
 static void take_signals(void)
 {
     signal(SIGTERM, SIG_DFL);
@@ -118,7 +119,7 @@ _Noreturn void worker_main(const struct workplace *workplace, lua_State *L,
     worker_install_reports(site);
     write_epoch++;
     on_exit(on_worker_exit, NULL);
-    /* The new thread is kept alive by L's stack, which nobody touches again. */
+    /* The new coroutine is kept alive by L's stack, which nobody touches again. */
     lua_State *own = lua_newthread(L);
     lua_sethook(own, NULL, 0, 0);
     lua_pushvalue(L, 1);

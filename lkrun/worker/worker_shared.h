@@ -60,7 +60,7 @@ struct worker_shared {
     _Atomic uint64_t busy_since;
     _Atomic uint64_t asked;      /* bytes of the region that it waits for; 0: none */
     _Atomic uint64_t task_since; /* with a timeout: when its task began; 0 between tasks */
-    /* Enum worker_verdict; the host writes it, too, before it kills the worker. */
+    /* An enum worker_verdict. The host writes it, too, before it kills the worker. */
     _Atomic uint32_t verdict;
     /* How many log records and displays it has posted: the host shows them before results that were
      * posted earlier. */
