@@ -30,7 +30,7 @@ describe("ARCHITECTURE.md", function()
     local count = 0
     for name, path in map:gmatch "`([%l_]+)` [oi][fn] `([%w_/]+%.[ch])`" do
       count = count + 1
-      assert.is_truthy(read("lkrun/" .. path):find(name .. "(", 1, true), name .. " is not in " .. path)
+      assert.is_truthy(read("lkrun/" .. path):find("%f[%w_]" .. name .. "%f[^%w_]"), name .. " is not in " .. path)
     end
     assert.is_true(count > 3)
   end)
