@@ -1,9 +1,6 @@
 --- The options of functions: which there are, what each may be, and their defaults. lkrec, which otherwise
---- stands on the public interface alone, shares this module and lkrun.internal.fail.
-local fail = require "lkrun.internal.fail"
-local nearest = require "lkrun.core.nearest"
-local value_text = require "lkrun.core.value_text"
-
+--- stands on the public interface alone, shares this module and lkrun.internal.fail. The messages are in
+--- lkrun.internal.refusals.
 local options = {}
 
 --- What one option may be. `least`, `most`, `above` and `below` bound a number.
@@ -21,23 +18,8 @@ local options = {}
 ---@field any? boolean the value is checked where it is used
 ---@field expected? string in messages: what the value should be, where the other fields do not say it well
 
--- "'a'", "'a' or 'b'", "'a', 'b' or 'c'"
-local function alternatives(choices)
-  local last = ("'%s'"):format(choices[#choices])
-  if #choices == 1 then return last end
-  return ("'%s' or %s"):format(table.concat(choices, "', '", 1, #choices - 1), last)
-end
-
-local function expectation(rule)
-  if rule.expected then return rule.expected end
-  if rule.choices then return alternatives(rule.choices) end
-  if rule.type then return "a " .. rule.type end
-  local noun = rule.integer and "an integer" or "a number"
-  if rule.below then return ("%s between %s and %s"):format(noun, rule.above, rule.below) end
-  if rule.above then return ("%s above %s"):format(noun, rule.above) end
-  if rule.most then return ("%s from %s to %s"):format(noun, rule.least, rule.most) end
-  return rule.least and ("%s of %s or more"):format(noun, rule.least) or noun
-end
+-- The messages are loaded when one is needed: a program whose options are right does not pay for them.
+local function refusals() return require "lkrun.internal.refusals" end
 
 -- The number itself where it is finite and within the rule's bounds; nil otherwise.
 local function number_within(rule, value)
@@ -65,24 +47,6 @@ local function accepted(rule, value)
   end
 end
 
---- " (did you mean 'n_jobs'?)", or "" where no name is near.
----@param word any a key that is none of the names
----@param known table<string, any> what there is, by name
----@return string
-function options.question(word, known)
-  local meant = type(word) == "string" and nearest(word, known)
-  return meant and (" (did you mean '%s'?)"):format(meant) or ""
-end
-
-local function fail_unknown(where, name, rules)
-  local names = {}
-  for key in pairs(rules) do names[#names + 1] = key end
-  table.sort(names)
-  local shown = type(name) == "string" and ("'%s'"):format(name) or ("[%s]"):format(value_text.brief(name))
-  fail(where, "unknown option %s%s; there are %s", shown, options.question(name, rules),
-    #names > 0 and table.concat(names, ", ") or "none")
-end
-
 --- Checks a table of options and fills in the defaults. Raises for what is no table, for an option that is
 --- unknown or missing, and for a value that its rule does not allow.
 ---@param where string the function whose options they are, for messages
@@ -91,21 +55,19 @@ end
 ---@return table # a new one
 function options.check(where, rules, given)
   if given ~= nil and type(given) ~= "table" then
-    fail(where, "the options are %s; expected a table", value_text.type(given))
+    refusals().no_table(where, given)
   end
   local checked = {}
   for name, value in pairs(given or {}) do
     local rule = rules[name]
-    if not rule then fail_unknown(where, name, rules) end
+    if not rule then refusals().unknown(where, name, rules) end
     local good = accepted(rule, value)
-    if good == nil then
-      fail(where, "%s is %s; expected %s", name, value_text.brief(value), expectation(rule))
-    end
+    if good == nil then refusals().misfit(where, name, rule, value) end
     checked[name] = good
   end
   for name, rule in pairs(rules) do
     if checked[name] == nil then
-      if rule.required then fail(where, "%s is missing; expected %s", name, expectation(rule)) end
+      if rule.required then refusals().missing(where, name, rule) end
       checked[name] = rule.default
     end
   end

@@ -1,6 +1,6 @@
 --- Follows the modules, functions and objects of lkrun through a program that is checked: what their fields
 --- are and what their calls return, and which names in these are not lkrun's.
-local question = require("lkrun.internal.options").question
+local question = require("lkrun.internal.refusals").question
 
 local values = {}
 

@@ -41,7 +41,7 @@ end
 local function judge_variables(add, report)
   local known = require "lkrun.internal.variables"
   for _, name in ipairs(report.unknown_variables) do
-    local question = require("lkrun.internal.options").question(name, known)
+    local question = require("lkrun.internal.refusals").question(name, known)
     add(question ~= "" and "warning" or "note", ("%s is set, which is no variable of lkrun%s"):format(name, question),
       question ~= "" and "correct its name, or unset it" or "unset it, unless another program reads it")
   end
