@@ -1,12 +1,10 @@
 -- Models exchanged with NumPy, SciPy and safetensors, over random names, dtypes, shapes and orders.
 local lk = require "lkrun"
 local new_folder = require "tests.support.folder"
-
-local python = os.getenv "LKRUN_PYTHON" or "build/venv/bin/python"
-local has_all = os.execute(("'%s' -c 'import numpy, scipy, safetensors' 2>/dev/null"):format(python))
+local python = require "tests.support.python"
 
 describe("NumPy, SciPy, safetensors and lkrun", function()
-  if not has_all then
+  if not python.has "numpy, scipy, safetensors" then
     pending "read each other's files (no Python with them at LKRUN_PYTHON)"
     return
   end
@@ -15,12 +13,7 @@ describe("NumPy, SciPy, safetensors and lkrun", function()
   before_each(function() folder = new_folder() end)
   after_each(function() folder:remove() end)
 
-  local function exchange(...)
-    local command = { ("'%s' tests/interop/exchange.py"):format(python), ... }
-    local pipe <close> = io.popen(table.concat(command, " ") .. " 2>&1")
-    local output = pipe:read "a"
-    assert(pipe:close(), output)
-  end
+  local function exchange(...) return python.run("tests/interop/exchange.py", ...) end
 
   local COUNT <const> = 40
   for seed = 1, 3 do

@@ -1,12 +1,10 @@
 -- Means, variances and standard deviations beside NumPy's, over random dtypes, shapes and layouts.
 local lk = require "lkrun"
 local new_folder = require "tests.support.folder"
-
-local python = os.getenv "LKRUN_PYTHON" or "build/venv/bin/python"
-local has_numpy = os.execute(("'%s' -c 'import numpy' 2>/dev/null"):format(python))
+local python = require "tests.support.python"
 
 describe("mean, var and std", function()
-  if not has_numpy then
+  if not python.has "numpy" then
     pending "are NumPy's (no Python with NumPy at LKRUN_PYTHON)"
     return
   end
@@ -15,13 +13,7 @@ describe("mean, var and std", function()
   before_each(function() folder = new_folder() end)
   after_each(function() folder:remove() end)
 
-  local function moments_py(...)
-    local command = { ("'%s' tests/interop/moments.py"):format(python), ... }
-    local pipe <close> = io.popen(table.concat(command, " ") .. " 2>&1")
-    local output = pipe:read "a"
-    assert(pipe:close(), output)
-    return output
-  end
+  local function moments_py(...) return python.run("tests/interop/moments.py", ...) end
 
   it("are NumPy's, of all elements and along every dimension, whatever ddof is", function()
     moments_py("generate", folder.name, 1, 60)

@@ -1,12 +1,10 @@
 -- .npy files exchanged with NumPy itself, over random dtypes, shapes, versions, byte and memory orders.
 local lk = require "lkrun"
 local new_folder = require "tests.support.folder"
-
-local python = os.getenv "LKRUN_PYTHON" or "build/venv/bin/python"
-local has_numpy = os.execute(("'%s' -c 'import numpy' 2>/dev/null"):format(python))
+local python = require "tests.support.python"
 
 describe("NumPy and lkrun", function()
-  if not has_numpy then
+  if not python.has "numpy" then
     pending "read each other's .npy files (no Python with NumPy at LKRUN_PYTHON)"
     return
   end
@@ -15,12 +13,7 @@ describe("NumPy and lkrun", function()
   before_each(function() folder = new_folder() end)
   after_each(function() folder:remove() end)
 
-  local function npy_py(...)
-    local command = { ("'%s' tests/interop/npy.py"):format(python), ... }
-    local pipe <close> = io.popen(table.concat(command, " ") .. " 2>&1")
-    local output = pipe:read "a"
-    assert(pipe:close(), output)
-  end
+  local function npy_py(...) return python.run("tests/interop/npy.py", ...) end
 
   for seed = 1, 3 do
     it("read each other's .npy files, seed " .. seed, function()
