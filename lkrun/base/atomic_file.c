@@ -1,6 +1,7 @@
-/* Invariant: while fd is 0 or more, `temporary` is empty and the new file has no name at all, so
- * that a process that is killed leaves nothing behind; or `temporary` is the name of a file that
- * only we have made. */
+/* Invariant: while `fd` is 0 or more, the new file is in one of two states. Either `temporary` is
+ * empty and the file has no name at all, so that a process that is killed leaves nothing behind; or
+ * `temporary` is the file's name, under which this process itself created it, so that no file of
+ * anybody else's is written or removed. */
 #include "base/atomic_file.h"
 
 #include <errno.h>
@@ -27,7 +28,8 @@ static bool fail(struct atomic_file *file, const char *format, ...)
     return false;
 }
 
-/* Finds the file that `path` leads to, and its mode; mode 0: there is no such file yet. */
+/* Puts the file that `path` leads to, through symbolic links, into `target`, and its permissions
+ * into *mode; 0: there is no such file yet. */
 static bool find_target(struct atomic_file *file, const char *path, mode_t *mode)
 {
     struct stat status;
@@ -46,8 +48,8 @@ static bool find_target(struct atomic_file *file, const char *path, mode_t *mode
     return true;
 }
 
-/* Makes up ".NAME.0123456789abcdef.tmp" in the folder of the target, so
- * that renaming never copies. */
+/* Makes up a name ".NAME.0123456789abcdef.tmp" in the folder of the target, because rename works
+ * only within one file system. */
 static bool name_temporary(struct atomic_file *file)
 {
     const char *slash = strrchr(file->target, '/');
@@ -66,8 +68,8 @@ static void folder_of(const char *path, char folder[PATH_MAX])
     snprintf(folder, PATH_MAX, "%.*s", length, slash ? path : ".");
 }
 
-/* False where a file system has no files without names, or /proc, which naming
- * one takes, is missing. */
+/* Opens a new file that has no name. False where the file system does not support that, or where
+ * /proc is missing, through which give_name gives the file its name. */
 static bool open_nameless(struct atomic_file *file)
 {
     char folder[PATH_MAX];
@@ -137,7 +139,8 @@ bool atomic_file_write(struct atomic_file *file, const void *bytes, size_t lengt
     return fail(file, "writing failed: %s", strerror(errno));
 }
 
-/* Brings the new name to the disk as well, where the file system can. */
+/* Writes the folder, in which the new name stands, to the disk. A file system that cannot do that
+ * is no reason to fail. */
 static void sync_folder(const char *path)
 {
     char folder[PATH_MAX];
@@ -154,7 +157,7 @@ bool atomic_file_commit(struct atomic_file *file)
     bool done = fsync(file->fd) == 0 || errno == EINVAL || errno == ENOTSUP;
     done = done && (file->temporary[0] || give_name(file));
     int error = errno;
-    /* A network file system that is full may report that only here. */
+    /* A network file system may report only here that it is full. */
     done = close(file->fd) == 0 && done;
     if (!done)
         fail(file, "writing failed: %s", strerror(error));

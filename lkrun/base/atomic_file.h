@@ -16,8 +16,8 @@ struct atomic_file {
     char problem[256];        /* filled in by the call that failed */
 };
 
-/* Opens a new file beside `path`. False where that can't be done, or where something other than a
- * regular file is at `path`. */
+/* Opens a new file beside `path`. False, with `problem` filled in, where that can't be done, or
+ * where something other than a regular file is at `path`. */
 bool atomic_file_open(struct atomic_file *file, const char *path);
 bool atomic_file_write(struct atomic_file *file, const void *bytes, size_t length);
 /* Brings the new file onto the disk and into place. On false nothing has changed at `path`. */

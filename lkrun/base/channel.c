@@ -8,8 +8,8 @@
  *   nothing of it.
  * - A sleeper sets `asleep`, fences, and looks for work; the waker publishes work, fences,
  *   and looks at `asleep`. With sequentially consistent fences one of the two sees the
- *   other, so no wake-up is lost. Whoever takes `asleep` from 1 to 0 owns the one write to,
- *   or read from, the eventfd. */
+ *   other, so no wake-up is lost. Only the waker that itself takes `asleep` from 1 to 0 writes
+ *   to the eventfd, so there is one write for a sleep. */
 #include "base/channel.h"
 
 #include <errno.h>
@@ -89,8 +89,8 @@ void doorbell_announce(struct doorbell *bell)
 
 void doorbell_cancel(struct doorbell *bell)
 {
-    /* Where the other side has taken the flag already, it writes to the descriptor: then the next
-     * wait returns at once, which does no harm. */
+    /* If the other side has already taken the flag, it writes to the descriptor all the same. The
+     * next wait then returns at once, which does no harm: the sleeper looks for work again. */
     atomic_store_explicit(&bell->asleep, 0, memory_order_relaxed);
 }
 
@@ -113,7 +113,8 @@ bool patience_look(struct patience *patience, bool (*ready)(void *context), void
 {
     if (ready(context))
         return true;
-    /* After n misses only every 2^n-th wait looks, at most every 64th. */
+    /* After n misses in a row only every 2^n-th call looks for longer; after 6 or more, every
+     * 64th. */
     uint32_t rarity = patience->misses < 6 ? patience->misses : 6;
     if (patience->waits++ & ((1u << rarity) - 1))
         return false;

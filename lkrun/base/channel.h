@@ -30,9 +30,9 @@ struct ring {
 };
 
 /* The head of a frame, which starts at a multiple of 8 bytes; the frame's bytes follow, and
- * padding. Most tasks and results are a few bytes long. So there is a short form, in which eight
- * integers take one cache line: its bytes begin at `unused`, and it has no index, because the
- * reader knows it. */
+ * padding. Most tasks and results are a few bytes long, so there is a short form: its bytes begin
+ * at `unused`, and it has no index, because the reader knows it. Eight frames that hold a small
+ * number each take one cache line. */
 struct frame {
     uint8_t kind, flags;
     uint8_t brief; /* how many bytes a short frame has; FRAME_LONG: the frame is a long one */
@@ -78,8 +78,8 @@ char *ring_memory_map(int count, size_t size, int *kept);
 char *ring_memory_attach(int descriptor, int count, size_t size);
 void ring_memory_unmap(char *memory, int count, size_t size);
 
-/* Makes `ring` a side of the ring number `index` of that memory, from 0. Both sides start from the
- * same shared positions. */
+/* Makes `ring` one side of the ring with this index, from 0, in that memory. The side starts at the
+ * shared tail, so a writer must be attached while the ring is still empty. */
 void ring_attach(struct ring *ring, struct ring_shared *shared, char *memory, int index,
                  size_t size);
 
@@ -87,8 +87,8 @@ static inline char *ring_place(const struct ring *ring)
 {
     return ring->data + (ring->at & (ring->size - 1));
 }
-/* Writer: how many bytes may be written at ring_place now. Looks where the reader is only when
- * `want` bytes would not fit otherwise. */
+/* Writer: how many bytes may be written at ring_place now. Looks up the reader's position, which
+ * may cost a cache miss, only when `want` bytes would not fit otherwise. */
 static inline size_t ring_room(struct ring *ring, size_t want)
 {
     if (ring->size - (size_t)(ring->at - ring->seen) < want)
@@ -128,9 +128,9 @@ static inline void ring_publish(struct ring *ring)
     atomic_store_explicit(&ring->shared->head, ring->at, memory_order_release);
 }
 
-/* Fetches the cache line that lies RING_AHEAD bytes ahead into this side's cache, for it is still
- * in the other side's. A reader may do so only if that place is published: otherwise it would take
- * the line away from the writer that fills it. */
+/* Fetches the cache line that lies RING_AHEAD bytes ahead into this side's cache, because until
+ * then it is in the other side's. A reader may do so only if that place is published: otherwise it
+ * would take the line away from the writer that is filling it. */
 #define RING_AHEAD 512
 static inline void ring_fetch_to_write(const struct ring *ring)
 {
@@ -182,11 +182,12 @@ void doorbell_cancel(struct doorbell *bell);
  * rung after doorbell_announce. */
 void doorbell_wait(struct doorbell *bell, int descriptor);
 
-/* Whether it has paid lately to look for a moment before sleeping. A sleep and a wake-up cost more
- * than a short wait; but on a busy machine whoever looks keeps the other side from its CPU. */
+/* Notes whether it has paid lately to look for a moment before sleeping. A sleep and a wake-up cost
+ * more than a short wait; but on a busy machine a process that keeps looking keeps the other side
+ * from its CPU. */
 struct patience {
     uint32_t misses; /* looks in a row that found nothing; each makes the next look rarer */
-    uint32_t waits;  /* calls of patience_look that found nothing at once */
+    uint32_t waits;  /* calls of patience_look that found nothing at the first glance */
 };
 /* Nanoseconds that one look takes at most. */
 #define PATIENCE 20000u

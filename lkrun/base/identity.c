@@ -1,5 +1,6 @@
-/* A few objects stand in `first` in the order of their arrival; more of them in an open-addressed
- * hash table, whose slots are a power of two and at most half of them full. */
+/* Up to IDENTITY_INLINE objects stand in `first`, in the order of their arrival. More of them are
+ * in an open-addressed hash table, whose number of slots is a power of two and which is at most
+ * half full. */
 #include "base/identity.h"
 
 #include <stdbool.h>
@@ -20,7 +21,8 @@ void identity_end(struct identity_map *map)
 
 static struct identity *probe(struct identity *slots, size_t room, const void *object)
 {
-    /* Addresses are multiples of 16. Multiplying spreads their other bits over the upper half. */
+    /* The addresses are multiples of 16, so their lowest 4 bits say nothing. The multiplication
+     * spreads the other bits over the product's upper half. */
     size_t slot = (((uintptr_t)object >> 4) * 0x9E3779B97F4A7C15u >> 32) & (room - 1);
     while (slots[slot].object && slots[slot].object != object)
         slot = (slot + 1) & (room - 1);

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <stddef.h>
 
-#define IDENTITY_INLINE 8 /* so many objects need no memory from the heap */
+#define IDENTITY_INLINE 8 /* up to so many objects need no memory from the heap */
 
 struct identity {
     const void *object; /* NULL: an empty slot */
@@ -20,8 +20,9 @@ struct identity_map {
 
 void identity_begin(struct identity_map *map);
 void identity_end(struct identity_map *map);
-/* The slot of this object, until another object is looked up. Where the object was not met before,
- * the slot's `object` is NULL, and the caller must fill the slot. NULL: out of memory. */
+/* The slot of this object; the pointer is valid until another object is looked up. Where the object
+ * was not met before, the slot's `object` is NULL, and the caller must fill the slot. NULL: out of
+ * memory. */
 struct identity *identity_find(struct identity_map *map, const void *object);
 
 #endif

@@ -1,4 +1,4 @@
-/* A library stays loaded, even one that lacks a function. */
+/* library_load never unloads a library, not even one that lacks a function. */
 #include "base/library.h"
 
 #include <dlfcn.h>

@@ -32,13 +32,13 @@ static int slips(const char *a, int m, const char *b, int n)
     return cost[m][n];
 }
 
-/* How many slips are too many for this word. */
+/* The number of slips from which on a name is too far from this word to be meant. */
 static int too_many(const char *word)
 {
     return (int)strlen(word) / 3 + 1;
 }
 
-/* The slips between the word and the name; `most` where there are as many or more. */
+/* The slips between the word and the name, or `most` where there are `most` or more. */
 static int slips_below(const char *word, const char *name, int most)
 {
     size_t m = strlen(word), n = strlen(name);
@@ -69,7 +69,7 @@ static const char *nearest_key(lua_State *L, const char *word, int table)
         const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
         if (!name)
             continue;
-        int count = slips_below(word, name, fewest + 1);
+        int count = slips_below(word, name, fewest + 1); /* + 1: equally near names compete, too */
         if (count < fewest || (nearest && count == fewest && strcmp(name, nearest) < 0)) {
             fewest = count;
             nearest = name;

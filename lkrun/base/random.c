@@ -68,7 +68,7 @@ static void open_stream(struct random_stream *stream, uint64_t root, uint64_t ma
     stream->key[1] = (uint32_t)(key >> 32);
     stream->counter[0] = 0;
     stream->counter[1] = task;
-    stream->used = 4;
+    stream->used = 4; /* no word of `block` is left: the first draw makes a block */
     stream->has_normal = 0;
 }
 
@@ -81,7 +81,7 @@ uint64_t random_system_seed(void)
     while (got < 0 && errno == EINTR);
     if (got == (ssize_t)sizeof seed)
         return seed;
-    /* A kernel or a sandbox without getrandom. */
+    /* The kernel or a sandbox refuses getrandom. */
     int descriptor = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
     if (descriptor >= 0) {
         got = read(descriptor, &seed, sizeof seed);
@@ -293,7 +293,8 @@ static int stream_shuffle(lua_State *L)
     return shuffle(L, stream, 2);
 }
 
-/* For tests, in place of the pool: this stream is in use until another one is, or nil. */
+/* use(stream): for tests, which do here what the pool does around a task: this stream is in use
+ * until the next call; use(nil) ends that. */
 static int stream_use(lua_State *L)
 {
     struct random_stream *stream = lua_isnoneornil(L, 1) ? NULL : check_stream(L);
@@ -303,8 +304,8 @@ static int stream_use(lua_State *L)
     return 0;
 }
 
-/* block(counter and key as six words) → a block of the bare generator, for
- * its published test vectors */
+/* block(four words of the counter, two of the key) → the four words of that block of the bare
+ * generator, to compare with its published test vectors */
 static int block_of(lua_State *L)
 {
     uint32_t words[6], block[4];
@@ -345,7 +346,7 @@ static int math_randomseed(lua_State *L)
     double fraction = lua_type(L, 1) == LUA_TNUMBER ? lua_tonumber(L, 1) : 0;
     if (lua_isnone(L, 1))
         seeds[0] = (lua_Integer)random_system_seed();
-    else if (fraction != floor(fraction)) /* such as a time: its bits are as good a seed */
+    else if (fraction != floor(fraction)) /* a time, for example: its bits serve as a seed */
         memcpy(seeds, &fraction, sizeof fraction);
     else
         seeds[0] = luaL_checkinteger(L, 1);

@@ -38,8 +38,8 @@ static bool is_power_of_two(double number)
 }
 
 /* Writes the decimal of `digits` digits that comes after the nearest one, away from 0, and says
- * whether the number reads back from it. One that ends in 9 is left: what comes after it has fewer
- * digits, and was tried. */
+ * whether the number reads back from it. A decimal that ends in 9 is not tried: the next one has
+ * fewer digits, and was tried before. */
 static bool print_next(char *text, double number, int digits, const struct format *format)
 {
     snprintf(text, SHORTEST_SIZE, "%#.*g", digits, number); /* #: with the zeros at the end */
@@ -50,7 +50,7 @@ static bool print_next(char *text, double number, int digits, const struct forma
     return reads_back(text, number, format);
 }
 
-/* Replaces what the program's locale has for a decimal point. */
+/* Replaces the decimal point of the program's locale, which printf wrote, by ".". */
 static void use_point(char *text)
 {
     const char *point = localeconv()->decimal_point;

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 struct sink {
-    /* False where the sink has noted a problem of its own. */
+    /* False when writing failed; the sink itself keeps a note of the problem. */
     bool (*write)(struct sink *sink, const void *bytes, size_t length);
 };
 

@@ -62,7 +62,8 @@ void buffer_free(struct buffer *buffer)
     *buffer = (struct buffer){0};
 }
 
-/* Blocks SIGXFSZ, which the limit on the size of files raises. `before` is for release_limit. */
+/* Blocks SIGXFSZ, which a call raises that exceeds the limit on the size of files. `before` is for
+ * release_limit. */
 static void hold_limit(sigset_t *before)
 {
     sigset_t signal;
@@ -71,8 +72,9 @@ static void hold_limit(sigset_t *before)
     pthread_sigmask(SIG_BLOCK, &signal, before);
 }
 
-/* Takes the SIGXFSZ of a call that ended with `reason`, which is 0 where it did not fail;
- * errno is `reason` afterwards. */
+/* Ends what hold_limit began, after a call that failed with the errno `reason`, or succeeded (0):
+ * removes the SIGXFSZ that the call may have left pending, and restores the signal mask. Leaves
+ * `reason` in errno. */
 static void release_limit(const sigset_t *before, int reason)
 {
     sigset_t signal;
@@ -147,7 +149,8 @@ double clock_seconds(void)
 
 int raise_error(lua_State *L, const char *where, const char *format, ...)
 {
-    /* Formatted into an array: where Lua raises for want of memory, nothing is left to free. */
+    /* The text is formatted into an array, not a buffer: lua_pushfstring may raise for want of
+     * memory, and then nothing has to be freed. */
     char text[1024];
     va_list arguments;
     va_start(arguments, format);

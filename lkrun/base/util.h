@@ -30,10 +30,11 @@ void buffer_free(struct buffer *buffer);
  * where the limit on the size of files (ulimit -f) is lower. */
 bool file_resize(int descriptor, size_t size);
 
-/* Writes where the last write ended, in place of an offset. */
+/* In place of an offset: write at the file's current position. */
 #define FILE_WRITE_ON ((off_t)-1)
-/* write or, with an offset, pwrite; no signal interrupts it. Gives the bytes written, or -1 with
- * errno set; EFBIG as above. */
+/* write or, with an offset, pwrite, which start again when a signal interrupts them. Gives the
+ * number of bytes written, which may be less than `length`, or -1 with errno set; EFBIG as
+ * above. */
 ssize_t file_write(int descriptor, const void *bytes, size_t length, off_t offset);
 /* Writes all of it, by file_write; waits where a pipe or a terminal is full and does not block.
  * False with errno set. */
@@ -56,13 +57,13 @@ int raise_plain(lua_State *L, const char *format, ...) __attribute__((format(pri
 /* Whether this is the source of one of our own Lua modules, such as "lua/lkrun/show.lua". */
 bool is_own_source(const char *short_source);
 /* Pushes "script.lua:12": the innermost line of the program that is running, outside of our own
- * modules. False, pushing nothing, where there is none. A function that made a tail call
- * ("return f()") is on the stack no more: with `exact` the answer then is false, else the line
- * is that of its caller. */
+ * modules. False, pushing nothing, where there is none. A function that made a tail call ("return
+ * f()") is no longer on the stack: with `exact` the result is then false, without it the line is
+ * that of the function's caller. */
 bool push_program_position(lua_State *L, bool exact);
 
-/* Registers a metatable `name` with these methods, and with itself as `__index` unless they have
- * one. Pushes nothing. */
+/* Registers a metatable `name` with these methods. It is its own `__index`, unless the methods
+ * contain one. Pushes nothing. */
 void register_class(lua_State *L, const char *name, const luaL_Reg *methods);
 
 #endif

@@ -3,8 +3,8 @@
 #include <string.h>
 #include <lauxlib.h>
 
-/* In messages a class of lkrun is called by what follows "lkrun." in its __name;
- * these are called otherwise. */
+/* Messages call a class of lkrun by the part of its __name after "lkrun.", except these classes,
+ * for which that part is no good noun. */
 static const struct {
     const char *class, *noun;
 } nouns[] = {{"sparse", "sparse matrix"},

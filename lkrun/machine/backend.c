@@ -33,12 +33,12 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 static atomic_int wanted = -1;         /* threads; -1: the backend is left alone */
 static atomic_uint wish;               /* goes up when `wanted` changes */
-static unsigned process_applied;       /* the `wish` that was applied last, by any thread */
-static _Thread_local unsigned applied; /* the same, by this thread */
+static unsigned process_applied;       /* the `wish` that any thread applied last */
+static _Thread_local unsigned applied; /* the `wish` that this thread applied last */
 
 static bool in_worker;
-/* A forked process that inherited libgomp in use hangs when it calls it. With one thread, OpenBLAS
- * does not call it. */
+/* Whether this process is a fork that inherited libgomp, perhaps in use: it would hang when it
+ * calls libgomp. OpenBLAS is then kept at one thread, with which it does not call it. */
 static bool openmp_inherited;
 
 /* ---- The fork gate ---- */
@@ -53,8 +53,9 @@ static pthread_mutex_t gate_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_moved = PTHREAD_COND_INITIALIZER;
 static pthread_mutex_t fork_mutex = PTHREAD_MUTEX_INITIALIZER;
 
-static _Thread_local int depth;        /* calls of backend_enter without their backend_leave */
-static _Thread_local int counter = -1; /* which of the gate's is this thread's; -1: none yet */
+static _Thread_local int depth; /* calls of backend_enter without their backend_leave */
+/* Index in `gate` of this thread's counter; -1: it has none yet. */
+static _Thread_local int counter = -1;
 
 static int own_counter(void)
 {
@@ -142,12 +143,12 @@ void backend_enter_worker(void)
 
 /* ---- How many threads ---- */
 
-/* What the user's environment says to the library itself, as it was when first looked at.
- * What Snakemake sets for every library does not count: by it each worker would take all
- * threads of the job. */
+/* What the user's environment tells the library itself; read once. Values that Snakemake sets for
+ * every library do not count: by them each worker would take all threads of the job. */
 static struct {
     const char *variable; /* NULL: nothing is set */
-    /* The count to give to an OpenMP build, which does not read OPENBLAS_NUM_THREADS; 0: none. */
+    /* The count that an OpenMP build must be told, because it does not read the variable; 0:
+     * none. */
     int openmp_threads;
 } user;
 
@@ -164,6 +165,7 @@ static void read_user(void)
             user.variable = names[i];
             user.openmp_threads = atoi(value);
         }
+        /* An OpenMP build reads this one itself. */
         if (strcmp(names[i], "OMP_NUM_THREADS") == 0)
             user.openmp_threads = 0;
     }
@@ -177,7 +179,7 @@ static const char *user_variable(void)
     return user.variable;
 }
 
-/* The count that the library is to be given; -1: none. */
+/* The number of threads that the library is to be given; -1: it is left alone. */
 static int threads_to_set(bool openmp)
 {
     if (openmp_inherited)
@@ -187,13 +189,13 @@ static int threads_to_set(bool openmp)
     return atomic_load(&wanted);
 }
 
-/* Gives the library the count that holds for this thread. */
+/* Gives the library the number of threads that holds for this thread. */
 static void apply_threads(void)
 {
     backend_enter();
     pthread_mutex_lock(&mutex);
     unsigned now = atomic_load(&wish);
-    bool own = backend.get_parallel() == PARALLEL_OPENMP;
+    bool own = backend.get_parallel() == PARALLEL_OPENMP; /* each thread has a count of its own */
     int threads = threads_to_set(own);
     if (threads > 0 && (own || process_applied != now))
         backend.set_num_threads(threads);
@@ -205,7 +207,7 @@ static void apply_threads(void)
 
 void backend_set_threads(int threads)
 {
-    (void)user_variable(); /* notes the environment before anybody changes it */
+    (void)user_variable(); /* reads the environment before anybody changes it */
     atomic_store(&wanted, threads);
     atomic_fetch_add(&wish, 1);
     if (backend_is_loaded())
@@ -255,6 +257,7 @@ static bool load_library(char *problem, size_t size)
         if (openmp)
             dlclose(openmp);
     }
+    /* Where the user has set a variable, the library reads it itself. */
     void *handle = backend_open(user_variable() ? -1 : threads_to_set(false));
     if (!handle) {
         snprintf(problem, size, "%s", dlerror());

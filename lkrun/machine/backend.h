@@ -79,15 +79,16 @@ bool backend_is_loaded(void);
 void backend_set_threads(int threads);
 int backend_threads(void); /* what the library says; 0: it is not loaded */
 
-/* Between these two a thread is inside BLAS. They nest. No fork happens meanwhile: OpenBLAS's fork
- * handler would hang, so backend_fork_lock waits until no thread is inside, and lets none enter
- * before backend_fork_unlock. A thread that holds the fork lock is not inside itself. */
+/* Between backend_enter and backend_leave a thread is inside BLAS; the calls nest. No fork happens
+ * meanwhile, in which OpenBLAS's fork handler would hang: backend_fork_lock waits until no thread
+ * is inside, and lets none enter before backend_fork_unlock. The thread that calls
+ * backend_fork_lock must not be inside itself. */
 void backend_enter(void);
 void backend_leave(void);
 void backend_fork_lock(void);
 void backend_fork_unlock(void);
-/* In a new worker: no thread is inside, the lock is free, and the library is used so that it works
- * in a forked process. */
+/* In a new worker: no thread is inside, the lock is free, and from now on the library is used in a
+ * way that works in a forked process. */
 void backend_enter_worker(void);
 
 #endif

@@ -1,6 +1,6 @@
-/* OpenBLAS looks at its variables while it loads, so they are set for that moment, and nothing that
- * the user set is changed. What is loaded must not depend on whether the process has threads yet:
- * other kernels round differently. */
+/* OpenBLAS looks at its variables while it is loaded, so they are set for that moment; a variable
+ * that the user has set is not changed. They are set even if the process has other threads by then:
+ * otherwise OpenBLAS might choose other kernels, and those round differently. */
 #include "machine/backend_open.h"
 
 #include <dlfcn.h>
@@ -39,14 +39,14 @@ static const char *better_kernels(void *handle)
     return NULL;
 }
 
-/* Whether two texts "NAME=value" are about the same variable. */
+/* Whether two texts "NAME=value" are about the same variable; `other` may be NULL. */
 static bool names_same(const char *variable, const char *other)
 {
     const char *end = other ? strchr(other, '=') : NULL;
     return end && strncmp(variable, other, (size_t)(end - other) + 1) == 0;
 }
 
-/* Environments that were in use for a moment: never freed, because another thread
+/* The arrays that `environ` pointed to for a moment. They are never freed, because another thread
  * may still read them. */
 static char **volatile environments[2];
 
@@ -86,8 +86,8 @@ void *backend_open(int threads)
     void *handle = open_under(threads_variable, NULL);
     const char *kernels = handle ? better_kernels(handle) : NULL;
     if (kernels) {
-        /* Keeps the runtime of an OpenMP build loaded: a new one would not know
-         * the old one's memory. */
+        /* Keeps libgomp, the runtime of an OpenMP build, loaded: one that is loaded anew would not
+         * know the memory of the old one. */
         void *openmp = dlopen("libgomp.so.1", RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
         dlclose(handle);
         if (openmp)

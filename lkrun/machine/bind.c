@@ -1,9 +1,9 @@
 /* What always holds: a plan is a function of the topology, the mode and the numbers asked for, and
- * of nothing else. A group is CPUs of one NUMA node that this process may use, and no two groups
- * share a CPU. The groups are in the order in which workers take them, of each node in turn, so
- * that a few workers have the memory of all nodes to themselves; where there are more workers than
- * groups, the workers begin again with the first. The plan is made in the host, and its workers
- * inherit it: a worker only binds itself. */
+ * of nothing else. A group is a set of CPUs of one NUMA node that this process may use, and no two
+ * groups share a CPU. Workers take the groups in their order: first one of each node, then a second
+ * of each, so that a few workers have the memory of all nodes to themselves. Where there are more
+ * workers than groups, they begin again with the first group. The plan is made in the host, and its
+ * workers inherit it: a worker only binds itself. */
 #include "machine/bind.h"
 
 #include <errno.h>
@@ -25,10 +25,10 @@
 enum mode { MODE_NONE, MODE_CORE, MODE_NUMA };
 
 struct cpu_group {
-    int *cpus; /* [count], by the system's numbers; owned */
+    int *cpus; /* [count], the system's numbers of the CPUs; owned */
     int count;
-    int node;  /* by the system's number; -1: the machine has none */
-    int order; /* among the groups of its node, from 0 */
+    int node;  /* the system's number of its NUMA node; -1: the machine has none */
+    int order; /* its place among the groups of its node, from 0 */
 };
 
 struct plan {
@@ -79,8 +79,8 @@ static bool is_taken(const struct plan *plan, int cpu)
     return false;
 }
 
-/* Adds groups of `width` cores of this node (NULL: of the machine). A rest of fewer cores makes a
- * group only where it is the first one. False: out of memory. */
+/* Adds groups of `width` cores of this node (NULL: of the whole machine). Cores that are left over,
+ * fewer than `width`, make a group only where the node has no other. False: out of memory. */
 static bool add_cores(const struct topology_library *hwloc, hwloc_topology_t topology,
                       struct plan *plan, hwloc_obj_t node, int width)
 {
@@ -106,8 +106,8 @@ static bool add_cores(const struct topology_library *hwloc, hwloc_topology_t top
     return true;
 }
 
-/* Adds a group of all CPUs of this node, unless it has none, or another node has them too. False:
- * out of memory. */
+/* Adds a group of all CPUs of this node, unless it has none, or an earlier node has the same ones.
+ * False: out of memory. */
 static bool add_node(const struct topology_library *hwloc, struct plan *plan, hwloc_obj_t node)
 {
     int cpu = hwloc->bitmap_next(node->cpuset, -1);
@@ -141,7 +141,7 @@ static bool plan_make(struct plan *plan, hwloc_topology_t topology, enum mode mo
     return made;
 }
 
-/* Opens the topology of what this process may use. */
+/* Opens the topology; that of this system is restricted to the CPUs that this process may use. */
 static hwloc_topology_t open_allowed(const char **problem)
 {
     hwloc_topology_t topology = topology_open(problem);
@@ -157,8 +157,9 @@ static hwloc_topology_t open_allowed(const char **problem)
 }
 
 /* Spreads the region's pages over the nodes that workers are bound to, and moves those that are in
- * memory already. A page otherwise lies on the node of whoever touched it first: a model, on the
- * node of the thread that built it, whose memory the workers of all nodes would then wait for. */
+ * memory already. Otherwise a page lies on the node of the thread that touched it first. For a
+ * model that is the thread that built it, and the workers of all nodes would wait for that node's
+ * memory. */
 static void spread_region(const struct plan *plan, int jobs)
 {
     enum { BITS = 8 * sizeof(unsigned long), WORDS = 16 };

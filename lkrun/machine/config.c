@@ -33,9 +33,9 @@ static const char *const source_names[] = {"default", "grant", "variable", "para
 
 static struct config current;
 static char **prepared; /* the environment of the workers that are forked next; owned */
-static _Thread_local const struct config *of_thread; /* of this worker, if it is a thread */
-static struct config_grant grant;                    /* that `current` was resolved with */
-static struct config_grant told; /* by config_set_grant; `who` is NULL: nothing was */
+static _Thread_local const struct config *of_thread; /* that of this worker, if it is a thread */
+static struct config_grant grant;                    /* the one with which `current` was resolved */
+static struct config_grant told; /* what config_set_grant was told; `who` is NULL: nothing */
 static atomic_bool initialized;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
@@ -51,8 +51,8 @@ static bool is_allowed(enum config_knob knob, long long value)
     return (value >= 1 && value <= CONFIG_LIMIT) || (knob == KNOB_BACKEND_THREADS && value == -1);
 }
 
-/* The text as a whole number; 0: it is none, or out of range. No sign but that of -1,
- * no space, no exponent. */
+/* The text as a whole number. 0: it is none; something above CONFIG_LIMIT: it is too large. No sign
+ * but that of -1 is allowed, no space, no exponent. */
 static long long parse(const char *text)
 {
     if (strcmp(text, "-1") == 0)
@@ -155,7 +155,7 @@ static struct config_grant find_grant(lua_State *L)
     return (struct config_grant){(int)cpus, "SLURM_CPUS_PER_TASK"};
 }
 
-/* Gives a knob that nobody has set this value. */
+/* Gives the knob this value if nobody has set it. */
 static void fill(struct config *config, enum config_knob knob, const struct config_grant *given,
                  int value)
 {
@@ -165,8 +165,8 @@ static void fill(struct config *config, enum config_knob knob, const struct conf
     config->source[knob] = given->who ? FROM_GRANT : FROM_DEFAULT;
 }
 
-/* Sets what nobody has set. A scheduler's grant is used whole; a program without one shares the
- * machine with others, and takes no more than the caps. */
+/* Sets the knobs that nobody has set. A scheduler's grant is used whole; a program without one
+ * shares the machine with others, and takes no more than the caps below. */
 static void fill_defaults(struct config *config, const struct config_grant *given)
 {
     int cpus = given->cpus;
@@ -177,7 +177,7 @@ static void fill_defaults(struct config *config, const struct config_grant *give
     fill(config, KNOB_CHILD_THREADS, given, clamp(cpus / config->value[KNOB_PROCESSES], 1, cap));
 }
 
-/* Reduces what exceeds a scheduler's grant; `warning` says what that was. */
+/* Reduces the knobs that exceed a scheduler's grant; `warning` then says which those were. */
 static void reduce_to_grant(struct config *config, const struct config_grant *given, char *warning,
                             size_t size)
 {
@@ -317,7 +317,9 @@ void config_enter_worker(const struct config *worker)
         current.source[knob] = FROM_WORKER;
     if (prepared || config_prepare_worker(worker))
         environ = prepared;
-    prepared = NULL; /* it is the environment now; workers of this process get one of their own */
+    /* It is the environment now, and not to be freed; workers of this process get one of their
+     * own. */
+    prepared = NULL;
     backend_set_threads(current.value[KNOB_BACKEND_THREADS]);
     atomic_store(&initialized, true);
 }

@@ -42,9 +42,10 @@ static int affinity_count(void)
 /* A hierarchy of cgroups: the unified one of v2, or the one of a v1 controller. */
 struct hierarchy {
     const char *controller; /* NULL: the unified one */
-    char *cgroup;           /* that this process is in, as /proc/self/cgroup names it; owned */
-    char *part;             /* of the hierarchy that is mounted; owned */
-    char *mount;            /* where that part is mounted; owned */
+    /* The cgroup that this process is in, as /proc/self/cgroup names it; owned. */
+    char *cgroup;
+    char *part;  /* which part of the hierarchy is mounted, "/": all of it; owned */
+    char *mount; /* where that part is mounted; owned */
 };
 
 static void hierarchy_free(struct hierarchy *hierarchy)
@@ -74,7 +75,8 @@ static FILE *open_under(const char *root, const char *path)
     return file;
 }
 
-/* Lines are "number:controllers:path"; v2's has the number 0 and no controllers. */
+/* Finds the cgroup. Lines are "number:controllers:path"; v2's has the number 0 and no
+ * controllers. */
 static void find_cgroup(const char *root, struct hierarchy *hierarchy)
 {
     FILE *file = open_under(root, "/proc/self/cgroup");
@@ -122,7 +124,8 @@ static const char *below(const char *part, const char *cgroup)
     if (strncmp(cgroup, part, length) != 0 || (cgroup[length] && cgroup[length] != '/'))
         return NULL;
     const char *rest = strcmp(cgroup + length, "/") == 0 ? "" : cgroup + length;
-    /* A cgroup outside the namespace: the names on the way to it are not known. */
+    /* A cgroup outside the namespace is named by "/..": the names on the way to it are not
+     * known. */
     bool leaves = strncmp(rest, "/..", 3) == 0 && (!rest[3] || rest[3] == '/');
     return leaves ? NULL : rest;
 }
@@ -138,7 +141,8 @@ static bool is_better(const struct hierarchy *hierarchy, const char *part)
     return strlen(part) <= strlen(hierarchy->part);
 }
 
-/* Lines are "id parent device part mount options tags… - type source options". */
+/* Finds the mount and its part. Lines are "id parent device part mount options tags… - type source
+ * options". */
 static void find_mount(const char *root, struct hierarchy *hierarchy)
 {
     FILE *file = open_under(root, "/proc/self/mountinfo");
@@ -240,7 +244,7 @@ static int cpuset_of(const char *root, const char *folder, const struct hierarch
     return (int)count;
 }
 
-/* The lower of two limits, of which 0 is none. */
+/* The lower of two limits; 0 means no limit. */
 static int least(int limit, int other)
 {
     return !other || (limit && limit < other) ? limit : other;

@@ -1,7 +1,7 @@
-/* All processes under a make share the descriptors that it hands down, and so none of them may
- * change whether reading blocks. This file opens the pipe anew, through /proc: that gives a
- * description of our own that does not block, so that nobody ever waits in a read for a token that
- * another process took first.
+/* All processes under a make share the descriptors that it hands down, so none of them may change
+ * whether reading blocks. Therefore this file opens the pipe anew, through /proc, which gives it an
+ * open file description of its own that does not block; so nobody ever waits in a read for a token
+ * that another process took first.
  *
  * What always holds: held[0 .. held_count) are the bytes that were read and not written back. Each
  * goes back as it came, as make demands. */
@@ -23,7 +23,8 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic pid_t owner; /* the process that has looked for a jobserver; 0: none yet */
 static bool limits;         /* there is a jobserver, whether it can be reached or not */
-static int read_end = -1, write_end = -1; /* of the pipe opened anew; -1: it can't be reached */
+/* Descriptors of the pipe, opened anew; -1: it can't be reached. */
+static int read_end = -1, write_end = -1;
 static char held[CONFIG_LIMIT];
 static _Atomic int held_count;
 
@@ -178,7 +179,8 @@ void jobserver_give(void)
     look();
     if (held_count > 0) {
         held_count--;
-        (void)!write(write_end, &held[held_count], 1); /* never full: this byte was taken from it */
+        /* The pipe is not full: this byte came from it. */
+        (void)!write(write_end, &held[held_count], 1);
     }
     give_lock();
 }

@@ -35,23 +35,24 @@
 
 static volatile sig_atomic_t pending;  /* signal that arrived and was not raised yet; 0: none */
 static volatile sig_atomic_t received; /* signal that arrived last; 0: none */
-static volatile uint64_t received_at;
-static volatile sig_atomic_t file_was_lost; /* a mapped file: the loss is to be raised */
-static bool is_worker;                      /* this process is a worker or a template */
-/* In another host: its own interruption was caught by signal_rethrow's caller, and
- * is to be raised. */
+static volatile uint64_t received_at;  /* when that was, as of clock_nanoseconds */
+/* A mapped file has lost data, and the error for that is not raised yet. */
+static volatile sig_atomic_t file_was_lost;
+static bool is_worker; /* this process is a worker or a template */
+/* In another host: signal_rethrow's caller has caught the host's own interruption, which is still
+ * to be raised. */
 static bool host_was_interrupted;
 static int descriptor = -1; /* eventfd, readable while a signal is pending; -1: no handlers */
 static pid_t owner;         /* the process that installed the handlers, not a fork of it; 0: none */
 static pthread_t main_thread;
-/* NULL: no Lua code of ours runs in this thread. */
+/* The coroutine that runs in this thread; NULL: no Lua code that we watch does. */
 static _Thread_local lua_State *volatile running;
 
-/* A worker that is a thread gets no signal of the program's, but END_SIGNAL when its task is to
- * end; from then on its hook raises before every instruction. */
+/* A worker that is a thread is not told of the program's signals. It gets END_SIGNAL when its task
+ * is to end; from then on its hook raises before every instruction. */
 #define END_SIGNAL SIGURG /* ignored where it is not handled, and hardly ever used */
 static _Thread_local bool is_thread_worker;
-static _Thread_local volatile sig_atomic_t ending;
+static _Thread_local volatile sig_atomic_t ending; /* END_SIGNAL has arrived here */
 
 /* The hook that was on `running` before ours. */
 static struct {
@@ -93,7 +94,7 @@ static void interrupt(lua_State *L, lua_Debug *activation)
     (void)activation;
     if (ending)
         signal_raise_if_pending(L);
-    /* Where both a loss and a signal are to be raised, the hook stays for the second. */
+    /* Where both a loss and a signal are to be raised, the hook stays for the signal. */
     if (!file_was_lost || !signal_pending())
         remove_hook(L);
     if (file_was_lost && !is_thread_worker)
@@ -128,7 +129,7 @@ static void forget_pending(void)
         (void)!read(descriptor, &count, sizeof count);
 }
 
-/* What the stock interpreter's handler makes its hook raise. */
+/* What the hook raises that the stock interpreter's signal handler sets. */
 #define HOST_INTERRUPTED "interrupted!"
 
 static int nothing(lua_State *L)
@@ -144,8 +145,8 @@ void signal_raise_if_pending(lua_State *L)
         lua_pushliteral(L, HOST_INTERRUPTED);
         lua_error(L);
     }
-    /* Another host's handler of the signal may have set a hook, as that of the stock interpreter
-     * does: this call gives it its turn. */
+    /* In another host, such as the stock interpreter, the host's own handler of the signal may have
+     * set a hook that is to raise. Calling a function gives that hook its turn. */
     if (lua_gethookmask(L) & LUA_MASKCALL && owner != getpid()) {
         lua_pushcfunction(L, nothing);
         lua_call(L, 0, 0);
@@ -223,8 +224,8 @@ static void on_interrupt(int signal_number)
     errno = saved_errno;
 }
 
-/* Called by the handler of SIGBUS when a mapped file has lost data: the program's own Lua code
- * raises that before its next instruction. */
+/* The handler of SIGBUS calls this when a mapped file has lost data: the program's own Lua code
+ * raises the error for that before its next instruction. */
 static void interrupt_program(int signal_number)
 {
     if (getpid() != owner || is_thread_worker)
@@ -243,8 +244,8 @@ void signal_forget_loss(void)
         file_was_lost = 0;
 }
 
-/* Ends the program quietly when the reader of its standard output has gone. Where the pipe led to
- * some other program, this program handles it: its write fails with EPIPE. */
+/* Ends the program quietly when nobody reads its standard output any more. If it is another pipe
+ * that has broken, the program sees that itself: its write fails with EPIPE. */
 static void on_broken_pipe(int signal_number)
 {
     struct pollfd output = {.fd = STDOUT_FILENO};
@@ -259,7 +260,9 @@ static void on_broken_pipe(int signal_number)
 
 static void ignore(int signal_number)
 {
-    (void)signal_number; /* unlike SIG_IGN, a handler is not inherited by programs started */
+    /* Does nothing. Unlike SIG_IGN, a handler is not inherited by the programs that a worker
+     * starts. */
+    (void)signal_number;
 }
 
 static void handle(int signal_number, void (*handler)(int), int flags)
@@ -305,7 +308,7 @@ void signals_enter_worker(void)
         return;
     if (!is_ignored(SIGTERM))
         handle(SIGTERM, SIG_DFL, 0);
-    /* Closed unread: the parent shares the counter behind it. */
+    /* Closed without reading it: the parent shares the counter behind it. */
     close(descriptor);
     descriptor = -1;
     forget_pending();
@@ -423,7 +426,7 @@ void signals_enter_thread(lua_State *L)
 
 void signals_leave_thread(lua_State *L)
 {
-    /* `ending` stays as it is: by it the invokers that the state still holds
+    /* `ending` stays as it is: the invokers that the state still holds see by it that they should
      * end their own threads. */
     running = NULL;
     lua_sethook(L, NULL, 0, 0);

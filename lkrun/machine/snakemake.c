@@ -1,8 +1,8 @@
 /* Snakemake has no variable of its own for the job's threads. It sets the variable of every
- * numerical library to that same number, and four variables to the temporary folder. Users set
- * some of these variables, but nobody sets all of them alike, so that tells a job of
- * Snakemake's. The variables of OpenBLAS and OpenMP are not looked at: a rule's own command may
- * set them otherwise. */
+ * numerical library to that same number, and four variables to the temporary folder. Users set some
+ * of these variables, but nobody sets all of them alike: that is the mark of a job of Snakemake's.
+ * The variables of OpenBLAS and OpenMP are not looked at, because a rule's own command may set them
+ * otherwise. */
 #include "machine/snakemake.h"
 
 #include <stddef.h>

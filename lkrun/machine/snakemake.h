@@ -3,7 +3,7 @@
 #ifndef LKRUN_SNAKEMAKE_H
 #define LKRUN_SNAKEMAKE_H
 
-/* The job's `threads`; 0: this is no job of Snakemake's. */
+/* The `threads` of the Snakemake job that this process is in; 0: it is in none. */
 int snakemake_threads(void);
 
 #endif

@@ -27,7 +27,7 @@ const struct topology_library *topology_library(const char **problem);
  * caller destroys it. NULL, with *problem set, when there is none. */
 hwloc_topology_t topology_open(const char **problem);
 
-/* How many objects of this type the topology has. */
+/* How many objects of this type the topology has, and the one with this index, from 0. */
 unsigned topology_count(hwloc_topology_t topology, hwloc_obj_type_t type);
 hwloc_obj_t topology_object(hwloc_topology_t topology, hwloc_obj_type_t type, unsigned index);
 

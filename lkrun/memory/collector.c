@@ -24,27 +24,33 @@
 #define DEFAULT_MINOR 20
 #define DEFAULT_MAJOR 100
 /* Sizes of a state's memory, in KiB. */
-#define SMALL_HEAP  4096        /* below it, settling is not worth its time */
-#define LARGE_HEAP  (64 << 10)  /* from here on room is made for young strings */
-#define NURSERY     4096.0      /* what may be young at a time; but 1 % of the heap at least */
+#define SMALL_HEAP 4096       /* below it, settling is not worth its time */
+#define LARGE_HEAP (64 << 10) /* from here on room is made for young strings */
+/* How much may be young at a time; 1 % of the heap if that is more. */
+#define NURSERY     4096.0
 #define WHOLE_AFTER (256 << 10) /* least growth before a collection of everything */
-/* What a worker may hold of its own before it is replaced: BUDGET bytes, or this part of what it
- * inherited, whichever is more. */
+/* What a worker may hold of its own before another worker replaces it: BUDGET bytes, or
+ * 1/BUDGET_PART of what it inherited, whichever is more. */
 #define BUDGET      ((size_t)64 << 20)
 #define BUDGET_PART 8
 
 struct collector {
-    struct heap *heap;           /* NULL: none yet, or there is no room for one */
-    int holds;                   /* calls of collector_hold without their collector_release */
-    int mode;                    /* LUA_GCGEN or LUA_GCINC; -1: not known */
-    int minor, major;            /* of the generational mode, in percent */
-    int pause, multiplier, step; /* of the incremental mode, asked for while held; 0: not asked */
-    bool is_due; /* the last release, in a finalizer, where lua_gc does nothing, is to be done */
+    struct heap *heap; /* NULL: none yet, or there is no room for one */
+    /* Calls of collector_hold so far without their collector_release. */
+    int holds;
+    int mode;         /* LUA_GCGEN or LUA_GCINC; -1: not known */
+    int minor, major; /* of the generational mode, in percent */
+    /* Of the incremental mode, as asked for while held; 0: not asked for. */
+    int pause, multiplier, step;
+    /* The last collector_release came in a finalizer, where lua_gc does nothing: the program's mode
+     * is still to be given back. */
+    bool is_due;
 };
 
-static const char key; /* of the struct in the state's registry */
+static const char key; /* its address is the key of the struct in the state's registry */
 
-/* Of this process, if it is a worker. */
+/* If this process is a worker: the heap of its state, and how many bytes of it the worker may
+ * use. */
 static const struct heap *own_heap;
 static size_t own_budget;
 
@@ -71,8 +77,9 @@ static int percent_of(double part, double whole, int least, int most)
 }
 
 /* Makes as many short strings as may be young at a time. Lua links all short strings in one hash
- * table; when the table grows, every string is linked anew, and in each process that would copy the
- * pages of a model's strings. So a table that is about to grow does so now, before the fork. */
+ * table; when the table grows, every string is linked anew, which would copy the pages of the
+ * model's strings in each process. So if the table is about to grow, this makes it grow now, before
+ * the fork. */
 static void make_room_for_strings(lua_State *L)
 {
     const size_t each = 40; /* bytes that a short string takes at least */
@@ -92,6 +99,7 @@ static void settle(lua_State *L, bool is_large)
 {
     bool is_running = lua_gc(L, LUA_GCISRUNNING);
     if (is_large) {
+        /* The collector stops meanwhile, so that all the strings are there at once. */
         lua_gc(L, LUA_GCSTOP);
         make_room_for_strings(L);
         if (is_running)
@@ -108,7 +116,7 @@ static void settle(lua_State *L, bool is_large)
 void collector_hold(lua_State *L)
 {
     struct collector *collector = find(L);
-    double heap = 1.0 + lua_gc(L, LUA_GCCOUNT);
+    double heap = 1.0 + lua_gc(L, LUA_GCCOUNT); /* KiB, never 0 */
     int minor = percent_of(NURSERY, heap, 1, collector->minor);
     int major = percent_of(heap > WHOLE_AFTER ? heap : WHOLE_AFTER, heap, 100, 1000);
     if (!collector->heap)
@@ -123,6 +131,7 @@ void collector_hold(lua_State *L)
     collector->is_due = false;
 }
 
+/* Gives the program its mode and parameters back. False in a finalizer: it is still to be done. */
 static bool give_back(lua_State *L, struct collector *collector)
 {
     int done = 0;
@@ -136,6 +145,7 @@ static bool give_back(lua_State *L, struct collector *collector)
     return !collector->is_due;
 }
 
+/* The hook that collector_release sets. */
 static void give_back_later(lua_State *L, lua_Debug *unused)
 {
     (void)unused;
@@ -152,8 +162,8 @@ void collector_release(lua_State *L)
         return;
     if (collector->heap)
         heap_hold(collector->heap, false);
-    /* lua_gc does nothing now: an invoker was collected, and its finalizer runs. The hook is called
-     * once the program goes on after it. */
+    /* lua_gc does nothing here if the garbage collector has called the finalizer of an invoker,
+     * which called this. The hook is called when the program goes on after the finalizer. */
     if (!give_back(L, collector) && !lua_gethook(L))
         lua_sethook(L, give_back_later, LUA_MASKCOUNT, 1);
 }
@@ -175,13 +185,15 @@ void collector_enter_worker(lua_State *L, size_t memory_limit)
     const struct collector *collector = find(L);
     size_t inherited = (size_t)lua_gc(L, LUA_GCCOUNT) << 10;
     own_budget = inherited / BUDGET_PART > BUDGET ? inherited / BUDGET_PART : BUDGET;
-    if (memory_limit &&
-        own_budget > memory_limit / 2) /* what earlier tasks left must fail no task */
+    /* Garbage that earlier tasks left must not take a task over its memory limit. */
+    if (memory_limit && own_budget > memory_limit / 2)
         own_budget = memory_limit / 2;
     if (collector->heap)
         heap_enter_worker(collector->heap);
     own_heap = collector->heap;
-    if (!lua_gc(L, LUA_GCISRUNNING)) /* the program stopped it, but not for a million tasks */
+    /* The program may have stopped its collector for a while; a worker, which runs any number of
+     * tasks, can't do without. */
+    if (!lua_gc(L, LUA_GCISRUNNING))
         lua_gc(L, LUA_GCRESTART);
 }
 
@@ -211,7 +223,7 @@ static int integer_argument(lua_State *L, int index)
     return (int)luaL_optinteger(L, index, 0);
 }
 
-/* Sets the program's mode; while workers live, the mode is noted for later. */
+/* Sets the program's mode. While workers live, that is only noted, for when they have ended. */
 static int set_mode(lua_State *L, int mode)
 {
     struct collector *collector = find(L);

@@ -11,8 +11,8 @@
  * can be given back. */
 void collector_install(lua_State *L);
 
-/* Around the life of workers of this state, collector_hold before their fork. Calls pair up; the
- * last release gives the program its mode and parameters back. */
+/* To be called around the life of workers of this state; collector_hold before they are forked.
+ * Calls pair up; the last release gives the program its mode and parameters back. */
 void collector_hold(lua_State *L);
 void collector_release(lua_State *L);
 /* Whether workers live, and so only the young are collected. */
@@ -20,7 +20,8 @@ bool collector_is_held(lua_State *L);
 /* Whether the last release came in a finalizer, and a hook is still to carry it out. */
 bool collector_is_due(lua_State *L);
 
-/* In a new worker, on the state it inherited. `memory_limit`: bytes a task may take; 0: any. */
+/* In a new worker, for the state it inherited. `memory_limit`: bytes that a task may take; 0: no
+ * limit. */
 void collector_enter_worker(lua_State *L, size_t memory_limit);
 
 /* In a worker: whether it holds so much memory of its own that a new worker in

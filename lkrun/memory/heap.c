@@ -9,8 +9,9 @@
  * - A worker neither reuses nor gives back what it inherited: both would write into pages that it
  *   shares. (The C library's free lists run through all of a model's pages; filling their holes
  *   would copy a page for every small block.)
- * - Addresses from `opened` on are reserved and no more: they count as nobody's memory, even where
- *   the system promises no more memory than it has (vm.overcommit_memory = 2). */
+ * - Addresses from `opened` on are only reserved, and can't be accessed. So they do not count as
+ *   memory of the process, even where the system promises no more memory than it has
+ *   (vm.overcommit_memory = 2). */
 #include "memory/heap.h"
 
 #include <stdint.h>
@@ -25,6 +26,7 @@
 #define __SANITIZE_ADDRESS__ /* as gcc defines it */
 #endif
 #endif
+/* HIDE tells AddressSanitizer that a block is free and must not be touched, SHOW the contrary. */
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/lsan_interface.h>
@@ -35,16 +37,19 @@
 #define SHOW(block, size) ((void)0)
 #endif
 
-#define STEP          16u /* sizes of small classes, and starts of blocks, are multiples of it */
-#define SMALL         ((size_t)512)
+/* Bytes; the sizes of small classes, and the addresses of blocks, are multiples of it. */
+#define STEP          16u
+#define SMALL         ((size_t)512) /* bytes of the largest small class */
 #define SMALL_CLASSES ((int)(SMALL / STEP))
-#define CLASSES       (SMALL_CLASSES + 4 * 40) /* above SMALL there are four to each doubling */
+/* Above SMALL there are four classes between a power of two and the next. */
+#define CLASSES (SMALL_CLASSES + 4 * 40)
 /* Of the free blocks of LARGE bytes and more, KEEP_LARGE bytes in all keep their pages; the pages
  * of the others go back to the system. */
-#define LARGE          ((size_t)64 << 10)
-#define KEEP_LARGE     ((size_t)4 << 20)
-#define SMALLEST_RANGE ((size_t)64 << 20) /* of addresses that is worth reserving */
-#define OPENED_AT_ONCE ((size_t)1 << 20)
+#define LARGE      ((size_t)64 << 10)
+#define KEEP_LARGE ((size_t)4 << 20)
+/* Bytes of addresses; a smaller range is not worth reserving. */
+#define SMALLEST_RANGE ((size_t)64 << 20)
+#define OPENED_AT_ONCE ((size_t)1 << 20) /* bytes, at least, that carve makes accessible */
 
 struct free_block {
     struct free_block *next;
@@ -53,8 +58,8 @@ struct free_block {
 
 struct heap {
     char *base;   /* of the range of addresses */
-    char *top;    /* end of the blocks; nothing from here on was ever used */
-    char *opened; /* end of the addresses that may be touched */
+    char *top;    /* end of the blocks; the addresses from here on were never used */
+    char *opened; /* end of the addresses that can be accessed */
     char *end;    /* of the range */
     struct free_block *free[CLASSES];
     size_t used;     /* bytes of blocks that are alive */
@@ -70,6 +75,8 @@ struct heap {
 /* Nothing reads the list; it keeps the heaps reachable for leak checkers. */
 static struct heap *all_heaps;
 
+/* The class whose blocks are the smallest that hold `size` bytes: 16, 32, … 512, 640, 768, 896,
+ * 1024, 1280, … */
 static int class_of(size_t size)
 {
     if (size <= SMALL)
@@ -78,6 +85,7 @@ static int class_of(size_t size)
     return SMALL_CLASSES + (log - 9) * 4 + (int)((size - 1) >> (log - 2) & 3);
 }
 
+/* The size of a class's blocks. */
 static size_t size_of(int class)
 {
     if (class < SMALL_CLASSES)
@@ -133,7 +141,8 @@ static void *take(struct heap *heap, size_t wanted)
     return block;
 }
 
-/* Gives the block's pages back, but not the one with the free_block at its start. */
+/* Gives the block's pages back to the system, except the part at its start where the free_block
+ * is. */
 static void drop_pages(struct free_block *block, size_t size)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
@@ -143,7 +152,7 @@ static void drop_pages(struct free_block *block, size_t size)
         madvise((void *)first, end - first, MADV_DONTNEED);
 }
 
-/* No block is alive: gives all pages back. */
+/* To be called when no block is alive: gives all pages back to the system. */
 static void empty(struct heap *heap)
 {
     if (heap->top > heap->base)
@@ -172,7 +181,7 @@ static void give_back(struct heap *heap, void *memory, size_t given)
         empty(heap);
 }
 
-/* Gives back a block that is outside the range; in a worker nothing is done with it. */
+/* Gives an outer block back. A worker does nothing with it, see the head of this file. */
 static void give_back_outer(struct heap *heap, void *block, size_t size)
 {
     if (!heap->in_worker)

@@ -9,9 +9,9 @@
 
 struct heap;
 
-/* Puts a heap in front of the state's allocator, which goes on to serve until heap_hold. NULL when
- * there is no address space for one. The heap lives as long as the process, since a closing state
- * needs its allocator to the very end. */
+/* Puts a heap in front of the state's allocator, from which blocks still come until heap_hold. NULL
+ * when there is no address space for a heap. The heap lives as long as the process, because a
+ * closing state needs its allocator to the very end. */
 struct heap *heap_install(lua_State *L);
 
 /* From now on new blocks come from the heap (`held`), or from the allocator before it. */
@@ -20,7 +20,8 @@ void heap_hold(struct heap *heap, bool held);
 /* In a new worker: a heap of its own in place of the inherited one. */
 void heap_enter_worker(struct heap *heap);
 
-/* Bytes of memory that the heap takes: for its blocks, and what it keeps for more of them. */
+/* Bytes of memory that the heap takes: its blocks, and the free memory that it keeps for more of
+ * them. */
 size_t heap_bytes(const struct heap *heap);
 
 #endif

@@ -36,14 +36,15 @@ struct mapping {
 };
 
 static _Atomic(struct mapping *) all;
-static _Atomic(struct mapping *) last_lost;
-static atomic_uint losses;
+static _Atomic(struct mapping *) last_lost; /* the mapping whose page was lost last */
+static atomic_uint losses; /* how many there were in this process, see mapping_losses */
 /* Held while a mapping is made, released or described; not by the handler. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static int empty_file = -1;
 static void (*tell_loss)(int signal_number); /* given to mapping_catch_losses, or NULL */
 
-/* Under the mutex. */
+/* Gives a mapping that is free to be used again, or a new one. NULL: out of memory. Under the
+ * mutex. */
 static struct mapping *find_free(void)
 {
     struct mapping *mapping = atomic_load(&all);
@@ -59,7 +60,7 @@ static struct mapping *find_free(void)
     return mapping;
 }
 
-/* Under the mutex. */
+/* Notes a new mapping in `all`. NULL: out of memory, or of descriptors. Under the mutex. */
 static struct mapping *add(char *base, size_t bytes, const char *path, const struct stat *status)
 {
     if (empty_file < 0)
@@ -126,7 +127,7 @@ const char *mapping_path(const struct mapping *mapping)
 int mapping_reopen(const struct mapping *mapping)
 {
     struct stat status;
-    /* Without waiting: the name may by now be a pipe's. */
+    /* O_NONBLOCK, because the name may by now be a pipe's, on which open would wait. */
     int descriptor = open(mapping->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (descriptor >= 0 && fstat(descriptor, &status) == 0 && status.st_dev == mapping->device &&
         status.st_ino == mapping->inode)
@@ -156,6 +157,7 @@ struct mapping *mapping_of(const struct storage *storage)
 
 /* ---- Losses ---- */
 
+/* The mapping that the address lies in, or NULL. The handler of SIGBUS calls this. */
 static struct mapping *find(const char *address)
 {
     for (struct mapping *mapping = atomic_load(&all); mapping; mapping = mapping->next) {
@@ -178,8 +180,10 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context)
 {
     (void)context;
     int saved_errno = errno;
+    /* > 0: from the kernel, a fault */
     struct mapping *mapping = info->si_code > 0 ? find(info->si_addr) : NULL;
-    /* Another thread of this process, which took the fault, may have passed the signal on. */
+    /* The signal was sent by this process itself, when another thread took the fault and
+     * `tell_loss` passed it on to this one. */
     bool caught = info->si_code == SI_TKILL && info->si_pid == getpid();
     if (mapping) {
         size_t page = (size_t)sysconf(_SC_PAGESIZE);

@@ -27,10 +27,10 @@ struct storage *mapping_storage(struct mapping *mapping, const void *data, size_
 struct mapping *mapping_of(const struct storage *storage);
 
 /* Reading a part of a mapped file that the file no longer has (somebody cut it off, or its disk
- * fails) raises SIGBUS. Once this was called, such a part reads as zeros instead, and reading it
- * counts as a loss. The handler of the signal then calls `tell`, if that is not NULL, which must be
- * async-signal-safe, and calls it again where `tell` passes the signal on to another thread. The
- * executable calls this; in another host the signal ends the process. */
+ * fails) raises SIGBUS. Once this function was called, such a part reads as zeros instead, and
+ * reading it counts as a loss: the handler of the signal calls `tell`, unless that is NULL. `tell`
+ * must be async-signal-safe; where it passes the signal on to another thread, it is called again
+ * there. The executable calls this; in another host the signal ends the process. */
 void mapping_catch_losses(void (*tell)(int signal_number));
 /* In a new worker process: catches losses, and tells nobody. */
 void mapping_enter_worker(void);

@@ -25,17 +25,18 @@
 #include "memory/region_make.h"
 #include "memory/region_warm.h"
 
-/* Freed pages are kept, because touching fresh ones costs a page fault each; beyond this many bytes
- * they go back to the system. */
+/* Freed pages are kept, because touching fresh ones costs a page fault each. Once this many bytes
+ * are kept, the pages of further spans go back to the system when they are freed. */
 #define KEEP_BYTES ((size_t)256 << 20)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct region own;
-static struct region inherited;    /* of the process that forked this one */
-static uint32_t generation_count;  /* generations of workers begun so far; the last one's number */
-static uint32_t *live_generations; /* [live_capacity], ascending */
+static struct region inherited; /* of the process that forked this one */
+/* Generations of workers begun so far, which is the number of the last one. */
+static uint32_t generation_count;
+static uint32_t *live_generations; /* numbers of those that are not over: [live_count], ascending */
 static int live_count, live_capacity;
-static _Thread_local char message[200];
+static _Thread_local char message[200]; /* of the last error, see region_alloc */
 
 static bool open_locked(const char **error)
 {
@@ -138,7 +139,8 @@ static void add_free(uint32_t first, uint32_t pages, bool dirty)
     link_span(&own.bin[bin_of(pages)], first);
 }
 
-/* The first fit in the bin of that length, else the first span of a bin of larger ones. */
+/* Gives the first span that is long enough in the bin for that length, else the first span of a bin
+ * for longer ones. NONE: no free span is long enough. */
 static uint32_t find_free(uint32_t pages)
 {
     for (int i = bin_of(pages); i < BINS; i++)
@@ -384,6 +386,7 @@ void region_enter_worker(void)
     inherited = own;
     own = (struct region){0};
     live_count = 0;
+    /* A spawned worker has no spans; it protects each tensor of the model when it takes it. */
     if (inherited.spans)
         protect_inherited();
 }

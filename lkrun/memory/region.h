@@ -14,7 +14,7 @@
  * use). `zeroed`: its bytes are 0; otherwise they are anything. NULL with *error set to a message
  * (no "lkrun: " prefix, thread-local storage) when the region is full or can't be made. */
 void *region_alloc(size_t bytes, bool zeroed, const char **error);
-/* How many bytes a segment takes, whole pages. */
+/* How many bytes a segment takes: whole pages. 0: it is not of this process's own region. */
 size_t region_segment_bytes(const void *segment);
 /* Gives a segment back. One that was inherited is left alone; one that a living worker inherited
  * waits until that worker's generation has ended. */
@@ -29,8 +29,8 @@ bool region_open(const char **error);
 /* For a worker that is not a fork of this process: the descriptor and the size of this process's
  * region. The descriptor stays the region's. */
 int region_descriptor(size_t *size);
-/* In that worker: maps the region behind the descriptor; region_enter_worker then makes
- * it the inherited one. */
+/* In that worker: maps the region behind the descriptor; region_enter_worker then makes it the
+ * inherited one. Its memory stays writable, unless the caller protects it. */
 bool region_attach(int descriptor, size_t size);
 /* A handle names a segment to a process that inherited the region it lies in. */
 uint64_t region_handle(const void *segment);
@@ -49,7 +49,7 @@ void region_end_generation(uint32_t generation);
 /* In a new worker: what was inherited becomes read-only memory, except segments that were marked;
  * the next region_alloc makes a region of this process's own. */
 void region_enter_worker(void);
-/* Before the fork: workers may write this segment. */
+/* Before the fork: whether workers may write this segment. */
 void region_mark_writable(void *segment, bool writable);
 /* In a worker: makes its view of an inherited segment private, so that its writes stay its own, or
  * shared again, as it must be before the segment's pages are used for anything else. */

@@ -23,17 +23,17 @@ struct span {
 };
 
 struct region {
-    char *base;
+    char *base; /* of the range of addresses */
     size_t size;
     int fd;
     uint32_t pages;
     uint32_t top;       /* pages from here on were never used */
-    struct span *spans; /* [pages]; takes memory only for the spans that were ever noted */
+    struct span *spans; /* [pages], of which only those that were ever written take memory */
     uint32_t bin[BINS]; /* [i]: first free span of 2^i to 2^(i+1) - 1 pages; NONE: none */
     uint32_t waiting;   /* first waiting span; NONE: there is none */
-    size_t used_pages;
-    size_t idle_pages; /* of waiting spans */
-    size_t kept_pages; /* of free dirty spans */
+    size_t used_pages;  /* of allocated spans */
+    size_t idle_pages;  /* of waiting spans */
+    size_t kept_pages;  /* of free dirty spans */
 };
 
 #endif

@@ -1,4 +1,4 @@
-/* The region as Lua sees it: how much of it is in use, for tests and for who watches memory. */
+/* The region as Lua sees it: how much of it is in use, for tests and for whoever watches memory. */
 #include "memory/region.h"
 
 #include <lua.h>

@@ -6,7 +6,7 @@
 
 #include "memory/region_layout.h"
 
-/* Makes a region without spans, of the size that LK_REGION_SIZE asks for, else of this machine's
+/* Makes an empty region. Its size is what LK_REGION_SIZE asks for, else that of this machine's
  * memory. False with *error set (no "lkrun: " prefix, thread-local storage), and nothing made. */
 bool region_make(struct region *region, const char **error);
 

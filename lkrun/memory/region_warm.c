@@ -2,9 +2,9 @@
  *
  * Every page of the region costs each process that touches it a page fault, which takes longer than
  * copying the page; the kernel maps many pages at once for a fraction of that. Asking the kernel
- * again is not free either, so this file notes which granules this process has had mapped. A note
- * that is out of date costs time and nothing else; that is why the notes can be kept by offset
- * alone, whichever region the offset is in.
+ * again is not free either, so this file notes which granules of the region this process has
+ * already had mapped. A note that is out of date costs time and nothing else; that is why the notes
+ * can be kept by offset alone, whichever region the offset is in.
  *
  * What always holds: a granule is noted only if all of its pages were mapped at once. */
 #include "memory/region_warm.h"
@@ -20,7 +20,7 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-#define GRANULE ((uint64_t)1 << 20)
+#define GRANULE ((uint64_t)1 << 20) /* bytes */
 
 static struct {
     pthread_mutex_t lock;

@@ -9,7 +9,7 @@
 
 #include "memory/region.h"
 
-/* In one direction no more is under way than this many bytes, and this part of the region. */
+/* Enough is under way in a direction when it is so many bytes, or 1/MOST_SHARE of the region. */
 #define MOST_BYTES ((size_t)64 << 20)
 #define MOST_SHARE 8
 

@@ -1,6 +1,6 @@
 /* Invariant: a storage lives while its count of references is above zero; whoever takes the count
- * to zero frees it, data first. `born` never changes, so whether a thread may write a storage
- * changes only when the thread raises its epoch. */
+ * to zero frees it, data first. `born` never changes, so a storage becomes read-only for a thread
+ * only when the thread raises its epoch. */
 #include "memory/storage.h"
 
 #include <stdlib.h>
@@ -137,8 +137,8 @@ void storage_retain(struct storage *storage)
 
 void storage_release(struct storage *storage)
 {
-    /* Release publishes what this thread wrote; acquire makes the writes of all others visible
-     * before the memory is freed. */
+    /* Release order publishes what this thread wrote; acquire order makes the writes of all other
+     * threads visible before the memory is freed. */
     if (atomic_fetch_sub_explicit(&storage->references, 1, memory_order_acq_rel) != 1)
         return;
     if (!storage->is_file)

@@ -19,8 +19,9 @@ struct storage {
     bool shared_writable; /* named in `writable`: workers may write it too */
     /* What frees `data`; NULL: nothing does. Called once, before the struct itself is freed. */
     void (*release)(struct storage *storage);
-    void *owner;     /* what `release` gives the memory back to: a mapping, a channel */
-    uint64_t handle; /* what `release` tells the owner of it */
+    /* What `release` gives the memory back to, such as a mapping or a worker's site. */
+    void *owner;
+    uint64_t handle; /* what names the memory to the owner, for `release` */
 };
 
 /* Decides who may write. A worker (or a task run in place) raises its epoch when it starts, so
@@ -30,7 +31,8 @@ extern _Thread_local uint32_t write_epoch;
 bool storage_may_write(const struct storage *storage);
 
 /* New storage: more than REGION_THRESHOLD bytes are a segment of the region, fewer are heap memory
- * aligned to 64. NULL with *error set when there is no room. The caller holds the one reference. */
+ * aligned to 64 bytes. `zeroed`: the bytes are 0; otherwise they are anything. NULL with *error set
+ * when there is no room. The caller holds the one reference. */
 struct storage *storage_new(size_t bytes, bool zeroed, const char **error);
 /* Storage over memory of another owner, to whom `release` returns it. NULL: out of memory. */
 struct storage *storage_wrap(void *data, size_t bytes, void (*release)(struct storage *),
@@ -45,6 +47,7 @@ bool storage_share(struct storage *storage, const char **error);
 bool storage_allow(struct storage *storage, const char **error);
 void storage_retain(struct storage *storage);
 void storage_release(struct storage *storage);
-size_t storage_live_bytes(void); /* of all storages of this process, mapped files not counted */
+/* Bytes of all storages of this process, not counting mapped files. */
+size_t storage_live_bytes(void);
 
 #endif

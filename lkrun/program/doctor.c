@@ -25,7 +25,7 @@ static void set_limit(lua_State *L, const char *name, rlim_t value)
     lua_setfield(L, -2, name);
 }
 
-/* limits() → {processes = {soft =, hard =}, …}, without those that are unlimited */
+/* limits() → {processes = {soft =, hard =}, …}; a limit that is unlimited has no field */
 static int limits(lua_State *L)
 {
     static const struct {
@@ -49,7 +49,8 @@ static int limits(lua_State *L)
     return 1;
 }
 
-/* system() → {lua =, kernel =, machine =, cpus =, memory =, pidfd =, memfd =} */
+/* system() → {lua =, kernel =, machine =, cpus =, memory =, pidfd =, memfd =}: memory is in bytes,
+ * pidfd and memfd are whether the kernel has them */
 static int system_facts(lua_State *L)
 {
     struct utsname name;
@@ -78,8 +79,8 @@ static int system_facts(lua_State *L)
     return 1;
 }
 
-/* Pushes the version that this function of the library gives: hwloc's gives a
- * number, others a text. */
+/* Pushes the version that this function of the library gives: hwloc's gives a number, those of
+ * others give text. nil: there is no such function. */
 static void push_version(lua_State *L, void *handle, const char *symbol)
 {
     void *found = dlsym(handle, symbol);

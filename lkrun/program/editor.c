@@ -22,7 +22,7 @@
 #include "screen/terminal.h"
 #include "screen/terminal_editing.h"
 
-/* Entries of the history that libedit keeps in memory. */
+/* Entries of the history that libedit keeps in memory, at most. */
 #define ENTRIES_MAX 10000
 
 static History *entries;
@@ -97,8 +97,9 @@ void editor_remember(const char *entry, size_t length)
     }
 }
 
-/* Moves the cursor to the first column; to that of the next row where the program's last output did
- * not end with a newline: nearly a row of spaces goes past the end of the row only there. */
+/* Moves the cursor to the first column of an empty row. Spaces for all columns but one stay in the
+ * row if the cursor was in its first column; they run into the next row if the program's last
+ * output did not end with a newline. */
 static void go_to_first_column(void)
 {
     int columns, rows;
@@ -118,9 +119,10 @@ enum reading editor_read(lua_State *L, const char *prompt, int complete_function
     editor.interrupted = false;
     editor_watch_changes(&before);
     draw_note_columns();
-    editor.library->resize(editor.line); /* the terminal may have changed its size since */
+    editor.library->resize(editor.line); /* the size may have changed since the last line */
     editing_begin();
-    editor.library->set(editor.line, EL_PREP_TERM, 1); /* for editing_take_keys to change */
+    /* Sets the mode that editing_take_keys then changes. */
+    editor.library->set(editor.line, EL_PREP_TERM, 1);
     editing_take_keys();
     go_to_first_column();
     const char *text = editor.library->gets(editor.line, &count);

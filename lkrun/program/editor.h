@@ -8,9 +8,9 @@
 
 enum reading { READ_LINE, READ_END, READ_INTERRUPTED };
 
-/* Whether lines can be edited here. False where standard input or output is no terminal that
- * can move its cursor (TERM=dumb cannot), and where libedit is missing, which a line on
- * standard error then tells. */
+/* Prepares the editing of lines. False where that is not possible: where standard input or output
+ * is no terminal that can move its cursor (TERM=dumb cannot), and where libedit is missing, which a
+ * line on standard error then says. */
 bool editor_open(void);
 /* Pushes the next line, without the newline at its end; it has newlines inside where several
  * lines were pasted. The function at the stack index `complete` is called with the text

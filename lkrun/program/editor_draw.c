@@ -1,6 +1,6 @@
 /* libedit does not notice that the terminal has another width, that the process was stopped, or
- * that something was printed meanwhile. Where the rows of the line are then is computed from its
- * text, by the rules that libedit draws by (editor_layout.c). */
+ * that something was printed meanwhile. On which rows the line stands then is computed from its
+ * text, by the rules by which libedit draws (editor_layout.c). */
 #include "program/editor_draw.h"
 
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "program/editor_state.h"
 #include "screen/terminal.h"
 
-/* Moves the cursor by whole rows, down where the number is positive, to the first column. */
+/* Moves the cursor by so many rows, down where the number is positive, and to the first column. */
 static void move_rows(int rows)
 {
     if (rows)

@@ -4,8 +4,8 @@
 
 /* Draws the line where the cursor is: in the first column of a row with nothing below it. */
 void draw_here(void);
-/* After a change of the terminal's width: draws the line in place of what the
- * terminal made of it. */
+/* After a change of the terminal's width, for which the terminal has moved the line's text: draws
+ * the line in its place. */
 void draw_resized(void);
 /* Moves the cursor to the row below the line. */
 void draw_leave(void);

@@ -45,7 +45,7 @@ static bool wait_for_key(void)
             return false;
         if (continued) {
             resized = continued = 0;
-            editing_resume(); /* kill -STOP stops without a handler that editing_suspend runs in */
+            editing_resume(); /* kill -STOP runs no handler that would do this */
             editor.library->resize(editor.line);
             fputc('\r', editor.output);
             draw_here();
@@ -81,7 +81,7 @@ int editor_read_character(EditLine *unused, wchar_t *character)
         if (length <= 1)
             return 1;
         if (length == (size_t)-1)
-            memset(&state, 0, sizeof state); /* a byte that this locale does not know is dropped */
+            memset(&state, 0, sizeof state); /* a byte that the locale does not know is dropped */
     }
 }
 

@@ -7,7 +7,7 @@
 
 #include "program/libedit.h"
 
-/* The handlers and the mask of the signals that were there before a line was edited. */
+/* The signal handlers and the signal mask from before the line was edited. */
 struct editor_watch {
     struct sigaction resize, resume;
     sigset_t mask;

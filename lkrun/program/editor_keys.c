@@ -14,8 +14,8 @@
 #include "screen/terminal.h"
 #include "base/util.h"
 
-/* The terminal sends "ESC [ 200 ~" before a paste and "ESC [ 201 ~" after it:
- * all between is text. */
+/* The terminal sends "ESC [ 200 ~" before a paste, which calls this, and "ESC [ 201 ~" after it:
+ * everything in between is text. */
 static unsigned char paste(EditLine *unused, int key)
 {
     static const wchar_t end[] = L"\033[201~";
@@ -54,8 +54,8 @@ static unsigned char suspend(EditLine *unused, int key)
     sigaddset(&continuing, SIGCONT);
     draw_leave();
     raise(SIGTSTP);
-    /* The SIGCONT that ended the stop is still blocked: it is taken here, where
-     * the line is drawn. */
+    /* The SIGCONT that ended the stop is still blocked. It is taken here, because this draws the
+     * line: wait_for_key would draw it again. */
     sigtimedwait(&continuing, NULL, &(struct timespec){0});
     editor.library->resize(editor.line);
     draw_here();
@@ -83,7 +83,7 @@ static unsigned char complete(EditLine *unused, int key)
     if (word == info->buffer || word[-1] == '\n')
         return editor.library->insert(editor.line, "  ") == 0 ? CC_REFRESH : CC_REFRESH_BEEP;
     terminal_size(STDOUT_FILENO, &columns, &rows);
-    /* The collector stops meanwhile: a finalizer of the program's could print into the line. */
+    /* The collector stops meanwhile: a finalizer of the program could print into the line. */
     int collects = lua_gc(L, LUA_GCISRUNNING);
     lua_gc(L, LUA_GCSTOP);
     lua_pushvalue(L, editor.complete);
@@ -146,6 +146,7 @@ static unsigned char go_down(EditLine *unused, int key)
 
 void editor_bind_keys(void)
 {
+    /* Keys are what terminals send: \032 is Ctrl-Z, \020 Ctrl-P, \016 Ctrl-N, \022 Ctrl-R. */
     static const struct {
         const char *name, *help;
         unsigned char (*function)(EditLine *, int);

@@ -1,5 +1,5 @@
-/* These are the rules that libedit draws by: tabs to every eighth column, control characters as
- * two, a character that does not fit goes to the next row. */
+/* These are the rules by which libedit draws: a tab goes to the next column that is a multiple of
+ * 8, a control character takes two columns, a character that does not fit goes to the next row. */
 #include "program/editor_layout.h"
 
 #include <stdbool.h>
@@ -18,7 +18,7 @@ struct place {
     int row, column;
 };
 
-/* Moves the place past a character; true where the character filled its row. */
+/* Moves the place past a character. True where the character filled its row. */
 static bool pass(struct place *place, wchar_t character)
 {
     int width = character == L'\t' ? 8 - place->column % 8 : width_of(character);
@@ -52,6 +52,7 @@ struct layout layout_of(const wchar_t *text, size_t cursor, size_t length, int p
         if (i >= length)
             break;
         bool broke = pass(&now, text[i]);
+        /* libedit broke the row after this space itself, and the terminal keeps that break. */
         if (pass(&then, text[i]) && text[i] == L' ' && !broke && now.column) {
             now.row++;
             now.column = 0;

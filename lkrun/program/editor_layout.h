@@ -13,16 +13,16 @@ struct layout {
 
 /* The rows of `length` characters behind a prompt of `prompt` columns, on a terminal that has
  * `columns` columns now and had `drawn` of them when libedit drew the line. A terminal that changes
- * its width joins the rows again that it had broken because they were full; where a row ends in a
- * space, libedit breaks it before it is full. */
+ * its width joins rows again that it had broken because they were full. It keeps the break where a
+ * row ends in a space, because libedit made that break itself. */
 struct layout layout_of(const wchar_t *text, size_t cursor, size_t length, int prompt, int columns,
                         int drawn);
-/* How many characters the cursor goes back to be at the same column one line of the text higher, or
- * forward to be one line lower; 0: there is no such line. */
+/* How many characters the cursor must go back to come to the same column one line of the text
+ * higher, or forward to come one line lower; 0: there is no such line. */
 int layout_up(const wchar_t *text, size_t cursor);
 int layout_down(const wchar_t *text, size_t cursor, size_t length);
-/* Cleans pasted text in place: the line ends that terminals send become newlines, control
- * characters other than tabs and the newlines at the end go. Gives the new length. */
+/* Cleans pasted text in place: the line ends that terminals send become newlines; control
+ * characters other than tabs, and the newlines at the end, are removed. Gives the new length. */
 size_t layout_clean(wchar_t *text, size_t length);
 
 #endif

@@ -1,5 +1,5 @@
-/* The state of the line editor: editor.c sets it, the files that draw, read and
- * bind keys use it. */
+/* The state of the line editor: editor.c sets it; the files that draw, read and bind keys use
+ * it. */
 #ifndef LKRUN_EDITOR_STATE_H
 #define LKRUN_EDITOR_STATE_H
 
@@ -12,7 +12,8 @@
 struct editor {
     const struct libedit *library;
     EditLine *line;
-    FILE *output; /* of libedit alone: what the program does to stdout does not concern it */
+    /* A stream of libedit's own: what the program does to stdout does not affect it. */
+    FILE *output;
 
     /* Of the line that is being edited. */
     lua_State *state; /* NULL: no line is being edited */

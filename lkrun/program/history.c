@@ -22,7 +22,7 @@
 #include "program/report.h"
 #include "base/util.h"
 
-/* Of a file that is longer than this, the newer half is kept. */
+/* When the file is longer than this, only its newer half is kept. In bytes. */
 #define LENGTH_MAX ((off_t)4 << 20)
 
 /* Makes the folders that a path leads through. */
@@ -38,7 +38,8 @@ static bool make_folders(char *path)
     return true;
 }
 
-/* False where no variable says where the file should be, or its path is too long. */
+/* Finds the path of the file. False where no variable says where it should be, or where the path is
+ * too long. */
 static bool find_path(char path[PATH_MAX])
 {
     const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
@@ -146,7 +147,8 @@ static bool append(char *path, const char *line, size_t length)
     ssize_t written = write(file, line, length);
     bool whole = written == (ssize_t)length;
     if (!whole && written > 0) {
-        (void)!ftruncate(file, status.st_size); /* half an entry would spoil the next */
+        /* Otherwise the next entry would be added to half of this one. */
+        (void)!ftruncate(file, status.st_size);
         errno = ENOSPC;
     }
     if (status.st_size > LENGTH_MAX)

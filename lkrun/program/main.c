@@ -51,11 +51,12 @@ struct invocation {
     int exit_status;
 };
 
-static bool input_was_closed; /* standard input was, when this process started */
+static bool input_was_closed; /* whether standard input was closed when this process started */
 
-/* Opens those of the descriptors 0, 1 and 2 that are closed, so that no file of the program's
- * becomes one of them. Reading such an input gives its end; writing to such an output fails,
- * because its descriptor is opened for reading. */
+/* Opens those of the descriptors 0, 1 and 2 that are closed, so that no file that the program opens
+ * gets such a number. Reading from such an input gives its end; writing to such a standard output
+ * fails, because its descriptor is opened for reading, and the loss is reported; what is written to
+ * such a standard error vanishes. */
 static void open_standard_descriptors(void)
 {
     input_was_closed = fcntl(STDIN_FILENO, F_GETFD) < 0;
@@ -65,8 +66,8 @@ static void open_standard_descriptors(void)
                 abort();
 }
 
-/* The subcommand NAME that this module is, as lkrun.command.NAME; NULL: it is none, or
- * a part of one. */
+/* NAME, where this module is lkrun.command.NAME and so runs a subcommand; NULL: the module is
+ * something else, or a part of such a module. */
 static const char *subcommand_of(const struct embedded_lua *module)
 {
     static const char prefix[] = "lkrun.command.";
@@ -151,8 +152,8 @@ static bool parse(struct invocation *invocation)
     return true;
 }
 
-/* Sets the global `arg`: the program's arguments from 1 on, its name at 0,
- * our own arguments before. */
+/* Sets the global `arg`: the program's arguments from index 1 on, its name at 0, what stood before
+ * it on the command line below 0. */
 static void set_arg(lua_State *L, const struct invocation *invocation)
 {
     lua_createtable(L, invocation->argc - invocation->name_at, invocation->name_at + 1);
@@ -187,8 +188,8 @@ static bool is_readable(const char *path)
     return true;
 }
 
-/* Pushes the compiled program, and gives STATUS_DONE; where it can't, says why and
- * gives the exit status. */
+/* Pushes the compiled program and gives STATUS_DONE. On failure says why and gives the exit
+ * status. */
 static int load_program(lua_State *L, const struct invocation *invocation)
 {
     int status;
@@ -230,14 +231,15 @@ static int run_prompt(lua_State *L, const struct invocation *invocation)
 {
     if (invocation->program) {
         int status = run_program(L, invocation);
+        /* After any other failure there is a prompt, for looking at what failed. */
         if (status == STATUS_MISUSE || status == 128 + SIGTERM)
-            return status; /* after any other failure, the prompt is for looking at what failed */
+            return status;
     }
     return repl_run(L);
 }
 
-/* The module lkrun.command runs it. What that raises for the user to read
- * brings the exit status. */
+/* The module lkrun.command runs the subcommand. An error that it raises for the user to read
+ * (COMMAND_FAILURE in report.h) brings the exit status with it. */
 static int run_subcommand(lua_State *L, const struct invocation *invocation)
 {
     int argc = invocation->argc;
@@ -258,7 +260,7 @@ static int run_subcommand(lua_State *L, const struct invocation *invocation)
     return (int)lua_tointeger(L, -1);
 }
 
-/* What main calls in protected mode, because it may raise. */
+/* main calls this in protected mode, because it may raise. */
 static int run(lua_State *L)
 {
     struct invocation *invocation = lua_touserdata(L, 1);
@@ -280,12 +282,14 @@ static int run(lua_State *L)
 int main(int argc, char **argv)
 {
     struct invocation invocation = {.argc = argc, .argv = argv};
+    /* Another lkrun has started this process as a worker. */
     if (argc == 3 && strcmp(argv[1], SPAWN_ARGUMENT) == 0)
         return spawn_main(argv[2]);
     spawn_is_lkrun = true;
+    /* A parent that ignores SIGCHLD hands that down; exit statuses of workers would be lost. */
     signal(SIGCHLD, SIG_DFL);
     open_standard_descriptors();
-    setlocale(LC_CTYPE, ""); /* and no other category: numbers keep their decimal point */
+    setlocale(LC_CTYPE, ""); /* no other category, so that numbers keep their decimal point */
     report_lost_output_at_exit();
     if (!parse(&invocation))
         return STATUS_MISUSE;

@@ -1,5 +1,5 @@
-/* Where the manual is, as seen from the executable: where `make install`, the source tree or
- * luarocks have it. */
+/* Where the manual is, relative to the executable: `make install`, the source tree and luarocks put
+ * it in different places. */
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>

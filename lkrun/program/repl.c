@@ -1,5 +1,5 @@
-/* An expression shows its values; a statement that is not finished goes on in the next line. Ctrl-C
- * drops what was typed, or interrupts what runs. */
+/* The values of an expression are printed; a statement that is not finished goes on in the next
+ * line. Ctrl-C drops what was typed, or interrupts what runs. */
 #include "program/repl.h"
 
 #include <errno.h>
@@ -21,14 +21,15 @@
 #include "screen/terminal.h"
 #include "base/util.h"
 
-/* Stack indices of functions of lua/lkrun/prompt/init.lua, which stay on the stack. */
+/* Stack indices of the functions of lua/lkrun/prompt/init.lua that stay on the stack; HELD is how
+ * many. */
 enum { PRINT_RESULTS = 1, COMPLETE, LEAVING, HELD = LEAVING };
 
-static bool is_edited; /* lines are edited by editor.c; else they are read as they come */
+static bool is_edited; /* editor.c edits the lines; false: they are read as they come */
 
-/* Waits until there is something to read on the terminal or a signal is pending; a read alone would
- * sleep through a signal that came just before it. Standard input is unbuffered: poll sees all that
- * was not read. */
+/* Waits until there is something to read on the terminal, or a signal is pending; a read alone
+ * would sleep through a signal that came just before it. Standard input has no buffer here, so poll
+ * sees all that was not read yet. */
 static void wait_for_terminal(void)
 {
     struct pollfd sources[] = {{.fd = STDIN_FILENO, .events = POLLIN},
@@ -37,7 +38,7 @@ static void wait_for_terminal(void)
         ;
 }
 
-/* Pushes the next line without the newline at its end, as it comes. */
+/* Pushes the next line, without the newline at its end, where no editor reads it. */
 static enum reading read_plain_line(lua_State *L, const char *prompt)
 {
     char *line = NULL;
@@ -77,8 +78,8 @@ static bool is_unfinished(lua_State *L, int status)
            strcmp(message + length - (sizeof mark - 1), mark) == 0;
 }
 
-/* Compiles the first `length` bytes of a text as they are, and the rest behind them as an
- * expression with `end` after it; pushes the function or the error. */
+/* Compiles the first `length` bytes of a text as they are, followed by "return", the rest of the
+ * text and `end`, so that the rest is taken as an expression. Pushes the function or the error. */
 static int compile_ending(lua_State *L, const char *text, size_t length, const char *end)
 {
     lua_pushlstring(L, text, length);
@@ -98,10 +99,10 @@ static bool compiles(lua_State *L, const char *text, size_t length)
     return whole;
 }
 
-/* Where the text's first rows are statements and those from some row on are an expression: pushes
- * the function that runs the statements and gives the expression's values. False, pushing nothing,
- * for any other text. `is_chunk`: the text is statements throughout, too; then a row that can
- * continue the row before it does so, and begins no expression. */
+/* If the text begins with rows of statements and the rows after them are an expression, pushes a
+ * function that runs the statements and gives the expression's values. False, pushing nothing, for
+ * any other text. `is_chunk`: the whole text is a chunk, too; then a row that could continue the
+ * row before it is taken to do so, and begins no expression. */
 static bool compile_last_rows(lua_State *L, const char *text, bool is_chunk)
 {
     for (size_t at = strlen(text); at > 0; at--) {
@@ -129,7 +130,7 @@ static int compile(lua_State *L)
     if (status == LUA_OK)
         return status;
     lua_pop(L, 1);
-    status = compile_ending(L, text, 0, ""); /* finds that "1 +" goes on in the next line */
+    status = compile_ending(L, text, 0, ""); /* says of "1 +" that it is unfinished */
     if (is_unfinished(L, status))
         return status;
     lua_pop(L, 1);
@@ -180,7 +181,7 @@ static int run_statement(lua_State *L)
     return status;
 }
 
-/* Whether the statement only tries to leave the prompt as one leaves those of other languages
+/* Whether the statement is only an attempt to leave the prompt in the way of another language
  * ("quit"); if so, prints how to leave this one. */
 static bool is_about_leaving(lua_State *L, int statement)
 {
@@ -242,7 +243,7 @@ int repl_run(lua_State *L)
             if (status != LUA_OK)
                 report_error(L);
             if (signal_received())
-                pool_end_dropped();
+                pool_end_dropped(); /* does not wait for tasks of the interrupted map */
         }
         lua_settop(L, HELD);
         if (signal_received() == SIGTERM || reading == READ_END) {

@@ -17,7 +17,7 @@
 
 static void begin_message(void)
 {
-    fflush(stdout); /* so that what the program wrote before stands before the message */
+    fflush(stdout); /* so that what the program wrote earlier stands before the message */
     progress_clear();
 }
 
@@ -32,7 +32,7 @@ void report_line(const char *format, ...)
     va_end(arguments);
 }
 
-/* Pushes "script.lua:12: interrupted". A traceback would say no more that is of use. */
+/* Pushes "script.lua:12: interrupted". A traceback would add nothing of use. */
 static void push_interrupted(lua_State *L)
 {
     if (push_program_position(L, true)) {
@@ -43,8 +43,8 @@ static void push_interrupted(lua_State *L)
     }
 }
 
-/* Appends to the text on the top the traceback that an invoker's error object
- * brings from the worker. */
+/* Appends to the text on the top of the stack the traceback from the worker, which an invoker's
+ * error object brings along. */
 static void append_own_traceback(lua_State *L, int object)
 {
     if (!lua_istable(L, object))
@@ -58,8 +58,8 @@ static void append_own_traceback(lua_State *L, int object)
     }
 }
 
-/* The level of the stack where the traceback begins. That of an error of our own modules begins
- * where the program called them. */
+/* The level of the stack at which the traceback begins: where the program called one of our own
+ * modules, if the error is one of theirs ("lkrun: …"). */
 static int first_level(lua_State *L, const char *message)
 {
     int first = 1;
@@ -134,7 +134,7 @@ int report_error(lua_State *L)
     return status;
 }
 
-static pid_t program; /* the process whose exit is checked, not a fork of it */
+static pid_t program; /* the process whose exit is checked; a fork of it has another ID */
 
 static void check_output(void)
 {

@@ -5,14 +5,14 @@
 #include <stdbool.h>
 #include <lua.h>
 
-/* A program that signal n ended has the status 128 + n. */
+/* A program that was ended by signal n has the exit status 128 + n. */
 enum exit_status { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_MISUSE = 2 };
 
-/* Class of the tables {status =, message =} that a command raises to end. */
+/* Class (__name) of the tables {status =, message =} that a command raises to end lkrun. */
 #define COMMAND_FAILURE "lkrun.command.Failure"
 
-/* lua_pcall of a program: on failure the error on the top is what report_error
- * prints, with a traceback. */
+/* As lua_pcall, for code of the program: on failure the error on the top of the stack is what
+ * report_error prints, with a traceback. */
 int report_call(lua_State *L, int arguments, int results);
 /* Prints the error on the top of the stack to standard error and pops it; gives the exit status. */
 int report_error(lua_State *L);

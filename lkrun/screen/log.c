@@ -22,8 +22,10 @@ static const char *const level_methods[] = {"logger:debug", "logger:info", "logg
                                             "logger:error"};
 static const char *const level_colours[] = {"\033[2m", "\033[32m", "\033[33m", "\033[1;31m"};
 
-static atomic_int lowest = -1;      /* level that is written; -1: LK_LOG_LEVEL is not read yet */
-static atomic_bool bad_environment; /* LK_LOG_LEVEL is not a level, and nobody has been told so */
+/* Records of this level and above are written; -1: LK_LOG_LEVEL has not been read yet. */
+static atomic_int lowest = -1;
+/* LK_LOG_LEVEL is not a level, and the user has not been told so yet. */
+static atomic_bool bad_environment;
 
 static _Thread_local void (*handler)(void *context, const struct log_record *record);
 static _Thread_local void *handler_context;
@@ -121,7 +123,7 @@ static void write_to_standard_error(const struct log_record *record)
     if (append_head(&line, record, terminal_has_colour(STDERR_FILENO)) &&
         append_text(&line, record->text, record->length))
         terminal_write(STDERR_FILENO, line.data, line.length);
-    else /* out of memory: the text alone needs none */
+    else /* out of memory: writing the bare text needs none */
         terminal_write(STDERR_FILENO, record->text, record->length);
     buffer_free(&line);
 }
@@ -221,8 +223,8 @@ static int logger_tostring(lua_State *L)
     return 1;
 }
 
-/* There is one logger for a name, as long as somebody holds it: the upvalue is a table of
- * them with weak values. */
+/* get(name) → the logger of that name. Each name has one logger, as long as somebody holds it: the
+ * upvalue is a table of loggers by name, with weak values. */
 static int log_get(lua_State *L)
 {
     size_t length;

@@ -14,12 +14,12 @@ struct log_record {
     const char *logger; /* its name, such as "train"; that of lkrun's own messages is "lkrun" */
     const char *text;
     size_t length;
-    int worker;    /* that logged it, from 1; 0: the program itself */
-    uint64_t task; /* that it ran, from 1; 0: none */
+    int worker;    /* number of the worker that logged it, from 1; 0: the program itself */
+    uint64_t task; /* number of the task that the worker was running, from 1; 0: none */
 };
 
-/* Whether records of this level are written: by lk.log.set_level, else LK_LOG_LEVEL,
- * else from info up. */
+/* Whether records of this level are written. The lowest level is what lk.log.set_level has set,
+ * else LK_LOG_LEVEL, else info. */
 bool log_enabled(enum log_level level);
 /* Raises when LK_LOG_LEVEL is not a level. C code that logs without calling this gets info, and a
  * warning before its first message. */

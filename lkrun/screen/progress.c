@@ -27,24 +27,27 @@
 #define FIRST_LINE    (2000 * MILLISECOND)
 #define LINE_INTERVAL (5000 * MILLISECOND)
 
-/* Over all below but what is atomic or a thread's own. */
+/* Protects all variables below, except those that are atomic or one per thread. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct progress *live;
-/* Mirrors that a handler gets in their turn: those of the workers of this worker. */
+/* In a worker that has workers of its own: the mirrors of their displays. This worker does not show
+ * them; its handler sends them on to its parent. */
 static struct progress *forwarded;
 static enum show_mode mode; /* of the live displays; never MODE_AUTO while there is one */
 static bool watched;        /* the live displays are written into LK_PROGRESS_DIR, too */
-static pid_t owner; /* the process that shows the live displays; a plain fork of it must not */
+/* The process that shows the live displays; a plain fork() of it must not show them. */
+static pid_t owner;
 static uint64_t next_draw; /* when the bars may be drawn next */
 static _Atomic uint64_t due = UINT64_MAX;
-static atomic_uint generation;
+static atomic_uint generation; /* of this process: see struct display */
 static _Atomic uint64_t last_id;
 
 static _Thread_local void (*handler)(void *context, const struct progress *progress);
 static _Thread_local void *handler_context;
 
-/* Writes the line and the record of a display that are due, or its last ones. Of a worker's display
- * that was never shown, the end is not shown either. */
+/* Writes the display's line or JSON, and its record in LK_PROGRESS_DIR, where they are due; with
+ * `last`, whether they are due or not. For a worker's display of which nothing was ever written,
+ * nothing is written at its end either. */
 static void write_due(struct display *display, uint64_t now, bool last)
 {
     bool show = !last || !display->base.worker || display->was_written;
@@ -227,7 +230,8 @@ void progress_set_ahead(struct progress *progress, const struct progress_state *
     uint64_t now = clock_nanoseconds();
     next_draw = display->watch_due = now;
     show_due(now);
-    /* This record came early: the next one waits longer, so that there are two a second at most. */
+    /* This record came early, so the next one waits for two intervals: on average there are no more
+     * than two records a second. */
     display->watch_due = now + 2 * JSON_INTERVAL;
     pthread_mutex_unlock(&lock);
 }
@@ -295,7 +299,8 @@ void progress_set_handler(void (*handle)(void *context, const struct progress *p
     handler_context = context;
 }
 
-/* The mirror of the display of this worker that has this id there; id 0: of any of them. */
+/* Finds the mirror of one of this worker's displays: of the one that has this id in the worker;
+ * with id 0, of any. NULL: there is none. */
 static struct display *find_mirror(int worker, uint64_t id)
 {
     struct display *found = NULL;

@@ -6,7 +6,8 @@
 #include <stdint.h>
 #include <lua.h>
 
-/* How many tasks are in each state now. A task is in one of them: their sum is the tasks so far. */
+/* How many tasks are in each state now. A task is in exactly one of them, so their sum is the
+ * number of tasks so far. */
 struct progress_state {
     uint64_t dispatched;
     uint64_t in_progress;
@@ -36,10 +37,10 @@ struct progress *progress_open(const char *logger, const char *label, int64_t to
                                const char *unit);
 /* Whether the display was made by a process that this one was forked from. */
 bool progress_is_foreign(const struct progress *progress);
-/* Sets the state, and shows what is due. Cheap while nothing is. */
+/* Sets the state, and shows what is due. Cheap while nothing is due. */
 void progress_set(struct progress *progress, const struct progress_state *state);
-/* The same before a while in which nothing can be shown: the bars, and the records for programs,
- * show the state now, due or not. */
+/* As progress_set, for a caller that can't show anything for a while afterwards: the bars and the
+ * records in LK_PROGRESS_DIR show the new state at once, even if they are not due. */
 void progress_set_ahead(struct progress *progress, const struct progress_state *state);
 /* Shows whatever is due; the pool calls it while it waits. Gives milliseconds until something could
  * be due again, or -1 when no display is live. */

@@ -9,13 +9,14 @@
 #include <string.h>
 #include <strings.h>
 
-/* In the rate, what happened RATE_SECONDS ago counts about a third of what happens now. Where tasks
- * are long it is the time that RATE_TASKS of them take instead: otherwise the rate would jump at
- * the end of each task and fade until the next. */
+/* The rate is an average in which what happened RATE_SECONDS ago counts about a third of what
+ * happens now. Where tasks are long, the time that RATE_TASKS of them take stands in place of
+ * RATE_SECONDS: otherwise the rate would jump at the end of each task and fade until the next. */
 #define RATE_SECONDS 10.0
 #define RATE_TASKS   8
-#define BAR_LEAST    8
-#define BAR_MOST     40
+/* Cells of a bar, at least and at most. */
+#define BAR_LEAST 8
+#define BAR_MOST  40
 
 void bar_sample(struct display *display, uint64_t now)
 {
@@ -29,8 +30,8 @@ void bar_sample(struct display *display, uint64_t now)
         memory = fmax(memory, RATE_TASKS * task);
     }
     double kept = exp(-seconds / memory);
-    /* The tasks that finished since the last sample have aged too, on average by this much: so the
-     * rate does not depend on how often it is sampled. */
+    /* The tasks that finished since the last sample are not all new: on average they have lost
+     * weight by this factor. So the rate does not depend on how often it is sampled. */
     double aged = seconds > 0 ? memory * (1 - kept) / seconds : 1;
     display->recent_tasks = display->recent_tasks * kept + tasks * aged;
     display->recent_seconds = display->recent_seconds * kept + seconds * aged;
@@ -44,7 +45,7 @@ static double elapsed_seconds(const struct display *display, uint64_t now)
     return (double)(until - display->base.started) * 1e-9;
 }
 
-/* Tasks a second: of late, or over the whole time once the display has ended. 0: none finished. */
+/* Tasks a second: recently, or over the whole time once the display has ended. 0: none finished. */
 static double rate(const struct display *display, uint64_t now)
 {
     double seconds = display->ended ? elapsed_seconds(display, now) : display->recent_seconds;
@@ -52,7 +53,8 @@ static double rate(const struct display *display, uint64_t now)
     return seconds > 0 ? tasks / seconds : 0;
 }
 
-/* "450", "12.3k": from 10,000 on three significant digits and a prefix; bytes by powers of 1024. */
+/* "450", "12.3k": counts of 10,000 and more (bytes: 1024 and more) have three significant digits
+ * and a prefix. Prefixes of bytes are powers of 1024. */
 static void format_count(char *text, size_t size, double count, bool bytes)
 {
     static const char *const decimal[] = {"", "k", "M", "G", "T", "P", "E"};
@@ -60,6 +62,7 @@ static void format_count(char *text, size_t size, double count, bool bytes)
     double step = bytes ? 1024 : 1000;
     int prefix = 0;
     if (count >= (bytes ? 1024 : 10000))
+        /* 0.9995: a count that rounds to a whole step gets the next prefix. */
         while (prefix < 6 && count >= step * 0.9995) {
             count /= step;
             prefix++;
@@ -224,8 +227,9 @@ static int cells_until(uint64_t tasks, int64_t total, int width)
     return cells < width ? (int)cells : width;
 }
 
-/* Finished tasks are solid cells, those in progress lighter ones, dispatched ones dots. A state
- * that any task is in has a cell at least, as long as there is room. */
+/* Finished tasks are solid cells, those in progress lighter ones, dispatched ones dots. As long as
+ * there is room, at least one cell shows that tasks are in progress, and one that tasks are
+ * dispatched. */
 static bool append_bar(struct buffer *out, const struct progress *progress, int width,
                        const struct bar_style *style)
 {
@@ -250,7 +254,8 @@ static bool append_bar(struct buffer *out, const struct progress *progress, int 
            buffer_printf(out, "%s", style->utf8 ? "▏" : "]");
 }
 
-/* In the order in which they are left out; LEFT is the time left. */
+/* In the order in which they are left out where room is missing; PERCENT never is. LEFT is the time
+ * left. */
 enum part { ELAPSED, RATE, COUNTS, LEFT, PERCENT, PART_COUNT };
 
 struct bar_parts {
@@ -261,7 +266,7 @@ struct bar_parts {
     int cells; /* of the bar; 0: no bar */
 };
 
-/* Columns that a label may take, whatever else there is to show. */
+/* Columns that a label may take before the other parts get theirs. */
 static int label_share(const struct bar_style *style)
 {
     return style->columns * 2 / 5;
@@ -315,9 +320,9 @@ static int parts_columns(const struct bar_parts *parts, bool utf8)
     return columns;
 }
 
-/* Leaves out parts until a bar fits beside the rest (where the total is not known, until the rest
- * fits). The bar then grows into the room that remains, and after it a label that had been cut;
- * where room is missing, the label is cut. */
+/* Leaves out parts until the smallest bar fits beside the rest; where the total is not known, and
+ * so there is no bar, until the rest fits. The room that remains goes to the bar first, and then to
+ * a label that had been cut. Where the rest still does not fit, the label is cut further. */
 static void fit_parts(struct bar_parts *parts, bool has_bar, const struct bar_style *style)
 {
     const int bar_ends = 3; /* a space before the bar, and its two ends */

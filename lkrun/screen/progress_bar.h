@@ -12,15 +12,18 @@ struct bar_style {
     int columns; /* that a line may take */
     bool utf8;
     bool colour;
-    /* For bars that stand below each other; 0: each has what it needs. */
+    /* For bars that stand below each other, so that they are aligned; 0: each bar takes what it
+     * needs. */
     int label_columns; /* that every label is padded to */
     int most_cells;    /* that a bar may have */
 };
 
 /* Brings the display's rate up to date. */
 void bar_sample(struct display *display, uint64_t now);
-/* Widens the style so that this display fits below those that these functions were called for
- * before: bar_fit_label for each of the displays, then bar_fit_cells for each of them. */
+/* For bars that stand below each other, so that they begin and end in the same columns:
+ * bar_fit_label is called for each of the displays, then bar_fit_cells for each of them. The first
+ * widens the column of labels to hold this display's label, the second shortens the bars to what
+ * the other parts of this display leave. */
 void bar_fit_label(struct bar_style *style, const struct display *display, uint64_t now);
 void bar_fit_cells(struct bar_style *style, const struct display *display, uint64_t now);
 /* Appends the display as a line without its newline. False: out of memory. */

@@ -5,8 +5,8 @@
 
 #include "screen/progress.h"
 
-#define MILLISECOND UINT64_C(1000000)
-/* A worker's display that ends sooner is not worth a line on the screen. */
+#define MILLISECOND UINT64_C(1000000) /* in nanoseconds */
+/* A worker's display that lives for less than this gets no line on the screen. In nanoseconds. */
 #define MIRROR_DELAY (200 * MILLISECOND)
 
 struct display {
@@ -19,8 +19,8 @@ struct display {
     uint64_t watch_due;   /* when its next record may be written into LK_PROGRESS_DIR */
     bool was_written;     /* a line or record of it has been written */
 
-    /* For the rate: tasks and seconds that weigh less the longer they are past, so that their
-     * quotient is the rate of the last seconds. */
+    /* For the rate: sums of finished tasks and of seconds, in which the past weighs the less the
+     * longer ago it is; so their quotient is the rate of the last seconds. */
     double recent_tasks, recent_seconds;
     uint64_t sampled;       /* when these two were last brought up to date */
     uint64_t sampled_tasks; /* tasks that had finished then */

@@ -142,7 +142,7 @@ static int push_text(lua_State *L, const char *text)
     return 1;
 }
 
-/* The methods, which are the upvalue, come before the fields. */
+/* Methods, which the upvalue holds, are looked up before fields. */
 static int object_index(lua_State *L)
 {
     const struct progress *progress = *holder_check(L, 1);

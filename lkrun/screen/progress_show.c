@@ -31,8 +31,9 @@ void progress_check_environment(lua_State *L)
         raise_error(L, "LK_PROGRESS", BAD_MODE, value);
 }
 
-/* With auto, a bar needs a terminal that can move its cursor; with "bar", any terminal. Whoever set
- * LK_PROGRESS_DIR watches there, and gets no bar. */
+/* With auto, a bar needs a terminal that can move its cursor; with "bar", any terminal. Where
+ * LK_PROGRESS_DIR is set, another program shows the progress: nothing is shown here, unless lines
+ * or JSON are asked for. */
 enum show_mode show_choose_mode(void)
 {
     const char *value = getenv("LK_PROGRESS");
@@ -65,7 +66,7 @@ static bool is_worth_a_line(const struct display *display, uint64_t now)
     return !display->base.worker || now - display->base.started >= MIRROR_DELAY;
 }
 
-/* Brings the rates up to date, and the style so that bars which stand below each other begin and
+/* Brings the rates up to date. Sets the style so that bars which stand below each other begin and
  * end in the same columns. */
 static void arrange_bars(struct progress *first, struct bar_style *style, uint64_t now)
 {
@@ -93,7 +94,7 @@ void show_bars(struct progress *first, uint64_t now)
         struct display *display = display_of(each);
         if (!is_worth_a_line(display, now))
             continue;
-        /* Two rows are kept: one says how many bars are hidden, one is for the cursor. */
+        /* Two rows are kept free: one says how many bars are hidden, one is for the cursor. */
         if (drawn + 2 >= rows && drawn > 0) {
             hidden++;
             continue;
@@ -138,7 +139,7 @@ void show_json(struct display *display, uint64_t now)
     char *line = watch_json(display, now);
     size_t length = line ? strlen(line) : 0;
     if (line) {
-        line[length] = '\n';
+        line[length] = '\n'; /* in place of the ending 0 */
         terminal_write(STDERR_FILENO, line, length + 1);
     }
     free(line);

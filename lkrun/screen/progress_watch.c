@@ -17,7 +17,7 @@
 #define FORMAT_VERSION 1
 
 static int file = -1;
-static bool was_tried; /* the file has been opened or could not be; once in a process */
+static bool was_tried; /* this process has tried to open the file; it tries once */
 static json_t *job;    /* an object with rule, wildcards, outputs; NULL: nobody has set one */
 
 bool progress_set_job(const char *text)
@@ -105,8 +105,8 @@ bool watch_is_on(void)
     return watch_folder() != NULL;
 }
 
-/* Opens HOST-PID.jsonl; where an earlier process of that number has left such a file,
- * HOST-PID-2.jsonl and so on. */
+/* Opens HOST-PID.jsonl; where an earlier process with the same PID has left such a file,
+ * HOST-PID-2.jsonl and so on. -1: it can't be opened. */
 static int open_file(void)
 {
     char path[PATH_MAX], host[HOST_NAME_MAX + 1];

@@ -16,7 +16,8 @@ char *watch_json(const struct display *display, uint64_t now);
 bool watch_is_on(void); /* LK_PROGRESS_DIR is set */
 /* Appends a record to this process's file in LK_PROGRESS_DIR. */
 void watch_write(const struct display *display, uint64_t now);
-/* In a new worker: the file is the parent's. */
+/* In a new worker: the open file is the parent's; this process opens one of its own when it needs
+ * it. */
 void watch_enter_worker(void);
 
 #endif

@@ -20,8 +20,8 @@
 
 #include "base/util.h"
 
-/* After other output the lines are put back at once, but no more often than this; else the next
- * drawing brings them back. In nanoseconds. */
+/* After other output the drawn lines are put back at once, but not more than once in this time;
+ * otherwise the next drawing brings them back. In nanoseconds. */
 #define RESTORE_INTERVAL 10000000u
 /* After output to a pipe, nothing is drawn for so long: its reader may write what it reads to the
  * same terminal (`lkrun x.lua | tee log`). In nanoseconds. */
@@ -29,13 +29,14 @@
 
 static const char erase[] = "\r\033[J";
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* over all below but what is atomic */
+/* Protects all variables below, except the atomic ones. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_bool on_screen;
 static atomic_int lost;       /* errno of the first write to standard output that failed; 0: none */
 static struct buffer drawing; /* bytes that draw the lines and put the cursor back on the first */
 static bool mid_line;        /* the program's last output to the terminal ended without a newline */
 static uint64_t restored_at; /* when the lines were last put back after other output */
-static uint64_t draw_not_before;
+static uint64_t draw_not_before; /* time before which nothing is drawn, see PIPE_INTERVAL */
 
 bool terminal_is_smart(int descriptor)
 {
@@ -68,7 +69,7 @@ void terminal_size(int descriptor, int *columns, int *rows)
     *rows = known && size.ws_row ? size.ws_row : 24;
 }
 
-/* Writes the parts with one call, and then what the descriptor has not taken of them. */
+/* Writes the parts with one call, and then what that call has not taken of them. */
 static bool write_parts(int descriptor, const struct iovec *part, int count)
 {
     ssize_t written = writev(descriptor, part, count);
@@ -91,7 +92,8 @@ bool terminal_write_unlocked(int descriptor, const char *bytes, size_t length)
     return length == 0 || write_parts(descriptor, &part, 1);
 }
 
-/* Writes above the drawn lines, which come back with the same call unless they did just before. */
+/* Writes above the drawn lines. The same call puts those back, unless that happened less than
+ * RESTORE_INTERVAL ago or the output does not end with a newline. */
 static bool write_above(int descriptor, const char *bytes, size_t length)
 {
     struct iovec part[3];
@@ -146,8 +148,8 @@ int terminal_write_error(void)
     return lost;
 }
 
-/* Not in a background job, whose bar would spoil what the foreground shows, nor while the terminal
- * is held (Ctrl-S), where the write would wait. */
+/* Whether lines may be drawn now: not in a background job, whose bar would spoil what the
+ * foreground shows, and not while the terminal is held (Ctrl-S), where the write would wait. */
 static bool may_draw(void)
 {
     pid_t foreground = tcgetpgrp(STDERR_FILENO);
@@ -157,8 +159,8 @@ static bool may_draw(void)
            (terminal.revents & POLLOUT);
 }
 
-/* Puts the bytes for these lines into `drawing`: no line wraps, and at the end the cursor is back
- * on the first. */
+/* Puts the bytes that draw these lines into `drawing`. No line wraps, because wrapping is switched
+ * off meanwhile, and at the end the cursor is back on the first line. */
 static bool compose(const char *lines, size_t length)
 {
     int below = 0;
@@ -178,7 +180,8 @@ static bool compose(const char *lines, size_t length)
     return done;
 }
 
-/* So that a program that ends without finishing its displays leaves no half of a bar behind. */
+/* Registers terminal_clear with atexit, so that a program that ends without finishing its displays
+ * leaves no half of a bar behind. */
 static void clear_at_exit(void)
 {
     static bool registered;

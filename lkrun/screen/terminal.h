@@ -19,7 +19,8 @@ void terminal_write(int descriptor, const char *bytes, size_t length);
 int terminal_write_error(void);
 /* As terminal_write, but notes nothing: false, with errno, when not all could be written. */
 bool terminal_try_write(int descriptor, const char *bytes, size_t length);
-/* The same without regard for drawn lines, and without a lock: for a process that draws none. */
+/* As terminal_try_write, but takes no lock and does not care for drawn lines: for a process that
+ * draws none. */
 bool terminal_write_unlocked(int descriptor, const char *bytes, size_t length);
 
 /* Draws these lines, which newlines separate, at the bottom of standard error's terminal in place

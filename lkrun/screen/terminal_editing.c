@@ -64,8 +64,9 @@ static const struct sigaction *displaced_by(int signal_number)
     return &displaced[i];
 }
 
-/* Gives the terminal back. The signal then ends the process as it would have without us; a handler
- * of somebody else's is called instead, and may return. */
+/* Gives the terminal back. The signal then ends the process as it would have done without this
+ * handler; where the program has a handler of its own, that one is called instead, and may
+ * return. */
 static void on_fatal(int signal_number, siginfo_t *info, void *context)
 {
     const struct sigaction *theirs = displaced_by(signal_number);

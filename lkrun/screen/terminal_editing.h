@@ -7,8 +7,8 @@
 /* From now on the terminal marks pastes (bracketed paste), and a crash, a stop or a signal that
  * ends the process gives the terminal back as it is now. */
 void editing_begin(void);
-/* Once the editor has set its mode: makes Ctrl-Z a key among others. Otherwise the terminal would
- * stop the process at once, and drop what was typed before. */
+/* To be called once the editor has set the terminal's mode: makes Ctrl-Z a key like any other.
+ * Otherwise the terminal would stop the process at once, and drop what was typed before. */
 void editing_take_keys(void);
 void editing_end(void);
 

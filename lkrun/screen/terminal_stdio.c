@@ -3,7 +3,8 @@
  * That reaches C code, and print, io.write and file:write however the program holds them (`local
  * print = print` at its head, too), and costs nothing while no bar is drawn.
  *
- * A worker's streams are captured for good: its lines go out as they are finished, and are counted.
+ * A worker's streams are captured for good: each line goes out when it is finished, and the writes
+ * are counted, so that the worker knows whether its task has printed.
  *
  * Main invariant: while `captured`, every stream here and every handle of an installed state points
  * to `around`; otherwise to `original`. The one that is not in use has nothing left to write. */
@@ -23,9 +24,9 @@
 
 struct stream {
     const int descriptor;
-    FILE **const variable;
-    FILE *original; /* what was in `variable`; NULL: the stream is not captured */
-    FILE *around;   /* writes above the bar; made once and kept; NULL: not made yet */
+    FILE **const variable; /* stdout or stderr of the C library */
+    FILE *original;        /* what was in `variable`; NULL: the stream is not captured */
+    FILE *around;          /* writes above the bar; made once and then kept; NULL: not made yet */
 };
 
 static struct stream streams[2] = {
@@ -56,6 +57,7 @@ static ssize_t write_around(void *cookie, const char *bytes, size_t length)
     return done ? (ssize_t)length : 0;
 }
 
+/* Whether the stream still writes to its descriptor, and that is a terminal or a pipe. */
 static bool needs_capture(const struct stream *stream)
 {
     struct stat status;
@@ -64,8 +66,8 @@ static bool needs_capture(const struct stream *stream)
            (S_ISFIFO(status.st_mode) || isatty(stream->descriptor));
 }
 
-/* How the program wants the stream buffered. One that was not used yet has no buffer that tells,
- * and depends on its descriptor. */
+/* How the program wants the stream buffered. A stream that has not been used yet has no buffer that
+ * could tell; how it will be buffered depends on its descriptor. */
 static int buffering(FILE *file, int descriptor)
 {
     size_t size = __fbufsize(file);
@@ -153,7 +155,7 @@ uint64_t stdio_written(void)
     return writes;
 }
 
-/* __gc of the userdata. */
+/* The userdata's __gc, when its Lua state is closed. */
 static int forget_state(lua_State *L)
 {
     struct handles *handles = lua_touserdata(L, 1), **at = &installed;

@@ -17,7 +17,7 @@ void stdio_release(void);
 /* In a new worker: drops what the parent had not written yet. From now on stdout and stderr go out
  * line by line. */
 void stdio_enter_worker(void);
-/* How often a worker's stdout and stderr have written something. */
+/* How many writes a worker's stdout and stderr have made. */
 uint64_t stdio_written(void);
 
 #endif

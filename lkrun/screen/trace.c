@@ -23,11 +23,12 @@
 #include "screen/log.h"
 #include "base/util.h"
 
-/* Gathered events are written when they are so many bytes, or the last write is so long ago. */
+/* Gathered events are written when they are so many bytes, or when the last write was so long
+ * ago. */
 #define WRITE_BYTES ((size_t)64 << 10)
 #define WRITE_AGE   100000000u /* nanoseconds */
 #define PAGE        4096u
-/* A worker that waited less than this for its next task did not wait. */
+/* A worker's wait for its next task is recorded only if it takes at least this long. */
 #define IDLE_MIN 20000u /* nanoseconds */
 
 static const char opening[] = "[\n", closing[] = "\n]\n";
@@ -38,10 +39,10 @@ struct trace_file {
     int descriptor;       /* -1: nobody uses the file now */
     pid_t owner;          /* the process that opened it */
     unsigned users;       /* invokers that have opened and not closed it */
-    unsigned last_number; /* that an invoker was given */
+    unsigned last_number; /* the number that an invoker was given last */
     uint64_t start;       /* of the timeline: clock_nanoseconds when the file was first opened */
     uint64_t written_at;
-    off_t length; /* without `closing` */
+    off_t length; /* of the file, without `closing` */
     bool has_events;
     bool failed; /* a write has failed: nothing more is written */
     struct buffer gathered;
@@ -70,15 +71,16 @@ static void write_gathered(struct trace_file *file)
     file->written_at = clock_nanoseconds();
 }
 
-/* For a program that ends without closing its invokers. */
+/* Called by exit(), for a program that ends without closing its invokers. */
 static void write_at_exit(void)
 {
     for (struct trace_file *file = open_files; file; file = file->next)
         write_gathered(file);
 }
 
-/* Makes the file; one that this process has written goes on where it is still as it was
- * left. False with errno. */
+/* Opens the file and makes it an empty timeline. A file that this process has written before is
+ * continued instead, if its size is still what it was left with. False with errno set; EINVAL: it
+ * is no regular file; EWOULDBLOCK: another program holds its lock. */
 static bool open_whole(struct trace_file *file)
 {
     struct stat status;
@@ -93,6 +95,7 @@ static bool open_whole(struct trace_file *file)
     if (file->has_events && status.st_size == file->length + (off_t)sizeof closing - 1)
         return true;
     char empty[sizeof opening + sizeof closing];
+    /* Without events there is no newline before the bracket. */
     int length = snprintf(empty, sizeof empty, "%s%s", opening, closing + 1);
     file->length = sizeof opening - 1;
     file->has_events = file->failed = false;
@@ -239,7 +242,7 @@ static char *put_number(char *to, uint64_t number)
     return to;
 }
 
-/* Puts a time in nanoseconds as microseconds: "12.345". */
+/* Writes a time, given in nanoseconds, as microseconds: "12.345". */
 static char *put_time(char *to, uint64_t time)
 {
     uint64_t fraction = time % 1000;

@@ -9,7 +9,7 @@
 
 #include "base/channel.h"
 
-/* --- the file: one a path and process, shared by its invokers --- */
+/* --- the file: one for each path in a process, shared by its invokers --- */
 
 struct trace_file;
 
@@ -21,13 +21,13 @@ void trace_close(struct trace_file *file);
 /* Appends an event: a JSON object on one line, whole or not at all. */
 void trace_event(struct trace_file *file, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* A stretch of time in a row of the timeline. */
+/* A stretch of time in a row of the timeline; times as of clock_nanoseconds. */
 struct trace_span {
     unsigned process, row;
     uint64_t begun, ended;
     const char *category;
     const char *name;
-    uint64_t number;    /* that follows the name; 0: none does */
+    uint64_t number;    /* is put behind the name; 0: nothing is */
     const char *colour; /* of Chrome's palette, or NULL */
     struct {
         const char *key; /* NULL: no more */
@@ -36,12 +36,12 @@ struct trace_span {
 };
 /* As trace_event, at a tenth of the cost. */
 void trace_put(struct trace_file *file, const struct trace_span *span);
-/* Writes what is gathered, if the last write is long ago. */
+/* Writes what is gathered, if the last write was more than 0.1 s before `now`. */
 void trace_look(struct trace_file *file, uint64_t now);
 /* A number for the next invoker, from 1: the timeline shows each as a process. */
 unsigned trace_number(struct trace_file *file);
-/* printf's format and arguments for a time of clock_nanoseconds in an event: microseconds since the
- * file was opened. */
+/* printf's format and arguments for a time `now`, as of clock_nanoseconds, in an event:
+ * microseconds since the start of the timeline. */
 #define TRACE_TIME               "%llu.%03u"
 #define TRACE_TIME_OF(file, now) trace_microseconds(file, now), (unsigned)((now) % 1000)
 unsigned long long trace_microseconds(const struct trace_file *file, uint64_t now);
@@ -59,7 +59,8 @@ struct trace_record {
     uint32_t map; /* ordinal of the task's map; 0: the task was submitted */
 };
 
-/* More than a worker can finish between two looks of the host: see MAX_WINDOW. */
+/* More than a worker can finish between two looks of the host, because it has at most MAX_WINDOW
+ * (pool_state.h) tasks ahead. */
 #define LANE_RECORDS 4096u
 
 /* Invariant: the records from tail to head are whole; the worker alone moves head, the host alone

@@ -25,8 +25,8 @@ static int call_raised(lua_State *L)
 }
 
 /* Pushes the string that this function of raised.lua gives for the value at this index. False,
- * pushing nothing, where it fails: there may be no memory or no stack left. Where an interruption
- * comes meanwhile, its text is pushed. */
+ * pushing nothing, where it gives none or fails: there may be no memory or no stack left. If an
+ * interruption comes meanwhile, it pushes that error's text. */
 static bool push_raised(lua_State *L, const char *function, int index)
 {
     lua_pushcfunction(L, call_raised);
@@ -39,7 +39,8 @@ static bool push_raised(lua_State *L, const char *function, int index)
     return false;
 }
 
-/* Whether this is Lua's message on a name that has no value. */
+/* Whether this is Lua's message on something that is nil, such as "attempt to call a nil value
+ * (field 'mpa')". */
 static bool is_of_nil(lua_State *L, int index)
 {
     return lua_type(L, index) == LUA_TSTRING && strstr(lua_tostring(L, index), "a nil value (");
