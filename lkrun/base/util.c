@@ -118,7 +118,9 @@ bool file_write_all(int descriptor, const void *bytes, size_t length, off_t offs
             poll(&(struct pollfd){.fd = descriptor, .events = POLLOUT}, 1, -1);
             continue;
         }
-        if (done < 0)
+        if (done == 0) /* no room, and no reason given: to try again could go on for ever */
+            errno = EIO;
+        if (done <= 0)
             return false;
         at += done;
         length -= (size_t)done;

@@ -5,7 +5,7 @@
 #include <lua.h>
 
 /* The type of a value with its article: "nil", "a table", "an invoker", "a sparse matrix", "a
- * coroutine", "a userdata (FILE*)". May leave a string on the stack. */
+ * coroutine", "a userdata (FILE*)". May leave strings on the stack. */
 const char *type_text(lua_State *L, int index);
 
 /* Pushes the value itself where that says something: a string in quotes, a number, a

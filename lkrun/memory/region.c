@@ -13,14 +13,12 @@
  *   with the last process. */
 #include "memory/region.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "memory/region_make.h"
 #include "memory/region_warm.h"

@@ -1,8 +1,6 @@
 /* Invokers as Lua sees them: a userdata that is the struct pool. lua/lkrun/invoker.lua has checked
  * the options and turned the tasks into a generator before this file gets them. */
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 #include <lauxlib.h>
 

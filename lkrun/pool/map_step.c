@@ -7,11 +7,6 @@
  * counters change only when a task is safely queued or a result safely delivered. */
 #include "pool/map_step.h"
 
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-#include <lauxlib.h>
-
 #include "base/util.h"
 #include "machine/signals.h"
 #include "pool/inplace.h"

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -252,7 +251,8 @@ void pool_template_news(struct pool *pool)
 void pool_refill(struct pool *pool)
 {
     for (int i = 0; i < pool->work.options.jobs; i++)
-        if (pool->workers[i].is_lost && pool->kind->can_replace(pool)) {
+        if (pool->workers[i].is_lost &&
+            pool->kind->can_replace(pool)) { /* threads are never lost */
             pool->workers[i].is_lost = false;
             pool->workers[i].failed_starts = 0;
             pool->broken = false;

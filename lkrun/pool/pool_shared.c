@@ -2,7 +2,6 @@
  * are processes, pipes for what they print. A thread prints over its ring. */
 #include "pool/pool_shared.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -84,15 +83,18 @@ bool pool_make_shared(struct pool *pool)
     pool->limited = jobserver_limits();
     pool->work.fetch_budget = share < FETCH_BUDGET ? share : FETCH_BUDGET;
     pool->workers = calloc((size_t)jobs, sizeof *pool->workers);
-    pool->polled = calloc((size_t)jobs * 3 + 4, sizeof *pool->polled);
-    if (!pool->workers || !pool->polled)
+    if (!pool->workers)
         return pool_fail(pool, "memory");
-    for (int i = 0; i < jobs; i++) {
+    for (int i = 0; i < jobs;
+         i++) { /* before anything can fail: pool_unmake closes what is not -1 */
         struct worker *worker = &pool->workers[i];
         worker->pidfd = worker->bell_fd = -1;
         worker->output_fd[0] = worker->output_fd[1] = worker->output_end[0] =
             worker->output_end[1] = -1;
     }
+    pool->polled = calloc((size_t)jobs * 3 + 4, sizeof *pool->polled);
+    if (!pool->polled)
+        return pool_fail(pool, "memory");
     size_t lanes;
     pool->work.shared_size =
         sizeof *pool->work.shared + (size_t)jobs * sizeof(struct worker_shared);

@@ -112,11 +112,15 @@ static void leave_group(void)
 
 /* Closes the host's ends of all templates' sockets: while another process holds one open, that
  * template cannot see that the host has ended. */
-static void close_host_ends(const struct pool *pool)
+static void close_host_ends(struct pool *pool)
 {
-    for (; pool; pool = pool->next)
+    for (; pool; pool = pool->next) {
         if (pool->template_fd >= 0)
             close(pool->template_fd);
+        /* A task may make a pool, whose processes come here again: by then the number is another
+         * file's. */
+        pool->template_fd = -1;
+    }
 }
 
 _Noreturn static void template_main(struct pool *pool, lua_State *L)

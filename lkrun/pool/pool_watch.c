@@ -5,7 +5,6 @@
 #include "pool/pool_watch.h"
 
 #include <poll.h>
-#include <stdlib.h>
 
 #include "base/channel.h"
 #include "base/util.h"

@@ -1,7 +1,5 @@
 /* What `lkrun doctor` asks the system: the limits of this process, the machine, the libraries. */
 #include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <link.h>
 #include <stdbool.h>
 #include <stdlib.h>

@@ -69,19 +69,23 @@ void terminal_size(int descriptor, int *columns, int *rows)
     *rows = known && size.ws_row ? size.ws_row : 24;
 }
 
-/* Writes the parts with one call, and then what that call has not taken of them. */
-static bool write_parts(int descriptor, const struct iovec *part, int count)
+/* Writes the parts with one call, and with one more what the descriptor has not taken, so that
+ * another process's output comes between them as seldom as can be. Changes `part`. */
+static bool write_parts(int descriptor, struct iovec *part, int count)
 {
-    ssize_t written = writev(descriptor, part, count);
-    if (written < 0 && errno != EAGAIN && errno != EINTR)
-        return false;
-    size_t taken = written > 0 ? (size_t)written : 0;
-    for (int i = 0; i < count; i++) {
-        size_t whole = part[i].iov_len, done = taken < whole ? taken : whole;
-        if (!file_write_all(descriptor, (char *)part[i].iov_base + done, whole - done,
-                            FILE_WRITE_ON))
+    while (count > 0) {
+        ssize_t written = writev(descriptor, part, count);
+        if (written < 0 && errno == EAGAIN)
+            poll(&(struct pollfd){.fd = descriptor, .events = POLLOUT}, 1, -1);
+        else if (written < 0 && errno != EINTR)
             return false;
-        taken -= done;
+        size_t taken = written > 0 ? (size_t)written : 0;
+        for (; count > 0 && taken >= part->iov_len; part++, count--)
+            taken -= part->iov_len;
+        if (count > 0) {
+            part->iov_base = (char *)part->iov_base + taken;
+            part->iov_len -= taken;
+        }
     }
     return true;
 }

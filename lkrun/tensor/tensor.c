@@ -103,11 +103,12 @@ static void press_young(lua_State *L, size_t bytes)
 {
     static _Thread_local double bytes_since_collection;
     static _Thread_local double own_after_whole_collection;
-    double own = own_bytes(), heap = lua_gc(L, LUA_GCCOUNT) * 1024.0;
-    double growth_allowed = fmax(fmin(256 << 20, (double)region_use().size / 4), heap);
+    double own = own_bytes();
     bytes_since_collection += (double)bytes;
     if (bytes_since_collection < fmax(32 << 20, 2.0 * (double)bytes))
         return;
+    double heap = lua_gc(L, LUA_GCCOUNT) * 1024.0;
+    double growth_allowed = fmax(fmin(256 << 20, (double)region_use().size / 4), heap);
     bytes_since_collection = 0;
     if (own > 2 * own_after_whole_collection + growth_allowed) {
         lua_gc(L, LUA_GCCOLLECT);

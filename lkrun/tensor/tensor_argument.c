@@ -35,9 +35,10 @@ double number_argument(lua_State *L, int index, const char *where, const char *w
     return lua_tonumber(L, index);
 }
 
-static void refuse_option(lua_State *L, const char *name, const char *const *names,
-                          const char *where)
+/* Raises for the option whose key is at this index. */
+static void refuse_option(lua_State *L, int key, const char *const *names, const char *where)
 {
+    const char *name = lua_type(L, key) == LUA_TSTRING ? lua_tostring(L, key) : NULL;
     luaL_Buffer list;
     luaL_buffinit(L, &list);
     for (int i = 0; names[i]; i++) {
@@ -47,6 +48,8 @@ static void refuse_option(lua_State *L, const char *name, const char *const *nam
     }
     luaL_pushresult(&list);
     const char *all = lua_tostring(L, -1);
+    if (!name)
+        raise_error(L, where, "unknown option [%.40s]; there are %s", push_brief(L, key), all);
     raise_error(L, where, "unknown option '%.40s'%s; there are %s", name,
                 push_nearest_name(L, name, names), all);
 }
@@ -70,7 +73,7 @@ void options_argument(lua_State *L, int index, const char *const *names, const c
         for (int i = 0; names[i]; i++)
             known = known || strcmp(name, names[i]) == 0;
         if (!known)
-            refuse_option(L, name, names, where);
+            refuse_option(L, lua_absindex(L, -2), names, where);
     }
 }
 

@@ -2,7 +2,6 @@
  * model, and goes on as a forked worker would. */
 #include "worker/worker_spawned.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
