@@ -132,7 +132,7 @@ static bool open_timeline(lua_State *L, struct pool *pool, int options)
     return done || optional;
 }
 
-/* new(func, model, options, make_error, progress) → invoker. `make_error`: see outcome_make_error;
+/* new(func, model, options, make_error, progress) → invoker. `make_error`: for outcome_make_error;
  * `progress`: a display of the program's, true for a bar for each map, or nil. */
 static int pool_new(lua_State *L)
 {
