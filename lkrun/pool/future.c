@@ -178,7 +178,7 @@ static int future_get(lua_State *L)
         return raise_error(L, "future:get", "timeout is %g; expected seconds, 0 or more", timeout);
     lua_settop(L, 1);
     struct pool *pool = future_pool(L, future);
-    wait_done(L, pool, future, timeout > 1e9 ? -1 : timeout);
+    wait_done(L, pool, future, timeout > 1e9 ? -1 : timeout); /* 30 years are for ever */
     if (future->state == FUTURE_CANCELLED)
         return raise_error(L, "future:get", "the task was cancelled");
     if (future->state == FUTURE_ABANDONED)

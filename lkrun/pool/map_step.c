@@ -137,6 +137,8 @@ static void enter_step(lua_State *L, struct map *map)
     lua_settop(L, 0);
 }
 
+/* `context`: 0 where a step begins; 1 where the generator, which had yielded, has returned or
+ * raised an error, with this `status`. */
 static int continue_step(lua_State *L, int status, lua_KContext context)
 {
     struct map *map = lua_touserdata(L, lua_upvalueindex(STEP_MAP));
@@ -186,7 +188,7 @@ static int continue_step(lua_State *L, int status, lua_KContext context)
         if (map->deadline && clock_nanoseconds() >= map->deadline)
             return map_finish(L, map, lua_upvalueindex(STEP_MAP));
         if (noted)
-            pool_wait(pool, map->deadline ? 10 : -1);
+            pool_wait(pool, map->deadline ? 10 : -1); /* looks at the deadline every 10 ms */
         pool_note(pool);
         noted = true;
     }

@@ -194,6 +194,7 @@ static bool put_on_ring(struct worker *worker, struct flight *flight, const char
     return true;
 }
 
+/* Notes in the task's slot, if it has one, where it is: with the worker, or NULL: in the backlog. */
 static void note_place(struct pool *pool, const struct flight *flight, const struct worker *worker)
 {
     struct map *map = pool->map;

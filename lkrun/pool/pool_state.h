@@ -80,14 +80,14 @@ struct worker {
     uint64_t begun_time;         /* … and when that number was first seen */
     uint64_t given_time;         /* when it last got tasks while it had none to begin (coarse) */
     enum overdue overdue;
-    uint64_t stopped_since; /* with a timeout: by a signal, as far as the host saw; 0: it runs */
-    uint64_t busy_seen;     /* busy time when last looked at */
+    uint64_t stopped_since; /* with a timeout: when it was first seen to be stopped; 0: it runs */
+    uint64_t busy_seen;     /* nanoseconds that it had been busy when last looked at */
     uint32_t news_seen;     /* shared->news when last taken in */
     uint64_t head_noted;    /* the head of its result ring at the last pool_note */
     uint64_t released;      /* the room in its result ring is given back up to here */
     struct buffer partial_frame; /* pieces of a large frame so far */
-    struct segment *lent;        /* of finished tasks: the worker may still look at them */
-    struct segment *grants;      /* given to it for results */
+    struct segment *lent;        /* tensors of finished tasks, which the worker may still use */
+    struct segment *grants;      /* room that was given to it for results */
     bool grant_deferred;         /* it waits for room until other results are delivered */
     bool has_token;              /* of make's jobserver */
     uint64_t unused_since;       /* since when that token is unused (coarse clock); 0: it is used */

@@ -137,6 +137,7 @@ _Noreturn static void template_main(struct pool *pool, lua_State *L)
         fork_worker(pool, L, i);
     struct pollfd socket = {.fd = pool->template_end, .events = POLLIN};
     int place;
+    /* Each turn tells the host that workers were forked, and waits for a request. */
     while (send(pool->template_end, "", 1, MSG_NOSIGNAL) == 1) {
         while (ppoll(&socket, 1, NULL, &open) < 0 && errno == EINTR && !host_is_gone) {
         }

@@ -24,8 +24,8 @@ static struct worker_shared *shared;
 static struct {
     lua_Alloc allocate;
     void *context;
-    int64_t held, limit;
-    int64_t collected; /* `held` after the last collection that limits_end_task asked for */
+    int64_t held, limit; /* bytes */
+    int64_t collected;   /* `held` after the last collection that limits_end_task asked for */
     bool in_task, refused;
 } heap;
 

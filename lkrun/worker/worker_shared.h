@@ -38,6 +38,7 @@ enum result_flags {
     RESULT_DREW = 2,    /* the task drew random numbers */
 };
 
+/* Where a task that is too large for the ring lies in the region, and its length in bytes. */
 struct indirect {
     uint64_t handle;
     uint64_t length;

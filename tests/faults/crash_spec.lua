@@ -1,4 +1,4 @@
--- A worker dies: who is blamed, what is run again, and that nobody waits for ever.
+-- A worker dies: which task is blamed, which tasks run again, and that nobody waits for ever.
 local lk = require "lkrun"
 local processes = require "tests.support.processes"
 local setup = require "tests.faults.setup"

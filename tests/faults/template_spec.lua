@@ -1,4 +1,4 @@
--- The template dies, the host dies or stops: who goes on, and who must not stay behind.
+-- The template dies, or the host dies or is stopped: which processes go on, and which must not stay behind.
 -- runs under: valgrind
 local lk = require "lkrun"
 local processes = require "tests.support.processes"

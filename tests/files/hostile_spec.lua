@@ -1,5 +1,5 @@
--- Files that lie. Each is an error that names the file, what in it, and why; and takes no memory that the size of
--- the file does not justify.
+-- Files that lie about what is in them. Each raises an error that names the file, the part of it and the reason, and
+-- takes no memory that the size of the file does not justify.
 local lk = require "lkrun"
 local archives = require "tests.support.archives"
 local new_folder = require "tests.support.folder"

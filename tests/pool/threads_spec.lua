@@ -1,4 +1,4 @@
--- Workers that are threads: what holds for all workers, and what is their own.
+-- Workers that are threads: what holds for all kinds of workers, and what only for these.
 -- runs under: thread
 local lfs = require "lfs"
 local lk = require "lkrun"
@@ -6,7 +6,7 @@ local await = require "tests.support.await"
 local processes = require "tests.support.processes"
 local program = require "tests.support.program"
 
-local invoker = lk.invoker -- as it is; the generic specs put their own in its place
+local invoker = lk.invoker -- the real one, because the generic specs put their own in its place
 
 -- These fork nothing, so the thread sanitizer can watch them.
 local shared_specs = { "map", "map_ending", "map_unused", "future", "values" }
