@@ -56,7 +56,7 @@ local function write(name, text)
   assert(file:write(text))
 end
 
--- The manual gives paths of installed rules and gdb commands; those of the checkout take their place.
+-- The manual names rules and gdb commands where they are installed; here they are replaced by those of the checkout.
 local function as_here(text)
   local folders = { rules = checkout .. "/rules", gdb = checkout .. "/packaging/gdb" }
   return (text:gsub("/usr/local/share/lkrun/(%l+)", folders))

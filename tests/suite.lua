@@ -13,7 +13,7 @@ end
 local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
 -- Two tools cannot watch every test. A test says in a comment, "runs under: thread, valgrind", which of them can
--- watch it; the others are excluded there, counted and named, for the reason that stands here.
+-- watch it. A test that a tool cannot watch is left out there, counted and named, for the reason that stands here.
 local reasons = {
   thread = "they fork, which the thread sanitizer does not follow",
   valgrind = "they start programs, which memcheck does not follow, or take too long under it",
@@ -37,8 +37,8 @@ for _, line in ipairs(lines_of "grep -rHoE '\\bruns under: .*' tests --include='
   end
 end
 
--- The command under which a test runs. A fault ends processes in the middle of their work: what they had then is
--- no leak.
+-- The command under which a test runs. The tests of faults end processes in the middle of their work: the memory
+-- that such a process held is no leak.
 local function watch_of(name)
   local is_fault = name:find "^tests/faults/" and tool == "valgrind"
   return is_fault and watch .. " --leak-check=no" or watch
@@ -122,7 +122,7 @@ local function finish(test)
   local trouble
   if not ok and failed == 0 then
     trouble = code == 124 and ("ran past %d seconds"):format(TIME_LIMIT) or ("ended with %s %d"):format(how, code)
-  elseif watch ~= "" and output:find "==%d+==" then -- memcheck's, of a worker, whose exit status nobody sees
+  elseif watch ~= "" and output:find "==%d+==" then -- memcheck found errors in a worker, whose exit status nobody sees
     trouble = "errors were found"
   elseif passed + failed + skipped == 0 and not test.may_be_empty then
     trouble = "nothing ran"

@@ -1,4 +1,4 @@
-/* Tasks on their way, in queues. */
+/* Tasks that are under way, and queues of them. */
 #ifndef LKRUN_FLIGHT_H
 #define LKRUN_FLIGHT_H
 

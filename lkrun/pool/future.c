@@ -23,6 +23,7 @@
 
 #define FUTURE_CLASS "lkrun.future"
 
+/* User values of a future: its invoker, and the table of results that keep_results makes. */
 enum { FUTURE_POOL = 1, FUTURE_RESULTS, FUTURE_VALUES = FUTURE_RESULTS };
 
 static void run_in_place(lua_State *L, struct pool *pool, struct future *future)
@@ -116,7 +117,7 @@ static void wait_done(lua_State *L, struct pool *pool, struct future *future, do
         pool->future_awaited = false;
         if (future->state != FUTURE_PENDING)
             return;
-        signal_raise_if_pending(L); /* may run a hook */
+        signal_raise_if_pending(L); /* may run a hook, which may use the future */
         if (future->state != FUTURE_PENDING)
             return;
         if (pool->broken)
@@ -177,7 +178,7 @@ static int future_get(lua_State *L)
         return raise_error(L, "future:get", "timeout is %g; expected seconds, 0 or more", timeout);
     lua_settop(L, 1);
     struct pool *pool = future_pool(L, future);
-    wait_done(L, pool, future, timeout > 1e9 ? -1 : timeout);
+    wait_done(L, pool, future, timeout > 1e9 ? -1 : timeout); /* 30 years are for ever */
     if (future->state == FUTURE_CANCELLED)
         return raise_error(L, "future:get", "the task was cancelled");
     if (future->state == FUTURE_ABANDONED)
@@ -208,7 +209,7 @@ static int future_done(lua_State *L)
     return 1;
 }
 
-/* cancel(future) → whether it was: a task that has begun, or ended, is not. */
+/* cancel(future) → whether it is cancelled: a task that has begun or ended cannot be. */
 static int future_cancel(lua_State *L)
 {
     struct future *future = future_check(L);

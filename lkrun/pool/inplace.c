@@ -49,7 +49,7 @@ bool inplace_run(lua_State *L, struct pool *pool, uint64_t ordinal, struct outco
         lua_getiuservalue(L, pool_index, POOL_FUNC);
         lua_getiuservalue(L, pool_index, POOL_MODEL);
         uint64_t begun = pool->trace ? clock_nanoseconds() : 0;
-        write_epoch++;
+        write_epoch++; /* while the task runs, the tensors of the model are read-only */
         int status = lua_pcall(L, 3, 0, pool_index + 2);
         if (status != LUA_OK)
             task_fail(L, status, &task);

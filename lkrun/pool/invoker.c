@@ -79,7 +79,7 @@ static struct pool_options read_options(lua_State *L, int index, const struct wo
     lua_getfield(L, index, "timeout");
     options.timeout = lua_tonumber(L, -1);
     options.seed_given = lua_getfield(L, index, "seed") != LUA_TNIL;
-    /* Half of the system's seed: a Lua integer that is not negative. */
+    /* Shifted by one bit, so that it is a Lua integer that is not negative. */
     if (!options.seed_given)
         options.seed = random_system_seed() >> 1;
     const struct config *own = config_ensure(L);
@@ -112,7 +112,7 @@ static void mark_writable(lua_State *L, int index, const struct worker_kind *kin
 }
 
 /* Opens the timeline that the option `trace` names or, outside of tasks, LK_TRACE. False where the
- * option's file cannot be written; if the variable's cannot, a warning tells so once. */
+ * option's file cannot be written; where the variable's cannot, one warning says so. */
 static bool open_timeline(lua_State *L, struct pool *pool, int options)
 {
     static atomic_bool told; /* worker threads make invokers, too */
@@ -130,7 +130,8 @@ static bool open_timeline(lua_State *L, struct pool *pool, int options)
     return done || optional;
 }
 
-/* new(func, model, options, make_error, progress) → invoker */
+/* new(func, model, options, make_error, progress) → invoker. `make_error`: for outcome_make_error;
+ * `progress`: a display of the program's, true for a bar for each map, or nil. */
 static int pool_new(lua_State *L)
 {
     pool_refuse_finalizer(L);
@@ -192,8 +193,8 @@ static int pool_map(lua_State *L)
     return map_open(L, pool, length, numbered);
 }
 
-/* wind_up(invoker, seconds): drops the tasks that have not begun and gives the others so much time
- */
+/* wind_up(invoker, seconds): drops the tasks that have not begun and gives the others so many
+ * seconds. */
 static int wind_up(lua_State *L)
 {
     pool_wind_up(pool_check(L, 1), (uint64_t)(luaL_checknumber(L, 2) * 1e9));
@@ -204,6 +205,7 @@ static int pool_shutdown(lua_State *L)
 {
     struct pool *pool = luaL_checkudata(L, 1, POOL_CLASS);
     if (pool_in_finalizer(L)) {
+        /* The next call of the invoker, or the next step of its map, ends it. */
         pool->end_due = true;
         pool->until_look = 0;
     } else {

@@ -67,13 +67,13 @@ enum { PULL_MAP = 1, PULL_FUNCTION, PULL_STATE, PULL_CONTROL, PULL_WORKER };
  * generator is. */
 #define FIRST_TASKS 64
 
-/* Called after each task that was pulled; `left` is how many of the batch are to come. Says whether
- * to end the batch here. */
+/* Called after each task that was pulled; `left` is how many of the batch are still to be pulled.
+ * Says whether to end the batch here. */
 static bool end_portion(struct pool *pool, struct map *map, struct worker *worker, lua_Integer left)
 {
-    /* Long tasks, and tasks of a generator that is slow or not known yet, are published at once.
-     * Other tasks are published without waking a worker that sleeps: to wake it takes long, and is
-     * done once a batch. */
+    /* Tasks of more than 10 µs, and tasks of a generator that is slow or not known yet, are
+     * published at once. Others are published in portions, and only while the worker is awake:
+     * waking it takes long, and is done once for the whole batch. */
     bool slow =
         pool->mean == 0 || pool->mean > 10000 || map->pulled < FIRST_TASKS || map->slow_generator;
     if (!slow && left % PULL_PORTION)
@@ -133,8 +133,8 @@ static void call_generator(lua_State *L, const struct map *map, lua_KContext con
     lua_callk(L, map->takes_nothing ? 0 : 2, LUA_MULTRET, context, continue_pull);
 }
 
-/* `context`: tasks left to pull, times 256; plus, when the generator has just returned, the index
- * of the first value. */
+/* `context`: tasks left to pull, times 256; plus, when the generator has just returned, the stack
+ * index of its first value. */
 static int continue_pull(lua_State *L, int status, lua_KContext context)
 {
     (void)status;

@@ -44,25 +44,26 @@ struct map {
     uint64_t pulled;   /* tasks taken from the generator */
     uint64_t delivered;
     bool exhausted;          /* the generator has ended, or failed */
-    bool failed;             /* … failed: its error is raised when all before it is delivered */
-    uint64_t deadline;       /* the map ends then, whatever still runs; 0: never */
+    bool failed;             /* it failed: its error is raised once all results are delivered */
+    uint64_t deadline;       /* clock_nanoseconds at which it ends, whatever runs; 0: none */
     bool pulling;            /* the generator is running: it may have yielded */
-    bool slow_generator;     /* it lately kept the host for a tick of the clock */
+    bool slow_generator;     /* the coarse clock went on while it was last called */
     bool takes_nothing;      /* the generator is a function without parameters */
     uint32_t wanted;         /* tasks to pull in this batch */
     int64_t length;          /* of a sequence; -1: a generator function */
     bool numbered;           /* the generator's first value is the task's index; else 1, 2, … */
-    uint64_t shift;          /* what the indices now are ahead of the count of tasks pulled */
+    uint64_t shift;          /* the next task has the index pulled + 1 + shift */
     struct task_slot *slots; /* ordered: task i is slots[i & (capacity - 1)] */
-    struct outcome *ready; /* unordered: stored results, a circle of `capacity`, oldest first … */
+    /* Unordered: a circular buffer of `capacity`; ready_count results from ready_first on. */
+    struct outcome *ready;
     uint64_t ready_first, ready_count;
     uint64_t capacity;           /* a power of two above the tasks pulled and not delivered, or 0 */
     char where[LUA_IDSIZE + 12]; /* "script.lua:12", the line that made it, or empty */
 };
 
-/* User values of a map's userdata, and upvalues of its step function. The control value, often the
- * task, is no upvalue: a generational collector takes for old what is put into an old closure, and
- * keeps it. */
+/* User values of a map's userdata, and upvalues of its step function. The control value, which
+ * often is the task, is not an upvalue: Lua's generational collector treats a value that is put
+ * into an old closure as old, and so would keep every task for long. */
 enum { MAP_POOL = 1, MAP_CLOSING, MAP_ERROR, MAP_CONTROL, MAP_VALUES = MAP_CONTROL };
 enum { STEP_MAP = 1, STEP_FUNCTION, STEP_STATE, STEP_VALUES = STEP_STATE };
 

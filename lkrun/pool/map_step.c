@@ -117,8 +117,8 @@ static int raise_broken(lua_State *L, struct pool *pool, struct map *map)
 static int step_in_place(lua_State *L, struct pool *pool, struct map *map, bool returned,
                          int status);
 
-/* Deals with what may have happened since the last step: a fork, a finalizer, a shutdown that
- * waits. */
+/* Refuses a step in a finalizer or in a fork of the program, and carries out a shutdown that a
+ * finalizer has asked for. */
 static void enter_step(lua_State *L, struct map *map)
 {
     struct pool *pool = map->pool;
@@ -132,6 +132,8 @@ static void enter_step(lua_State *L, struct map *map)
     lua_settop(L, 0);
 }
 
+/* `context`: 0 where a step begins; 1 where the generator, which had yielded, has returned or
+ * raised an error, with this `status`. */
 static int continue_step(lua_State *L, int status, lua_KContext context)
 {
     struct map *map = lua_touserdata(L, lua_upvalueindex(STEP_MAP));
@@ -141,8 +143,9 @@ static int continue_step(lua_State *L, int status, lua_KContext context)
         return step_in_place(L, map->pool, map, context == 1, status);
     if (context == 1)
         end_pull(L, map, status);
-    /* pool_note was called, and nothing was taken in since: the next turn looks around, and
-     * sleeps if there is nothing to do. */
+    /* Whether pool_note was called since tasks were last pulled: if so, the next turn looks around,
+     * and sleeps if there is nothing to do. It is also set when a generator that had yielded
+     * returns; the note is older then, so that the sleep ends at once if anything has come in. */
     bool noted = context != 0;
     for (;;) {
         struct pool *pool = map->pool;
@@ -172,7 +175,7 @@ static int continue_step(lua_State *L, int status, lua_KContext context)
             return deliver(L, pool, map, &outcome);
         if (map->exhausted && map->delivered == map->pulled)
             return map->failed ? raise_map(L, map) : map_finish(L, map, lua_upvalueindex(STEP_MAP));
-        signal_raise_if_pending(L); /* may run a hook */
+        signal_raise_if_pending(L); /* may run a hook, which may end the map */
         if (!map->pool)
             continue;
         if (pool->broken)
@@ -180,7 +183,7 @@ static int continue_step(lua_State *L, int status, lua_KContext context)
         if (map->deadline && clock_nanoseconds() >= map->deadline)
             return map_finish(L, map, lua_upvalueindex(STEP_MAP));
         if (noted)
-            pool_wait(pool, map->deadline ? 10 : -1);
+            pool_wait(pool, map->deadline ? 10 : -1); /* looks at the deadline every 10 ms */
         pool_note(pool);
         noted = true;
     }
@@ -209,7 +212,7 @@ static inline int step(lua_State *L, struct pool *pool, struct map *map)
         lua_settop(L, 0);
         return continue_step(L, LUA_OK, 0);
     }
-    if (pool->delivering)
+    if (pool->delivering) /* a finalizer is running inside of pool_deliver_scalar */
         pool_refuse_finalizer(L);
     if ((pool->until_clock || look_at_clock(pool)) && pool->until_look &&
         pool->forks == fork_count && pool_deliver_scalar(pool, map, L)) {

@@ -23,6 +23,7 @@ bool outcome_push(lua_State *L, struct pool *pool, struct outcome *outcome, int 
     struct codec_port port = pool_port(pool);
     int top = lua_gettop(L);
     pool->result_segments = &outcome->segments;
+    /* An error without bytes means that there was no memory. */
     *count = outcome->kind == RESULT_ERROR && outcome->length == 0
                  ? -1
                  : codec_decode(L, outcome->bytes, outcome->length, pool->in_place ? NULL : &port);

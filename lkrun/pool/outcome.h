@@ -8,11 +8,12 @@
 #include "pool/map_state.h"
 #include "pool/pool_state.h"
 
-/* Pushes the values of an outcome and gives their number; false: a table of an error's fields is
- * pushed instead. The outcome may lie in a ring, so no code of the user's runs before
- * outcome_finish. */
+/* Pushes the values of an outcome, and puts their number into *count. False: the task failed, and a
+ * table of the error's fields is pushed instead. The outcome may lie in a ring, so no code of the
+ * user's may run before outcome_finish. */
 bool outcome_push(lua_State *L, struct pool *pool, struct outcome *outcome, int *count);
-/* Makes an error object of these fields, on top. */
+/* Replaces the table of an error's fields, on top of the stack, by the error object that the
+ * invoker's make_error makes of it. `delivered`: how many results were delivered before. */
 void outcome_make_error(lua_State *L, int pool_index, const struct outcome *outcome,
                         uint64_t delivered);
 

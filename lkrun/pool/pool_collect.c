@@ -1,10 +1,10 @@
-/* Results in.
+/* Takes results from the rings of the workers.
  *
  * What always holds:
  * - Results come off a worker's ring in the order of its flights; a log record or output of a task
  *   is shown before its result goes anywhere.
- * - The result that is due next is decoded where it lies, in the ring; any other that has to make
- *   room is copied to its slot (ordered) or to the ready list (unordered).
+ * - The result that is due next is decoded where it lies, in the ring; any other that is taken off
+ *   the ring before it is due is copied to its slot (ordered) or to the ready list (unordered).
  * - Each result is handed on once: taking it off the ring and out of the flights is one step.
  */
 #include "pool/pool_collect.h"
@@ -58,6 +58,7 @@ static void settle_flight(struct worker *worker)
     worker->tasks_done++;
 }
 
+/* Frees the task tensors with these handles, which the worker has let go. */
 static void free_held(struct worker *worker, const char *bytes, size_t length)
 {
     for (size_t i = 0; i + sizeof(uint64_t) <= length; i += sizeof(uint64_t)) {
@@ -135,6 +136,7 @@ static struct outcome outcome_of(struct pool *pool, struct worker *worker,
     return outcome;
 }
 
+/* Takes the result of the worker's oldest flight, which has been used or copied, off the ring. */
 static void finish_in_ring(struct worker *worker)
 {
     settle_flight(worker);

@@ -1,17 +1,17 @@
-/* What runs where next.
+/* Decides which worker gets which task, and when.
  *
  * What always holds:
  * - Every task taken from a generator is in exactly one place: the backlog, a worker's flights, or,
  *   finished, with the map (see pool_collect.c). It leaves a worker's flights when its result is
  *   taken in, when it is taken back unbegun, or when its worker died.
  * - A worker's flights are in the order of its task ring: first those finished but not yet taken
- * in, then at most one begun, then those it may begin (`published`), then `unpublished` ones.
+ *   in, then at most one begun, then those it may begin, then the `unpublished` ones.
  * - A task's bytes stay in the ring until the worker published its result, and in the backlog until
- *   they are in a ring: a death loses none.
- * - Work ahead is bounded in time: a worker has at most `window` unbegun tasks, worth max(1 ms, how
- *   long the caller's code lately kept the host away), growing from one by at most doubling.
- * - The host never blocks on one worker, and takes results in before it sleeps.
- */
+ *   they are in a ring: the death of a worker loses none.
+ * - Work ahead is bounded in time: a worker has at most `window` unbegun tasks. These should take
+ *   it 1 ms, or as long as the caller's code lately kept the host away, if that is longer. The
+ *   window of a new worker is one task, and it doubles at most when tasks are handed out.
+ * - The host never blocks on one worker, and takes results in before it sleeps. */
 #include "pool/pool_dispatch.h"
 
 #include <math.h>
@@ -38,14 +38,14 @@
 
 /* --- handing out --- */
 
-/* Whether the worker has begun nothing for a while, however short tasks were before. */
+/* Whether the worker is busy and has begun no task for 2 ms, however short tasks were before. */
 static bool sits_in_a_task(const struct pool *pool, const struct worker *worker)
 {
     return worker_is_busy(worker) && pool->tick > worker->begun_time + 2 * (uint64_t)HORIZON;
 }
 
-/* How late a task may begin that this worker gets: 0: soon; 1: it did not begin the last one in
- * time; 2: it is in the middle of a long one. */
+/* How late this worker may begin a task that it gets now. 0: soon; 1: it did not begin the last
+ * ones in time, though it was idle; 2: it is in the middle of a long one. */
 static uint32_t reluctance(const struct worker *worker)
 {
     return worker->overdue == OVERDUE_IDLE                             ? 1
@@ -63,6 +63,7 @@ struct worker *pool_hungry(struct pool *pool, uint32_t *count)
         if (!worker_is_usable(worker) || !worker_may_run(pool, worker))
             continue;
         uint32_t waiting = worker_unbegun(worker, claim_of(worker));
+        /* Where much data is under way, a worker should have no more than one task ahead. */
         bool hungry = crowded ? worker->flights.count < 2
                               : waiting <= worker->window / 2 || worker->flights.count < 2;
         /* The least reluctant worker comes first; among these, the one with the fewest tasks. */
@@ -86,7 +87,7 @@ struct worker *pool_hungry(struct pool *pool, uint32_t *count)
         window *= 2;
     hungriest->window = window < ahead ? window : ahead;
     *count = hungriest->window > fewest ? hungriest->window - fewest : 1;
-    /* In portions, so that other workers that are hungry meanwhile do not wait for all of it. */
+    /* In portions, so that other hungry workers do not wait until this one has all its tasks. */
     if (*count > hungriest->window / 4 + 1)
         *count = hungriest->window / 4 + 1;
     return hungriest;
@@ -192,6 +193,7 @@ static bool put_on_ring(struct worker *worker, struct flight *flight, const char
     return true;
 }
 
+/* Notes in the task's slot, if it has one, where it is: with the worker, or NULL: in the backlog. */
 static void note_place(struct pool *pool, const struct flight *flight, const struct worker *worker)
 {
     struct map *map = pool->map;

@@ -1,4 +1,4 @@
-/* What runs where next. */
+/* Which worker gets which task, and when. */
 #ifndef LKRUN_POOL_DISPATCH_H
 #define LKRUN_POOL_DISPATCH_H
 
@@ -11,20 +11,24 @@
 #include "pool/pool_state.h"
 #include "value/codec.h"
 
-/* Encodes the value at `index` as a task called `root` and queues it behind the backlog, or on
- * `worker` if there is one. False with a message pushed when it can't be sent. */
+/* Encodes the value at stack index `index` as a task and puts it on the ring of `worker`, or behind
+ * the backlog where that is NULL or has no room. False, with a message pushed that calls the task
+ * `root`, when it can't be sent. */
 bool pool_submit(struct pool *pool, lua_State *L, int index, const char *root,
                  struct flight *flight, struct worker *worker);
 /* A worker that should have more tasks, and how many; NULL: none. */
 struct worker *pool_hungry(struct pool *pool, uint32_t *count);
+/* Lets the worker begin the tasks that were put on its ring, and wakes it if it sleeps. */
 void pool_publish(struct worker *worker);
-/* As segment_add, but garbage makes room first. */
+/* As segment_add, but where the region is full it collects garbage and tries once more. */
 bool pool_add_segment(struct pool *pool, struct segment **list, enum direction direction,
                       size_t bytes, const char **error);
 /* How tensors of tasks and results go through the region. */
 struct codec_port pool_port(struct pool *pool);
+/* Hands out tasks of the backlog to hungry workers. */
 void pool_feed_backlog(struct pool *pool);
-/* Whether so many tasks are out or wait to be delivered that delivering comes first. */
+/* Whether so many tasks are with workers, or finished and not delivered, that delivering comes
+ * before pulling more. */
 bool pool_has_plenty(const struct pool *pool);
 /* A copy of the payload of a flight that is in the worker's ring, for the caller to free; NULL: no
  * memory. */

@@ -17,7 +17,8 @@ void pool_end(lua_State *L, struct pool *pool, int index)
         return;
     buffer_free(&pool->encoding);
     buffer_free(&pool->result);
-    if (pool->closed || !pool->started) { /* nobody will stop workers: there are none, or no more */
+    /* Without workers pool_stop does nothing, so what it would free is freed here. */
+    if (pool->closed || !pool->started) {
         buffer_free(&pool->carried);
         if (pool->kind->forget)
             pool->kind->forget(pool);

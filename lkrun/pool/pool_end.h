@@ -1,4 +1,4 @@
-/* Invokers from their userdata, and their end. */
+/* Finding the pool of an invoker's userdata, and shutting an invoker down. */
 #ifndef LKRUN_POOL_END_H
 #define LKRUN_POOL_END_H
 

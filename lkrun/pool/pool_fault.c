@@ -1,4 +1,5 @@
-/* A worker died: who is to blame, what is run again.
+/* What the host does when a worker has died: it finds out which task is to blame, which tasks have
+ * to run again, and makes another worker.
  *
  * What always holds: a worker publishes that it begins a task before it touches it, and the result
  * whole afterwards. So when it is dead and its ring is drained, the tasks it began are one more
@@ -147,6 +148,7 @@ static void requeue_all(struct pool *pool, struct worker *worker)
     }
 }
 
+/* Decides on all tasks that the dead worker had. */
 static void judge(struct pool *pool, struct worker *worker, int status)
 {
     uint32_t begun = claim_begun(claim_of(worker));
@@ -213,6 +215,7 @@ void pool_learn_pids(struct pool *pool)
     }
 }
 
+/* The template has ended, so that no worker can be made any more. */
 static void end_template(struct pool *pool)
 {
     int status = 0;
@@ -260,6 +263,7 @@ void pool_refill(struct pool *pool)
         }
 }
 
+/* Takes in the last of what a dead worker sent, decides on its tasks, and replaces it. */
 static void bury(struct pool *pool, struct worker *worker, int status)
 {
     pool_drain(pool, worker, 0);
@@ -294,6 +298,7 @@ void pool_check_deaths(struct pool *pool)
         int status = STATUS_LOST;
         if (!worker->pid)
             continue;
+        /* With ECHILD the worker is dead, too: the program ignores SIGCHLD, so it was reaped. */
         bool lost = waitid(P_PID, (id_t)worker->pid, &end, WEXITED | WNOHANG | WNOWAIT) < 0;
         if (lost ? errno != ECHILD : end.si_pid != worker->pid)
             continue;

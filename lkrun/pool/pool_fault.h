@@ -1,11 +1,11 @@
-/* A worker died, or could not be made. */
+/* What the host does when a worker has died, or could not be made. */
 #ifndef LKRUN_POOL_FAULT_H
 #define LKRUN_POOL_FAULT_H
 
 #include "pool/pool_state.h"
 
 void pool_check_deaths(struct pool *pool); /* reaps and handles every worker that has ended */
-/* Tries the places that were lost once more: what refused them may have passed. */
+/* Tries once more to make workers in the places that were lost: the reason may have passed. */
 void pool_refill(struct pool *pool);
 /* Takes over the pids of workers that the template has forked meanwhile. */
 void pool_learn_pids(struct pool *pool);

@@ -4,8 +4,8 @@
 
 #include "pool/pool_state.h"
 
-/* Grants the room that the worker asked for, defers it until others are delivered, or refuses it.
- */
+/* Grants the room that the worker asked for, if it did, defers it until other results are
+ * delivered, or refuses it. */
 void pool_grant_room(struct pool *pool, struct worker *worker);
 
 #endif

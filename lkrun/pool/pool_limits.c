@@ -1,10 +1,11 @@
 /* Limits on what tasks may take, on the host's side.
  *
  * A worker bounds itself: a timer ends it, an allocator refuses what Lua asks for
- * (worker_limits.c). The host ends those that cannot: workers that are stopped or hold the timer's
- * signal back, and those that take memory elsewhere. What a worker holds of its own is what it
- * alone has written: its private pages, and the room in the region that was granted to it. Memory
- * that it shares with others, inherited or of the region, costs nothing more and does not count. */
+ * (worker_limits.c). The host ends those where that does not work: workers that are stopped or hold
+ * the timer's signal back, and those that take memory outside of Lua's heap. The memory that counts
+ * as a worker's own is what it alone has written: its private pages, and the room in the region
+ * that was granted to it. Memory that it shares with others, inherited or of the region, costs
+ * nothing more and does not count. */
 #include "pool/pool_limits.h"
 
 #include <inttypes.h>
@@ -57,6 +58,7 @@ static void check_time(const struct pool *pool, struct worker *worker, uint64_t 
     struct worker_shared *shared = worker->shared;
     uint64_t since = atomic_load_explicit(&shared->task_since, memory_order_acquire);
     uint32_t begun = claim_begun(claim_of(worker));
+    /* `since` is read twice, so that `begun` counts the same task. */
     bool late = since && now > since &&
                 now - since > timeout_nanoseconds(&pool->work.options) + GRACE &&
                 since == atomic_load_explicit(&shared->task_since, memory_order_acquire);
@@ -126,6 +128,7 @@ static void check_memory(const struct pool *pool, struct worker *worker)
 {
     size_t granted = granted_bytes(worker);
     uint32_t begun = claim_begun(claim_of(worker));
+    /* The exact figure takes long to get. Only the task that ran all the while is to blame. */
     if (is_over(pool, granted + resident_bytes(worker->pid)) &&
         is_over(pool, granted + private_bytes(worker->pid)) &&
         begun == claim_begun(claim_of(worker)))

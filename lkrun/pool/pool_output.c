@@ -10,7 +10,7 @@
 #include "pool/pool_state.h"
 #include "screen/terminal.h"
 
-#define LONGEST ((size_t)1 << 20)
+#define LONGEST ((size_t)1 << 20) /* bytes */
 /* The bytes that a pipe can hold, unless somebody has changed its size. */
 #define PIPE_ROOM ((size_t)1 << 16)
 

@@ -4,7 +4,7 @@
 
 #include "pool/pool_state.h"
 
-/* Tells all of them to leave, waits a while, kills the rest and the template. */
+/* Tells all workers to leave, waits 100 ms for them, kills those that are left and the template. */
 void processes_stop(struct pool *pool);
 
 #endif

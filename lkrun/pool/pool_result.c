@@ -57,8 +57,8 @@ static void forget_bytes(struct outcome *outcome)
     outcome->length = 0;
 }
 
-/* Makes its bytes a copy of its own. Without memory for that the outcome becomes an empty error,
- * which says so. */
+/* Gives the outcome a copy of its bytes, which it owns. Without memory for that it becomes an empty
+ * error, which says so. */
 static void outcome_keep(struct outcome *outcome)
 {
     char *copy = malloc(outcome->length + 1);

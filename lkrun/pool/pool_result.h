@@ -24,18 +24,19 @@ struct future {
     enum future_state state;
     /* FUTURE_DONE: owned bytes and segments, until get is asked for the first time. */
     struct outcome outcome;
-    int count; /* FUTURE_TAKEN: values in FUTURE_RESULTS … */
-    bool good; /* … which are no error */
+    int count; /* FUTURE_TAKEN: values in the user value FUTURE_RESULTS */
+    bool good; /* FUTURE_TAKEN: they are what func returned, and not an error */
 };
 
-/* Makes room for the results of so many more tasks: one that is made must never be lost for want of
- * a place. False: no memory. */
+/* Makes room for the results of so many more tasks, before these are pulled: a result must never be
+ * lost because there is no room for it. False: no memory. */
 bool pool_make_room(struct pool *pool, struct map *map, uint64_t more);
-/* Hands a result to whoever waits for it: its bytes are copied, its segments taken. */
+/* Hands the result of a flight to the map or the future that waits for it, or drops it where none
+ * does: its bytes are copied, its segments taken. */
 void pool_store(struct pool *pool, const struct flight *flight, struct outcome *outcome);
-/* The future of that number has its result; takes the segments. */
+/* Gives the future of number outcome->index its result; takes the segments. */
 void pool_settle(struct pool *pool, struct outcome *outcome);
-/* Futures without a result never get one. */
+/* Tells the futures without a result that they will never get one. */
 void pool_abandon_futures(struct pool *pool, lua_State *L);
 
 #endif

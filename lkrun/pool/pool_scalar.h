@@ -1,5 +1,5 @@
-/* The common case, a task that is one scalar and so is its result: straight between Lua's stack and
- * the rings. Inline, because a loop over a million tasks does little else. */
+/* The common case, in which a task and its result are each one scalar: they go straight between
+ * Lua's stack and the rings. Inline, because a loop over a million tasks does little else. */
 #ifndef LKRUN_POOL_SCALAR_H
 #define LKRUN_POOL_SCALAR_H
 

@@ -5,9 +5,10 @@
 #include <stdbool.h>
 #include "pool/pool_state.h"
 
-bool pool_make_shared(struct pool *pool); /* false: see pool->reason; pool_unmake what there is */
-void pool_unmake(struct pool *pool);      /* every piece may be missing */
-/* Makes a worker's place as it is before a worker is there. Its flights have left it. */
+/* False: see pool->reason; pool_unmake frees what was made until then. */
+bool pool_make_shared(struct pool *pool);
+void pool_unmake(struct pool *pool); /* any piece may be missing */
+/* Resets the place of a worker, before one is made in it. Its flights have been taken away. */
 void pool_empty_place(struct pool *pool, struct worker *worker);
 
 #endif

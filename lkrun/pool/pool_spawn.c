@@ -1,7 +1,7 @@
 /* Workers that are new processes, started and not forked. They get func and model as bytes (see
- * value/carry.h) and nothing else of the host, so they work where a fork would break what the host
- * has open. There is no template; everything else, from the rings to faults, is as for forked
- * workers. */
+ * value/carry.h) and the memory that is shared as descriptors, but inherit nothing else of the
+ * host, so they work where a fork would break what the host has open. There is no template;
+ * everything else, from the rings to the handling of deaths, is as for forked workers. */
 #include "pool/pool_spawn.h"
 
 #include <dlfcn.h>
@@ -38,8 +38,8 @@
 extern char **environ;
 
 struct spawn {
-    int job, region;
-    char executable[PATH_MAX];
+    int job, region;           /* descriptors; that of the region belongs to memory/region.c */
+    char executable[PATH_MAX]; /* the lkrun that workers run */
     /* Copies of tensors that are neither in the region nor mapped files. */
     struct segment *copies;
     struct identity_map copied_of; /* storage → handle of its copy */
@@ -186,8 +186,9 @@ static bool write_job(struct pool *pool, lua_State *L)
     return done || pool_fail(pool, "writing what workers need");
 }
 
-/* Copies the descriptors of a worker to numbers from `end` on, which are behind all numbers that
- * the worker finds them under. Gives 0, or errno. */
+/* Makes source[i], for all i below `end`, a copy of the descriptor that the worker is to find under
+ * number i. The copies have numbers from `end` on, so that none is overwritten when the new process
+ * is given them under their final numbers. Gives 0, or errno. */
 static int prepare_descriptors(struct pool *pool, struct worker *worker, int *source, int end)
 {
     source[1] = worker->output_end[0];
@@ -204,7 +205,7 @@ static int prepare_descriptors(struct pool *pool, struct worker *worker, int *so
     for (int i = 1; i < end; i++) {
         source[i] = fcntl(source[i], F_DUPFD_CLOEXEC, end);
         if (source[i] < 0 && error == 0)
-            /* Fcntl says EINVAL where the limit on open files is below `end`. */
+            /* The error of fcntl is EINVAL where the limit on open files is `end` or less. */
             error = errno == EINVAL ? EMFILE : errno;
     }
     return error;
@@ -292,6 +293,8 @@ static bool start(struct pool *pool, lua_State *L)
     if (!pool_make_shared(pool))
         return false;
     pool->started = true; /* from here on pool_start calls `stop` where something goes wrong */
+    /* No fork, but the workers use segments that live now: these must not be reused before the
+     * workers have ended. */
     pool->generation = region_fork_lock();
     if (pool->generation)
         region_fork_unlock();

@@ -54,8 +54,9 @@ struct pool_trace;
 struct progress;
 struct storage;
 
-/* What a worker did not begin in time was taken back, and it has begun nothing since: it may be
- * slow to wake, or stopped; or it was in a long task. */
+/* Why the tasks that waited for this worker were taken back: it was idle and did not begin them, so
+ * it may be slow to wake, or stopped; or it was in a long task. NOT_OVERDUE once it begins another.
+ */
 enum overdue { NOT_OVERDUE, OVERDUE_IDLE, OVERDUE_BUSY };
 
 /* The host's view of one worker. */
@@ -71,27 +72,27 @@ struct worker {
     struct worker_shared *shared;
     struct ring tasks, results;
     struct flight_queue flights; /* at the worker, oldest first */
-    uint32_t unpublished;        /* the newest of them that it may not begin yet */
+    uint32_t unpublished;        /* how many of the newest it may not begin yet */
     uint64_t next_index;         /* a task of this index may have a short frame; 0: none may */
     uint32_t committed;          /* results taken in since it started */
     uint32_t window;             /* unbegun tasks it should have */
-    uint32_t begun_seen;         /* tasks begun when last looked at … */
-    uint64_t begun_time;         /* … and since when that is so */
+    uint32_t begun_seen;         /* how many tasks it had begun when last looked at … */
+    uint64_t begun_time;         /* … and when that number was first seen */
     uint64_t given_time;         /* when it last got tasks while it had none to begin (coarse) */
     enum overdue overdue;
-    uint64_t stopped_since; /* with a timeout: by a signal, as far as the host saw; 0: it runs */
-    uint64_t busy_seen;     /* busy time when last looked at */
-    uint32_t news_seen;     /* of the worker's news */
-    uint64_t head_noted;    /* results published when the host went to sleep */
-    uint64_t released;      /* its result ring is given back up to here */
+    uint64_t stopped_since; /* with a timeout: when it was first seen to be stopped; 0: it runs */
+    uint64_t busy_seen;     /* nanoseconds that it had been busy when last looked at */
+    uint32_t news_seen;     /* shared->news when last taken in */
+    uint64_t head_noted;    /* the head of its result ring at the last pool_note */
+    uint64_t released;      /* the room in its result ring is given back up to here */
     struct buffer partial_frame; /* pieces of a large frame so far */
-    struct segment *lent;        /* of finished tasks: the worker may still look at them */
-    struct segment *grants;      /* given to it for results */
+    struct segment *lent;        /* tensors of finished tasks, which the worker may still use */
+    struct segment *grants;      /* room that was given to it for results */
     bool grant_deferred;         /* it waits for room until other results are delivered */
-    bool has_token;              /* of make's jobserver … */
-    uint64_t unused_since; /* … which does nothing since then (coarse clock); 0: it is used */
-    int failed_starts;     /* workers in a row that died here before they were ready */
-    uint64_t killed_at;    /* tasks begun, plus 1, when the host killed it; 0: it did not */
+    bool has_token;              /* of make's jobserver */
+    uint64_t unused_since;       /* since when that token is unused (coarse clock); 0: it is used */
+    int failed_starts;           /* workers in a row that died here before they were ready */
+    uint64_t killed_at; /* 1 + the tasks it had begun when the host killed it; 0: not killed */
     uint64_t tasks_done;
     double busy_before; /* seconds, of earlier workers in this place */
 };
@@ -121,7 +122,7 @@ struct worker_kind {
 struct pool {
     struct workplace work; /* what its workers see, too */
     const struct worker_kind *kind;
-    uint32_t forks;         /* fork_count when it was made: the same at a fraction of the cost */
+    uint32_t forks;         /* fork_count when it was made; tells a fork of its process cheaply */
     pid_t template_pid;     /* 0: it has ended */
     int template_fd;        /* the socket to it; -1: it has ended */
     int template_end;       /* the template's side */
@@ -133,7 +134,7 @@ struct pool {
     char reason[600];
     struct worker *workers;      /* [options.jobs] */
     struct pollfd *polled;       /* [4 + 3 × jobs] */
-    uint32_t generation;         /* of the region */
+    uint32_t generation;         /* of the region's segments, see region_fork_lock; 0: none */
     bool limited;                /* a jobserver says how many workers may run at a moment */
     bool in_place;               /* one job: no process is made */
     struct flight_queue backlog; /* tasks to hand out before any new one is pulled */
@@ -141,12 +142,12 @@ struct pool {
     uint64_t maps;               /* begun so far */
     uint64_t futures;            /* made so far */
     uint64_t crashes, retried, bytes_out, bytes_in;
-    uint64_t done;                    /* in place */
+    uint64_t done;                    /* tasks that ended in place, or with their worker */
     double mean;                      /* nanoseconds a task takes, smoothed; 0: not known */
     uint64_t caller_time;             /* nanoseconds the caller lately took between two steps */
     uint64_t returned_at;             /* coarse clock when control last went back to the caller */
     uint64_t tick;                    /* coarse clock at the last look around */
-    uint32_t until_look;              /* deliveries until the next one */
+    uint32_t until_look;              /* deliveries until the next look around */
     uint32_t until_clock;             /* deliveries until the caller is timed again … */
     uint32_t clock_interval;          /* … and from then on */
     uint64_t memory_look;             /* when memory is to be looked at next */
@@ -168,9 +169,10 @@ struct pool {
     lua_State *L;            /* the state's main thread */
 };
 
-/* Nanoseconds of work ahead of a worker, at least. */
+/* The work that a worker has ahead should last at least so many nanoseconds. */
 #define HORIZON 1000000.0
-/* Unbegun tasks of a worker, and bytes of results that wait for their turn, at most. */
+/* A worker has at most MAX_WINDOW unbegun tasks. No more tasks are pulled while results that wait
+ * for their turn take MAX_STORED bytes. */
 #define MAX_WINDOW 2048u
 #define MAX_STORED ((size_t)64 << 20)
 
@@ -202,8 +204,8 @@ enum pool_value {
     POOL_VALUES = POOL_PROGRESS
 };
 
-extern uint32_t fork_count;  /* generations of forks between this process and the first */
-void pool_count_forks(void); /* from now on */
+extern uint32_t fork_count;  /* how many forks led to this process, as far as they were counted */
+void pool_count_forks(void); /* counts them from now on */
 
 /* Notes errno as the reason that workers cannot start, and gives false. */
 bool pool_fail(struct pool *pool, const char *what);

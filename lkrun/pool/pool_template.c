@@ -2,9 +2,10 @@
  *
  * It forks all workers but the very first, as children of the host (CLONE_PARENT), so the host
  * reaps them and their parent-death signal follows the host. The kernel writes a worker's pid
- * into shared memory before the worker runs: whoever exists is known, whatever happens to the
- * template in between. The socket to the template carries requests one way (a place), single
- * bytes that say "workers were forked" the other way, and its end means that the host is gone. */
+ * into shared memory before the worker runs, so the host knows every worker that exists, whatever
+ * happens to the template in between. The socket to the template carries requests one way (the
+ * place of a worker to be made), and single bytes that say "workers were forked" the other way; its
+ * end tells the template that the host is gone. */
 #include "pool/pool_template.h"
 
 #include <errno.h>
@@ -28,6 +29,7 @@
 #define PR_GET_TID_ADDRESS 40
 #endif
 
+/* Forks this process into a child of its parent. Returns as fork does. */
 static int fork_beside(pid_t *pid_address)
 {
     /* The C library keeps the thread's id where the kernel clears it at exit: a fork that does not
@@ -67,7 +69,7 @@ static void fork_worker(struct pool *pool, lua_State *L, int place)
     struct worker_shared *shared = pool->workers[place].shared;
     int pid = fork_beside((pid_t *)&shared->pid);
     if (pid == 0) {
-        /* While anyone holds it open, the host cannot see that the template has ended. */
+        /* While a worker holds this end open, the host cannot see that the template has ended. */
         close(pool->template_end);
         const struct worker_seat seat = seat_of(pool, place);
         worker_main(&pool->work, L, &seat);
@@ -139,6 +141,7 @@ _Noreturn static void template_main(struct pool *pool, lua_State *L)
         fork_worker(pool, L, i);
     struct pollfd socket = {.fd = pool->template_end, .events = POLLIN};
     int place;
+    /* Each turn tells the host that workers were forked, and waits for a request. */
     while (send(pool->template_end, "", 1, MSG_NOSIGNAL) == 1) {
         while (ppoll(&socket, 1, NULL, &open) < 0 && errno == EINTR && !host_is_gone) {
         }

@@ -1,6 +1,6 @@
 /* Workers that are threads of this process: the same rings, claims and bells as for processes. They
- * share the process's fate, so none is ever replaced; a worker has no pid, and is `starting` for
- * good, as far as the rest of the pool can tell. */
+ * end only with the process or the pool, so none is ever replaced. A worker has no pid; `starting`
+ * stays true, which makes it count as usable in the rest of the pool. */
 #include "pool/pool_threads.h"
 
 #include <errno.h>
@@ -160,7 +160,7 @@ static void stop(struct pool *pool, lua_State *L)
         };
         doorbell_announce(&pool->work.shared->bell);
         poll(news, 2, 5);
-        /* This descriptor does not block. */
+        /* This does not wait, because the descriptor is non-blocking. */
         doorbell_wait(&pool->work.shared->bell, pool->work.bell_fd);
     }
     for (int i = 0; i < pool->work.options.jobs && pool->threads; i++)

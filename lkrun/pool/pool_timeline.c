@@ -1,9 +1,9 @@
-/* Rows: 0 is the host, worker i is row i. The host's row nests: a map, in it the caller's code,
- * dispatching, waiting. Everything is written by the host, from its own clock or the workers'
- * lanes, which run on the same one.
+/* Rows of a timeline: row 0 is the host, row i is worker i. Spans nest in the host's row: a map, in
+ * it the caller's code, dispatching, waiting. Everything is written by the host, from its own clock
+ * or from the workers' lanes, which are filled from the same clock.
  *
- * Main invariant: a lane is emptied at least as often as the host hands out tasks, so that what a
- * worker may run meanwhile fits in it; and once more when its worker is dead. */
+ * What always holds: a lane is emptied at least as often as the host hands out tasks, so that what
+ * a worker may run meanwhile fits in it; and once more when its worker is dead. */
 #include "pool/pool_timeline.h"
 
 #include <stdio.h>

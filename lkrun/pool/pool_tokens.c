@@ -1,9 +1,9 @@
 /* Which workers may run where make's jobserver counts.
  *
  * What always holds: the first worker of a pool runs on the token that every recipe is given; any
- * other has tasks only while it holds one of the jobserver's. A token is given back by the time its
- * worker has been without a task for UNUSED_TIME, when a map ends, and when the pool does; so it is
- * taken for work that is there, and never waited for but in the host's poll. */
+ * other gets tasks only while it holds one of the jobserver's. A token is given back when its
+ * worker has been without a task for UNUSED_TIME, when a map ends, and when the pool does. A token
+ * is taken only where there is work for it, and the host waits for one only in its poll. */
 #include "pool/pool_tokens.h"
 
 #include "base/util.h"
@@ -14,6 +14,7 @@
  * longer than the few microseconds that giving and taking a token cost. */
 #define UNUSED_TIME 8000000u /* nanoseconds */
 
+/* The first usable worker counts as the first one of the pool. */
 bool pool_holds_token(const struct pool *pool, const struct worker *worker)
 {
     if (worker->has_token)

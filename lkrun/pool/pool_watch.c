@@ -196,6 +196,7 @@ static bool has_news(void *context)
     return false;
 }
 
+/* Four descriptors of the pool, then three of each worker; wait_for_news finds them by place. */
 static nfds_t fill_polled(struct pool *pool)
 {
     nfds_t count = 0;

@@ -1,4 +1,4 @@
-/* News, balance, sleep. */
+/* What the host does between handing out tasks and delivering results. */
 #ifndef LKRUN_POOL_WATCH_H
 #define LKRUN_POOL_WATCH_H
 

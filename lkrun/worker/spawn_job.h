@@ -40,7 +40,8 @@ struct spawn_job {
     struct pool_options options;
     int32_t file_count;
     struct spawn_file files[SPAWN_MOST_FILES];
-    uint64_t path, cpath, carried; /* lengths of what follows, in this order */
+    /* Bytes of what follows, in this order: package.path, package.cpath, func and model. */
+    uint64_t path, cpath, carried;
 };
 
 #endif

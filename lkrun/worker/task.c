@@ -23,9 +23,10 @@ void task_call(lua_State *L, const struct task *task)
     lua_pushvalue(L, TASK_FUNC);
     lua_pushvalue(L, TASK_MODEL);
     int count = 1;
+    /* A task that is one scalar needs no decoder. */
     if (task->length > CODEC_SCALAR_MAX ||
         codec_get(L, task->bytes, task->length) != task->length) {
-        lua_settop(L, TASK_MODEL + 2);
+        lua_settop(L, TASK_MODEL + 2); /* codec_get may have pushed something */
         count = codec_decode(L, task->bytes, task->length, task->port);
         if (count < 0)
             lua_error(L);
@@ -47,7 +48,7 @@ static int handle_error(lua_State *L)
 {
     lua_createtable(L, 0, 4);
     const char *message = push_error_text(L, 1);
-    /* An interrupt of a task that runs in place is meant for the program. */
+    /* An interruption of a task that runs in place is meant for the program: it is raised there. */
     signal_rethrow(message);
     bool has_place = lua_isstring(L, 1) && strncmp(message, "lkrun: ", 7) != 0;
     lua_setfield(L, 2, "message");

@@ -47,6 +47,7 @@ static uint64_t ticks(void)
 #endif
 }
 
+/* Wakes the host if it sleeps. */
 static void announce(struct worker_site *site)
 {
     site->unannounced = 0;
@@ -108,7 +109,7 @@ void worker_post(struct worker_site *site, uint8_t kind, uint8_t flags, const ch
     for (; length > piece; bytes += piece, length -= piece)
         put_frame(site, RESULT_PART, 0, bytes, piece);
     put_frame(site, kind, flags, bytes, length);
-    /* A person is to see these now, not when the host takes in results. */
+    /* The user is to see these at once, even if results before them are not due yet. */
     if (kind == RESULT_LOG || kind == RESULT_PROGRESS || kind == RESULT_OUTPUT) {
         atomic_fetch_add_explicit(&site->shared->news, 1, memory_order_release);
         announce(site);
@@ -133,7 +134,7 @@ static bool has_grant(void *context)
     return atomic_load_explicit(&site->shared->granted, memory_order_acquire) != 0;
 }
 
-/* Room for a large tensor of a result: the host owns the region, so it is asked. */
+/* Gets room for a large tensor of a result: the host owns the region, so the worker asks it. */
 static void *place_tensor(void *context, size_t bytes, uint64_t *handle, const char **error)
 {
     struct worker_site *site = context;
@@ -155,6 +156,10 @@ static void *place_tensor(void *context, size_t bytes, uint64_t *handle, const c
     return address;
 }
 
+/* The worker has no reference to this storage of a task's tensor any more. Its handle is noted for
+ * the host, which frees the segment; but not where fetch_tensor made the worker's view of it
+ * private and that can't be undone, because then the worker would not see what else is put there.
+ */
 static void let_go(struct storage *storage)
 {
     struct worker_site *site = storage->owner;
@@ -179,7 +184,8 @@ static struct storage *fetch_tensor(void *context, uint64_t handle, size_t bytes
         *error = "a tensor outside the region";
         return NULL;
     }
-    /* A task that may run again must find its tensors as they were sent. */
+    /* A task that may run again must find its tensors as they were sent, so what this run writes
+     * into them stays its own. */
     if (site->workplace->options.retries > 0 && !region_set_private(address, bytes, true)) {
         *error = "out of memory";
         return NULL;
@@ -191,6 +197,7 @@ static struct storage *fetch_tensor(void *context, uint64_t handle, size_t bytes
     return storage;
 }
 
+/* Sends the host the handles of the task tensors that were let go. */
 static void tell_freed(struct worker_site *site)
 {
     if (site->freed.length) {
@@ -282,7 +289,7 @@ _Noreturn static void retire(struct worker_site *site)
     _exit(0);
 }
 
-/* Makes the task that was claimed the one that runs. */
+/* Makes the task that was just claimed, the first frame of the task ring, the one that runs. */
 static void begin_task(struct worker_site *site)
 {
     const struct frame *frame = (const struct frame *)(const void *)ring_place(&site->tasks);
@@ -301,7 +308,7 @@ static void begin_task(struct worker_site *site)
             task->length = indirect->length;
         }
     }
-    if (task->ordinal) /* a future's number says nothing about the next task */
+    if (task->ordinal) /* the number of a future says nothing about the index of the next task */
         site->next_index = task->index + 1;
     site->index = task->index;
     site->out.length = 0;
@@ -313,11 +320,12 @@ static void begin_task(struct worker_site *site)
         lane_begin(site->lane, task->index, task->ordinal);
 }
 
-/* What has to be done between the end of a task and its result. Gives the flags of the result. */
+/* What has to be done after a task and before its result is published. Gives the result's flags. */
 static uint8_t settle_task(struct worker_site *site, lua_State *L, bool failed)
 {
     if (site->is_limited)
         limits_end_task(site, L);
+    /* The collector does not notice how much memory the userdata of tensors hold on to. */
     if (site->fetched > site->workplace->fetch_budget) {
         site->fetched = 0;
         lua_gc(L, LUA_GCSTEP, 0);

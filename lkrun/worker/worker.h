@@ -11,8 +11,8 @@
 
 struct storage;
 
-/* Makes what the worker in this place, which `bell_fd` wakes, knows of itself; NULL: no memory.
- * Storage and frames point to it, so it is never moved. */
+/* Makes the struct of the worker in this place, which the eventfd `bell_fd` wakes; NULL: no memory.
+ * The storage of task tensors points to it, so it is never moved. */
 struct worker_site *worker_open_site(const struct workplace *workplace, int place, int bell_fd);
 /* Runs tasks until the host says stop. L's stack is func and model. */
 void worker_serve(struct worker_site *site, lua_State *L);
@@ -21,7 +21,7 @@ bool worker_storage_is_lent(const struct storage *storage);
 /* Sends a frame to the host, in pieces where it is large, and waits for room on the ring. */
 void worker_post(struct worker_site *site, uint8_t kind, uint8_t flags, const char *bytes,
                  size_t length);
-/* Ends this process, with its output flushed and without what the host would do at its end. */
+/* Flushes the output of this process and ends it, without running the exit handlers of the host. */
 _Noreturn void worker_leave(int status);
 
 #endif

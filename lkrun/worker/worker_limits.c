@@ -24,8 +24,8 @@ static struct worker_shared *shared;
 static struct {
     lua_Alloc allocate;
     void *context;
-    int64_t held, limit;
-    int64_t collected; /* `held` after the last collection that limits_end_task asked for */
+    int64_t held, limit; /* bytes */
+    int64_t collected;   /* `held` after the last collection that limits_end_task asked for */
     bool in_task, refused;
 } heap;
 
@@ -63,6 +63,7 @@ static void set_timer(uint64_t nanoseconds)
 static void on_timer(int signal_number)
 {
     (void)signal_number;
+    /* The task may have ended while the signal was on its way. */
     if (!atomic_load_explicit(&shared->task_since, memory_order_relaxed))
         return;
     atomic_store_explicit(&shared->verdict, VERDICT_TIMEOUT, memory_order_release);
@@ -82,10 +83,13 @@ void limits_enter_worker(struct worker_site *site, lua_State *L)
     }
 }
 
+/* Starts the timer of a task that has run for `already` nanoseconds. */
 static void start_clock(const struct worker_site *site, uint64_t already)
 {
     uint64_t limit = timeout_nanoseconds(&site->workplace->options);
     atomic_store_explicit(&shared->task_since, clock_nanoseconds() - already, memory_order_release);
+    /* The timer counts microseconds. With one more, the time is never rounded down to 0, which
+     * would turn the timer off. */
     set_timer(already < limit ? limit - already + 1000 : 1000);
 }
 

@@ -60,9 +60,9 @@ static void take_streams(const struct worker_seat *seat)
     close(nothing);
 }
 
-/* The signals that the host handles are reset by now: in a fork by leave_group
- * (pool_template.c), in a spawned worker by signals_enter_worker. The mask of the template is
- * undone here. */
+/* The handlers of the host's signals are reset by now: in a fork by leave_group (pool_template.c),
+ * in a spawned worker by signals_enter_worker. What a fork has from the template is undone here:
+ * its handler of SIGTERM, and its mask, which blocks that signal. */
 static void take_signals(void)
 {
     signal(SIGTERM, SIG_DFL);
@@ -86,8 +86,8 @@ static void end_with_host(const struct workplace *workplace, const struct worker
         end = SIGRTMAX - 1;
         signal(end, on_host_gone);
     }
-    /* The signal comes when the thread that forked this process ends. The host may have ended
-     * before this call, too. */
+    /* The signal comes when the thread that forked this process ends. If the host ended before this
+     * call, no signal comes. */
     prctl(PR_SET_PDEATHSIG, end);
     if (getppid() != workplace->owner)
         _exit(0);
@@ -117,7 +117,7 @@ _Noreturn void worker_main(const struct workplace *workplace, lua_State *L,
     progress_install(L);
     progress_enter_worker();
     worker_install_reports(site);
-    write_epoch++;
+    write_epoch++; /* makes the storage that was inherited read-only */
     on_exit(on_worker_exit, NULL);
     /* The new coroutine is kept alive by L's stack, which nobody touches again. */
     lua_State *own = lua_newthread(L);

@@ -6,7 +6,7 @@
 
 #include "worker/workplace.h"
 
-/* The rest of this process's life is a worker's. L's stack starts with func and model. */
+/* Makes this process a worker until it ends. L's stack starts with func and model. */
 _Noreturn void worker_main(const struct workplace *workplace, lua_State *L,
                            const struct worker_seat *seat);
 

@@ -1,4 +1,5 @@
-/* What the host and its workers share: the frames on the rings, and a few lines of memory. */
+/* What the host and its workers share: the kinds of frames on their rings, and a few cache lines of
+ * memory for each worker. */
 #ifndef LKRUN_WORKER_SHARED_H
 #define LKRUN_WORKER_SHARED_H
 
@@ -37,6 +38,7 @@ enum result_flags {
     RESULT_DREW = 2,    /* the task drew random numbers */
 };
 
+/* Where a task that is too large for the ring lies in the region, and its length in bytes. */
 struct indirect {
     uint64_t handle;
     uint64_t length;
@@ -62,11 +64,13 @@ struct worker_shared {
     _Atomic uint64_t task_since; /* with a timeout: when its task began; 0 between tasks */
     /* An enum worker_verdict. The host writes it, too, before it kills the worker. */
     _Atomic uint32_t verdict;
-    /* How many log records and displays it has posted: the host shows them before results that were
-     * posted earlier. */
+    /* How many log records, displays and pieces of output it has posted: when this grows, the host
+     * takes them in at once, together with the results before them. */
     _Atomic uint32_t news;
-    /* Written by the template. */
-    _Atomic int32_t pid;         /* 0: not forked yet; the kernel sets it before the worker runs */
+    /* Written by whoever makes the worker: the template, or for the first forked worker and for
+     * spawned ones the host. */
+    /* 0: there is none yet. Where the template forks, the kernel sets it before the fork runs. */
+    _Atomic int32_t pid;
     _Atomic int32_t start_error; /* errno of the fork that failed */
     /* Written by the host. */
     /* The handle of the room that was asked for, plus 1; 0: no answer yet; or GRANT_REFUSED. */

@@ -42,8 +42,8 @@ struct worker_site {
     uint32_t unannounced; /* results published since the host's bell was last rung */
     size_t wanted;        /* bytes of room on the result ring that it waits for */
     struct patience patience;
-    uint64_t output_checked; /* when the pipes were asked for unread output */
-    uint64_t written_seen;   /* what stdio_written() gave at that time */
+    uint64_t output_checked; /* when the pipes were last asked for unread output; ticks() */
+    uint64_t written_seen;   /* what stdio_written() gave after the last task */
 };
 
 #endif

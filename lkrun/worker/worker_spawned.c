@@ -28,7 +28,7 @@
 
 bool spawn_is_lkrun;
 
-/* The files of the host's mapped tensors, while func and model are decoded. */
+/* The files of the host's mapped tensors, mapped here too, while func and model are decoded. */
 static struct mapping *mapped[SPAWN_MOST_FILES];
 
 /* Gives the storage that is a part of a file which the host has mapped. */

@@ -19,7 +19,7 @@ local kinds = {
 
 local BLOCK_ELEMENTS = 1 << 19 -- scores that a worker holds at a time
 local BLOCK_USERS = 384 -- users a task where factors are searched: as many as lk.linalg.mips takes at a time
-local BLOCK_PAIRS = 4096
+local BLOCK_PAIRS = 4096 -- pairs in one task of predict
 local NONE = -math.huge -- score of a place where nothing is recommended
 local NAN = 0 / 0 -- score of an unknown user or item
 
@@ -80,7 +80,7 @@ local function ask_indices(list, known, where, what)
   return { indices = indices, known = indices }
 end
 
--- The same by ids. An unknown id is no error in a batch; the log tells how many there are.
+-- As ask_indices, for a list of ids. An unknown id is no error in a batch; the log tells how many there are.
 local function ask_ids(list, ids, where, what)
   local index_of, indices, known, places = {}, {}, {}, {}
   for index = 1, #ids do index_of[ids[index]] = index end
@@ -140,7 +140,7 @@ end
 ---@field item_factors? lkrun.Tensor
 ---@field items? lkrun.Tensor # [items], i64, for predict one for each user; nil: all
 ---@field exclude? lkrun.Sparse
----@field n? integer # how many of them can be recommended
+---@field n? integer # how many items can be recommended to a user
 ---@field best? lkrun.Tensor # [users, n], i64
 ---@field scores lkrun.Tensor # [users, n], [users, items] or [users]
 ---@field positions? table<integer, integer> # item → its place in `items`
@@ -176,7 +176,7 @@ local function search_block(shared, block)
   })
 end
 
--- The same by the scores that the model computes.
+-- An operation: the same as search_block, by the scores that the model computes.
 local function rank_block(shared, block)
   local first, count = block[1], block[2] - block[1] + 1
   local users = shared.users:narrow(1, first, count)
@@ -202,6 +202,7 @@ local function rank_block(shared, block)
   shared.scores:narrow(1, first, count):narrow(2, 1, shared.n):copy(best)
 end
 
+-- An operation: the scores of all items, or of those asked for, for each user of a block.
 local function score_rows(shared, block)
   local first, count = block[1], block[2] - block[1] + 1
   shared.scores:narrow(1, first, count):copy(score_block(shared, shared.users:narrow(1, first, count)))

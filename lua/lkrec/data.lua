@@ -97,8 +97,8 @@ local function order_ids(texts)
   return sorted, place
 end
 
--- The positions 1 … #keys in ascending order of their keys (1 … count), from `order` or from 1 on;
--- positions with equal keys keep their order.
+-- The positions 1 … #keys in ascending order of their keys, which are from 1 to count. Positions with equal keys
+-- stay in the order that they have in `order`, or ascend where that is nil.
 local function counting_sort(keys, count, order)
   local start = {}
   for key = 1, count + 1 do start[key] = 0 end
@@ -170,8 +170,7 @@ local check_load = options_of("lkrec.data.load", { columns = { any = true } })
 
 --- Loads ratings from a CSV or TSV file with a header: MovieLens' (`userId,movieId,rating,timestamp`) or plain
 --- names (`user,item,rating,time`), in any order and among other columns. Without a column of ratings each row
---- counts 1. Ids that are all integers are read as
---- integers of 64 bits, others are strings.
+--- counts 1. Ids that are all integers are read as integers of 64 bits, others are strings.
 ---@param path string
 ---@param options? lkrec.LoadOptions
 ---@return lkrec.Ratings

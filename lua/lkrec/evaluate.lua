@@ -59,7 +59,7 @@ local function weights_of(k, patience)
 end
 
 -- All metrics of some lists. items [lists, n]; counts: how many items are relevant to each user; reachable: how
--- many of these k places can hold.
+-- many of these fit into the k places of a list.
 local function measure(shared, users, items, counts, reachable)
   local weights, k, n = shared.weights, shared.k, items:size(2)
   local grades = shared.grades:index(users)
@@ -90,7 +90,7 @@ local function measure_block(shared, block)
 end
 
 -- Those lists to whose user an item is relevant: their places, their users, how many items are relevant, and how
--- many of these k places can hold.
+-- many of these fit into the k places of a list.
 local function evaluable(users, ones, k)
   local relevant = ones:mv(lk.tensor.ones { ones:size(2) })
   local places, kept, counts, reachable = {}, {}, {}, {}

@@ -7,7 +7,7 @@ local fail = require "lkrun.internal.fail"
 ---@field total integer # jobs
 ---@field chunk_size integer # jobs in a chunk, fewer in the last
 ---@field chunk_count integer
----@operator len: integer # the chunks that hold a job
+---@operator len: integer # how many chunks hold a job
 ---@field [integer] integer[] # chunk i as {first, last}; nil outside 1 … #chunks
 local methods = {}
 

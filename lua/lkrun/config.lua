@@ -21,8 +21,8 @@ local config = {}
 --- Fixes the configuration of this process. A parameter that is nil comes from its environment variable
 --- (LK_NUM_PROCS, LK_NUM_THREADS, LK_NUM_BACKEND_THREADS, LK_NUM_CHILD_THREADS), else from the
 --- default. The environment is read here and never again. A second call warns and changes nothing.
---- Raises for an unknown name, a value that is not a whole number from 1 to 32768 (or -1 for
---- backend_threads), and a variable that is not; then nothing has been initialized.
+--- Raises for an unknown name, and for an option or a variable that is not a whole number from 1 to
+--- 32768 (or -1 for backend_threads); then nothing has been initialized.
 ---@param options? lkrun.ConfigOptions
 function config.initialize(options) core.initialize(options) end
 

@@ -1,4 +1,4 @@
---- Models in files and back; the format is the extension's.
+--- Loads and saves models. The extension of a file's name says what its format is.
 local fail = require "lkrun.internal.fail"
 local value_text = require "lkrun.core.value_text"
 
@@ -102,21 +102,21 @@ end
 ---@class lkrun.LoadOptions
 ---@field name? string of `.npz`, `.safetensors` and bundles: this tensor alone
 ---@field copy? boolean tensors have memory of their own, which may be written, in place of the mapped file
----@field size_limit? integer of archives: bytes that all in it may have; nil: 100 times its own size, or 256 MiB
+---@field size_limit? integer of archives: bytes of all that is inside, at most; nil: 100 times its size, or 256 MiB
 
 --- The model in a file. Tensors are read-only: where they are large, their memory is the file itself,
 --- mapped, so that all processes that load it share one copy.
 ---
 --- `.npy`: an array, as a tensor. `.npz`: a table of tensors by name, or where SciPy saved it a sparse
 --- matrix. `.safetensors`: a table of tensors by name. `.lkz`, `.zip`, `.tar`, `.tar.zst` and so on: a
---- bundle, as what was saved. What is f16, or bf16, becomes f32.
+--- bundle, as what was saved. f16 and bf16 become f32.
 ---@param path string with one of these extensions
 ---@param options? lkrun.LoadOptions
 ---@return any model
 ---@return table<string, string>? metadata of `.safetensors`
 --- Raises, naming the file and what in it, when it can't be read, is cut off or malformed, has a dtype
---- that tensors have not, or more in it than its size justifies. Cut off later, while it is mapped, it
---- is an error where it is used.
+--- that tensors have not, or more in it than its size justifies. If it is cut off later, while it is
+--- mapped, whatever uses the missing part raises.
 function files.load(path, options)
   local format = format_of("lk.load", path)
   return format.load(path, check_options("lk.load", path, load_rules, options, format.load_options))

@@ -84,8 +84,8 @@ local function refuse_for_threads(options, where)
   end
 end
 
--- Whether an invoker of one job may make a worker process for it, which a limit needs. Not where the caller
--- asked for one job, which means in place, and not inside a worker, where workers must not multiply.
+-- Whether an invoker of one job may make a worker process for it, which a limit needs. It may not where the
+-- caller asked for one job, which means in place, and not inside a worker, where workers must not multiply.
 local function may_have_worker(given)
   return not given and require("lkrun.core.config").sources().processes ~= "worker"
 end
@@ -201,6 +201,7 @@ local function map(model, func, tasks, options)
   local step, state, control, running = core.map(inv, f, s, first, closing, length)
   local close = setmetatable({}, {
     __close = function()
+      -- The map is closed after the invoker, even where shutdown raises.
       local closing <close> = running -- luacheck: ignore closing
       inv:shutdown()
     end,

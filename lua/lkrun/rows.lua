@@ -1,5 +1,5 @@
---- Reads and writes files of rows: CSV, TSV, JSON lines, plain lines, and .npy. They pass a row at a time, so
---- the memory needed does not grow with the file.
+--- Reads and writes files of rows: CSV, TSV, JSON lines, plain lines, and .npy. Rows are read and written one by
+--- one, so the memory needed does not grow with the file.
 local fail = require "lkrun.internal.fail"
 local format = require "lkrun.rows.format"
 local check = require("lkrun.internal.options").check
@@ -77,7 +77,7 @@ function rows.read(path, options)
   return function() return attempt(where, step) end, nil, nil, opened
 end
 
--- A function that gives one row a call, of a sequence or an iterator.
+-- A function that gives one row at each call, from a sequence or an iterator.
 local function each_of(where, list)
   if type(list) == "function" or (getmetatable(list) or {}).__call then return list end
   if type(list) ~= "table" then

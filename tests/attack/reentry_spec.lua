@@ -1,4 +1,4 @@
--- Code of the user's that the pool runs, or that runs while the pool works, and that comes back to it.
+-- Code of the user's that the pool runs, or that runs while the pool works, and that uses the pool itself.
 local lk = require "lkrun"
 require "tests.faults.setup" -- where the module "fault" is
 local program = require "tests.support.program"

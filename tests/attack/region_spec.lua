@@ -1,4 +1,4 @@
--- Large tensors on their way, many more of them than the region has room for at a time.
+-- Large tensors sent to and from workers, many more of them than the region has room for at a time.
 local lk = require "lkrun"
 local program = require "tests.support.program"
 

@@ -30,7 +30,7 @@ describe("a limit on the size of files", function()
 end)
 
 describe("a program in a stock Lua", function()
-  -- The first signal is all that lua5.4 takes.
+  -- Runs `text` in lua5.4, which a second signal would end at once: a test sends it only one.
   local function run(text)
     local script = os.tmpname()
     do

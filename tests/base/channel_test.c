@@ -63,7 +63,7 @@ static char byte_of(uint64_t index, size_t place)
     return (char)(index * 31 + place * 7 + (place >> 8));
 }
 
-/* Two of three frames that can be short ones are. */
+/* Of the frames that are small enough to be short ones, two in three are. */
 static bool is_short_frame(uint64_t index, size_t length)
 {
     return length <= FRAME_SHORT_MAX && index % 3 != 0;

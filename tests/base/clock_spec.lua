@@ -15,7 +15,7 @@ describe("the clock", function()
       local file <close> = assert(io.open("/proc/uptime"))
       return file:read "n"
     end
-    -- Uptime counts suspended time too; the difference of two readings does not depend on that.
+    -- Unlike lk.clock, the uptime counts suspended time too, but the machine is not suspended between the readings.
     local clock, uptime = lk.clock(), boottime()
     repeat until boottime() >= uptime + 0.1
     local elapsed = lk.clock() - clock

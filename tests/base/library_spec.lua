@@ -3,7 +3,7 @@ local new_folder = require "tests.support.folder"
 local program = require "tests.support.program"
 
 describe("a library that cannot be loaded", function()
-  -- Runs `code` where this library is another file.
+  -- Runs `code` where the library of this name is a copy of the file `other`.
   local function with_library(name, other, code)
     local folder <close> = new_folder()
     assert(os.execute(("cp %s %s"):format(other, folder:path(name))))

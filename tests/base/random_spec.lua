@@ -84,9 +84,9 @@ describe("a stream", function()
   end)
 
   it("has no bias where the range does not divide 2^64", function()
-    -- In [0, 3 * 2^62), remainders would make the first third twice as likely as it should be.
+    -- Remainders of random integers from 0 to 2^63 - 1 would make the first third twice as likely as the others.
     local stream, low, n = random.stream(13), 0, 30000
-    local span = 3 * (1 << 61) -- of 2^63 non-negative integers
+    local span = 3 * (1 << 61) -- three quarters of the 2^63 non-negative integers
     for _ = 1, n do
       local x = stream:integer(0, span - 1)
       assert(x >= 0 and x < span)

@@ -12,8 +12,9 @@ end
 local formats = {}
 for digits = 1, 17 do formats[digits] = ("%%.%de"):format(digits - 1) end
 
--- The decimal with the fewest digits that `reads_back`. Where the nearest of so many digits does not,
--- the next one above may, if the number is a power of two: more numbers are rounded down to it than up.
+-- The decimal with the fewest digits that reads_back accepts. Where the nearest decimal of so many digits does
+-- not read back, the next one above may, if the number is a power of two: the interval of decimals that are
+-- read as it reaches farther above it than below.
 local function shortest(number, reads_back)
   number = math.abs(number)
   local is_power = ("%a"):format(number):find "^0x1p"

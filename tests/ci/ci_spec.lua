@@ -37,7 +37,7 @@ describe("continuous integration", function()
   end)
   after_each(function() folder:remove() end)
 
-  -- What is said, the seconds left out.
+  -- What the command says, without seconds and dates, and its status.
   local function run(command)
     local result = program.shell(("cd '%s' && PATH=\"$PWD:$PATH\" %s"):format(folder.name, command))
     return result.out:gsub(", %d+ s", ""):gsub("%d+%-%d+%-%d+ %d+:%d+:%d+", "DATE"), result.status

@@ -7,7 +7,7 @@ describe("lkrun check", function()
   setup(function() path = os.tmpname() end)
   teardown(function() os.remove(path) end)
 
-  -- What it says of this text, the name of the file left out, and the status.
+  -- What `lkrun check` says of this text, without the name of the file, and its status.
   local function check(text)
     do
       local file <close> = assert(io.open(path, "wb"))

@@ -16,7 +16,7 @@ local function report(words)
   return lk.json.decode(result.out), result
 end
 
--- Of the CPUs that this machine lets the tests have.
+-- The number of the first CPU that the tests may run on.
 local first_cpu = program.capture "sed -n 's/^Cpus_allowed_list:[[:space:]]*\\([0-9]*\\).*/\\1/p' /proc/self/status"
 
 local function finds(list, pattern)

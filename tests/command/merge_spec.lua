@@ -13,7 +13,7 @@ describe("lkrun merge", function()
 
   local function assert_done(result) assert.equal(0, result.status, result.err) end
 
-  -- The whole in one run, and in so many shards, some without a row; merged, they are the same.
+  -- Runs all tasks at once, and in so many shards, some of which write no row; merged, the shards are the same.
   local function assert_joins(extension, operation, shards, tasks)
     write("tasks.txt", tasks or "a\nb\n\nc\nd\ne\nnone\nnone\nf\ng\n")
     write("op.lua", operation)

@@ -33,8 +33,8 @@ describe("lkrun map --resume", function()
     write("tasks.txt", table.concat(lines, "\n"))
   end
 
-  -- Ends the host from its worker at the task that the environment names, of those that it runs; each
-  -- task takes a little, and tasks end out of order.
+  -- The worker that runs the task named by $VICTIM kills the host. Each task takes a little time, and tasks end
+  -- out of order.
   local OPERATION <const> = [[
     local host = io.open("/proc/self/stat"):read "n"
     local victim = os.getenv "VICTIM"
@@ -56,7 +56,7 @@ describe("lkrun map --resume", function()
       assert_done(run "map op.lua --tasks tasks.txt --output whole.csv --seed 11 --jobs 1")
     end)
 
-    -- One life: it ends by itself (true), or is killed.
+    -- One run: returns whether it ended by itself, and was not killed.
     local function live(n, environment)
       local command = "map op.lua --tasks tasks.txt --output out.csv --seed 11 --resume --jobs %d"
       local result = run(command:format(n % 3 + 1), environment)
@@ -65,7 +65,7 @@ describe("lkrun map --resume", function()
       return false
     end
 
-    -- A hundred times, and all the same at the end of each run that lives to it.
+    -- Runs until so many runs were killed. The output of each run that is not killed is the whole.
     local function kill_often(times, environment_of)
       local kills, ends = 0, 0
       math.randomseed(20261122)
@@ -242,7 +242,8 @@ describe("lkrun map --resume", function()
       end
       return line
     end]])
-    -- It has half a second for that, which on a busy machine may be too little, and again.
+    -- A run that is interrupted gives its running tasks half a second. On a busy machine that may be too
+    -- little, so this tries again.
     local start = lk.clock()
     repeat
       run([[-e ''
@@ -282,7 +283,7 @@ describe("lkrun map --resume", function()
     for at = 1, 3 do assert_full("out.txt.lkrun-journal", at) end
     assert.equal(1, run(command .. " --on-error skip", "FAIL=1").status)
     os.remove(path "out.txt")
-    assert_full("out.txt", 4) -- the journal's start, its holder, the last result; the output
+    assert_full("out.txt", 4) -- the first three writes are the journal's, the fourth is the output's
     assert_done(run(command))
     assert.equal(read "whole.txt", read "out.txt")
     assert.equal("op.lua out.txt tasks.txt whole.txt", entries())

@@ -1,4 +1,4 @@
--- The map of the project names files and functions: they are there.
+-- The files and functions that ARCHITECTURE.md names exist, and so do those in the list of pool_state.h.
 local function read(path)
   local file = io.open(path, "rb")
   if not file then return nil end

@@ -1,12 +1,12 @@
--- A worker dies: who is blamed, what is run again, and that nobody waits for ever.
+-- A worker dies: which task is blamed, which tasks run again, and that nobody waits for ever.
 local lk = require "lkrun"
 local processes = require "tests.support.processes"
 local setup = require "tests.faults.setup"
 local fault, clean = setup.fault, setup.clean
 
 local OUT_OF_MEMORY = "SIGKILL; the kernel's out-of-memory killer is a usual cause"
--- Ways to die in a task, or by a signal from outside once a task has made ready for it; what the error
--- says of them, and its fields.
+-- Ways for a worker to die in a task: `die` does it, or the signal `sent` from outside after `make_ready`. And
+-- what the error then says, and its fields.
 local ways = {
   { name = "killed by SIGKILL", die = function() fault.kill(fault.pid(), "KILL") end,
     make_ready = function() end, sent = "KILL",
@@ -39,7 +39,7 @@ local function end_workers(inv, signal, which)
   end
 end
 
--- Tells the words of an error and its fields from what they should be.
+-- Fails unless the message and the fields of an error are those of this way to die.
 local function assert_blamed(way, task, err, again)
   assert.equal(way.reason, err.reason)
   assert.equal(way.signal, err.signal)
@@ -183,9 +183,9 @@ for _, way in ipairs(ways) do
     for retries = 0, 1 do
       it("while it writes a result larger than its ring, retries = " .. retries, clean(function()
         local large = 4 << 20
-        local begun = lk.tensor.zeros { 3 } -- how often, by whom; whether the result may be made
+        local begun = lk.tensor.zeros { 3 } -- times "large" was begun; the worker's pid; 1: the result may be made
         local inv <close> = lk.invoker({}, function(_, n)
-          if n == "first" then -- or its result could come before the other task is pulled
+          if n == "first" then -- waits for "large" to begin, so that both are pulled before a result comes
             repeat until begun:get(1) > 0
             return 2
           end
@@ -251,7 +251,7 @@ describe("a worker killed", function()
     assert.equal(4, inv:stats().crashes)
   end))
 
-  -- It has no handlers of a task yet; a sanitizer's for SIGSEGV would tell of it at length.
+  -- No task has reset a signal yet, so a sanitizer's handler of SIGSEGV would report the death at length.
   local signals = (os.getenv "LKRUN_SAN" or "") == "" and { "KILL", "ABRT", "SEGV" } or { "KILL", "ABRT" }
 
   it("during start-up is replaced", clean(function()

@@ -33,7 +33,7 @@ local function run(inv, each)
     if kills < KILLS and index >= due then
       local workers = inv:stats().workers
       local pid = workers[math.random(#workers)].pid
-      -- One in its place may be about to start: then the next result.
+      -- The worker may have just died, and the one that replaces it not have started: then wait for the next result.
       if pid > 0 and fault.kill(pid, "KILL") then
         kills, due = kills + 1, due + math.random(TASKS // KILLS)
       end
@@ -43,7 +43,7 @@ local function run(inv, each)
   return kills
 end
 
-local expected -- of the sequential run: sums over blocks, or a table would be large
+local expected -- what the sequential run gives, as one sum for each block of results, to keep the table small
 local function add(sums, i, a, b, c)
   local block = i // 1000
   sums[block] = (sums[block] or 0) * 31 + a * 7 + b + (c and #c or 0)
@@ -85,7 +85,7 @@ describe("workers killed at random, with retries", function()
 end)
 
 describe("workers killed at random, without retries", function()
-  -- On a busy machine all the kills from outside may hit workers between tasks: some tasks see to it themselves.
+  -- On a busy machine all the kills from outside may hit workers between tasks, so some tasks kill their worker.
   local BETWEEN <const> = 10000
   local function fragile(model, n)
     if n % BETWEEN == 0 then fault.kill(fault.pid(), "KILL") end

@@ -82,7 +82,8 @@ describe("an invoker works", function()
   it("with a limit on the address space", clean(function()
     if os.getenv "LKRUN_SAN" ~= "" and os.getenv "LKRUN_SAN" then return pending "a sanitizer takes it all" end
     assert_works "ulimit -v 4000000; exec $LKRUN SCRIPT"
-    -- A region as large as the memory, halved until it fits, would leave nothing in some of these.
+    -- With some of these limits a region as large as the memory, halved until it fits, would leave no room for
+    -- anything else.
     local part = tonumber(program.shell("getconf _PHYS_PAGES").out) * 4
     while part > 250000 do part = part // 2 end
     for room = 4000, 14000, 2000 do assert_works(("ulimit -v %d; exec $LKRUN SCRIPT"):format(part + room)) end

@@ -250,8 +250,8 @@ static int set_limit(lua_State *L)
     return succeed(L, prlimit(pid, resource, &limit, NULL) == 0);
 }
 
-/* become_nobody(): this process becomes that of a user who has no other processes. "nproc" does not
- * limit the superuser. */
+/* become_nobody(): this process becomes that of a user who has no other processes, because the
+ * limit "nproc" does not hold for the superuser. */
 static int become_nobody(lua_State *L)
 {
     const unsigned nobody = 100000 + (unsigned)getpid();

@@ -7,7 +7,7 @@ local fault, clean = setup.fault, setup.clean
 
 local function double(_, n) return n * 2 end
 
--- The options of every pool, and those of the same work in place.
+-- How many workers there are in each kind of test; one job runs in place.
 local kinds = { ["in workers"] = 2, ["in place"] = 1 }
 
 for kind, n_jobs in pairs(kinds) do
@@ -242,7 +242,7 @@ describe("the model dropped and collected in the host", function()
     for i, sum in inv:map(function(_, n) return (n or 0) < 20 and (n or 0) + 1 or nil end) do
       assert.equal(expected, sum)
       collectgarbage()
-      for k = 1, 8 do others[k] = lk.tensor.zeros { 50000 } end -- would land in the model's memory
+      for k = 1, 8 do others[k] = lk.tensor.zeros { 50000 } end -- would get the model's memory if it were freed
       others.tables = {}
       for k = 1, 50000 do others.tables[k] = { -i } end
     end

@@ -7,7 +7,7 @@ local fault, clean = setup.fault, setup.clean
 local MIB = 1 << 20
 local WOULD = "; retries = 1 would run it again"
 
--- Of tasks 1 to 10 the fifth goes wrong, in a worker whose limits these options are.
+-- Runs ten tasks, of which the fifth calls `bad`, with these limits: only that one fails, for this reason.
 local function assert_limited(bad, options, reason, text)
   local function work(_, n)
     if n == "bad" then bad() end
@@ -30,7 +30,7 @@ local function assert_limited(bad, options, reason, text)
   return err
 end
 
--- Seconds: tasks beside the late one, which do next to nothing, must not be late on a machine that stalls.
+-- Seconds. Long enough that the other tasks, which do next to nothing, are not late on a machine that stalls.
 local TIMEOUT <const> = 1
 local LATE = "task %d ran longer than its timeout of 1 seconds on worker %d"
 
@@ -56,7 +56,8 @@ describe("a timeout ends", function()
     it(name, clean(function() assert_limited(way, { timeout = TIMEOUT }, "timeout", LATE .. WOULD) end))
   end
 
-  -- Its time does not count there; but what it holds would wait for ever, or bounce between it and others.
+  -- Between tasks no time counts for a worker; but if a stopped one were never ended, the tasks that it was given
+  -- would wait for ever, or be moved between it and others again and again.
   for which, name in ipairs { "a worker", "the other worker", "all workers" } do
     it(name .. " that is stopped between tasks, with nobody to blame", clean(function()
       local inv <close> = lk.invoker({}, function(_, n) return n * 2 end, { n_jobs = 2, timeout = TIMEOUT })
@@ -143,7 +144,7 @@ describe("a timeout ends", function()
     local inv <close> = lk.invoker({}, function(_, n)
       if n == "small" then return n end
       repeat until size:get(1) > 0
-      return lk.tensor.ones { size:get(1) // 1 | 0 } -- there is room for it when the loop comes back
+      return lk.tensor.ones { size:get(1) // 1 | 0 } -- gets its room only when the loop asks for the next result
     end, { n_jobs = 2, timeout = TIMEOUT, writable = { size } })
     for i, result in inv:map { "small", "large" } do
       if i == 1 then
@@ -189,7 +190,7 @@ end)
 local LARGE = ("task %%d needed more than its memory_limit of %d bytes on worker %%d"):format(32 * MIB)
 
 describe("a memory limit", function()
-  local kept = {} -- by a worker
+  local kept = {} -- what a worker's task keeps alive
   local function fill_tables()
     kept = {}
     for i = 1, math.huge do kept[i] = { i } end
@@ -237,7 +238,7 @@ describe("a memory limit", function()
       if n ~= "much" then return n * 2 end
       local done, message = pcall(fill_strings)
       return done, message
-    end, { n_jobs = 2, memory_limit = 2 * MIB }) -- small beside what is allowed above it, for a sanitizer adds a part
+    end, { n_jobs = 2, memory_limit = 2 * MIB }) -- a sanitizer adds a part, which must fit into the host's allowance
     for _, done, message in inv:map { "much" } do
       assert.is_false(done)
       assert.equal("not enough memory", message)

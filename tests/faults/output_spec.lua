@@ -123,7 +123,7 @@ describe("a full disk", function()
 end)
 
 describe("a stream closed at the start", function()
-  -- What else is opened must not land on its number, nor what is written there in a file of the program.
+  -- No other file may get the number of the closed stream; else what is printed would go into that file.
   for name, line in pairs {
     ["standard input"] = "exec $LKRUN SCRIPT <&-", ["standard error"] = "exec $LKRUN SCRIPT 2>&-",
     ["all but standard output"] = "exec $LKRUN SCRIPT <&- 2>&-",

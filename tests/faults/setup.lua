@@ -66,14 +66,14 @@ local function holdings()
   }
 end
 
--- The region, the backend and other things that are made once and stay are made before the first count.
+-- Makes the region, the backend and other things that are made once and stay, before `holdings` first counts.
 local function warm_up()
   local inv <close> = lk.invoker({ lk.tensor.zeros { 100, 100 } }, function(_, n) return n end, { n_jobs = 2 })
   inv:collect { 1, 2, 3 }
 end
 
--- This process adopts processes that programs of the test leave behind, now or when their parents end. All of them must
--- end by themselves.
+-- Waits for the end of the processes that programs of the test have left behind, which this process has adopted. All
+-- of them must end by themselves.
 local function await_orphans(children)
   local known = {}
   for _, pid in ipairs(children) do known[pid] = true end

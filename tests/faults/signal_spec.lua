@@ -4,7 +4,7 @@ local program = require "tests.support.program"
 local terminal = require "tests.support.terminal"
 local fault, clean = setup.fault, setup.clean
 
--- For the programs: ready(inv) tells the test the pids of all processes and that it may send a signal.
+-- The programs begin with this. ready(inv) tells the test the pids of all processes, and that it may send a signal.
 local prelude = "io.stdout:setvbuf 'line'\n" .. setup.prelude .. [[
   local function ready(inv)
     local pids = { fault.pid(), inv:stats().template }
@@ -20,8 +20,8 @@ local prelude = "io.stdout:setvbuf 'line'\n" .. setup.prelude .. [[
   end
 ]]
 
--- Runs the program as a job of its own; sends it a signal each time it is ready, to "parent" or "group".
--- Gives the result, its output without the lines that said ready; all its processes have ended then.
+-- Runs the program as a job of the shell, and sends it one of the signals each time it is ready, to "parent" or
+-- "group". Returns the result, without the lines that said ready; by then all processes of the program have ended.
 local function interrupted(code, to, ...)
   local script <close> = setup.file(prelude .. code)
   local result = program.shell(([[
@@ -172,7 +172,7 @@ for _, signal in ipairs { "INT", "TERM" } do
             end
           end]]):format(times, pids.path))
         screen:expect "5/10"
-        local file <close> = setup.eventually(function() -- the bar may be drawn before it is written
+        local file <close> = setup.eventually(function() -- the bar may be drawn before the file is written
           local file = io.open(pids.path)
           if file:read "a":find "\n" then return file end
           file:close()

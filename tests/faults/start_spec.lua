@@ -30,7 +30,7 @@ local prelude = setup.prelude .. [[
   end
 ]]
 
--- The leak sanitizer forks and opens files when a program ends, which is refused here.
+-- The leak sanitizer forks and opens files when a program ends, which the limits of these programs refuse.
 local NO_LEAK_CHECK = { ASAN_OPTIONS = "detect_leaks=0" }
 
 local function run(code)
@@ -232,7 +232,7 @@ describe("a system call refused", function()
     { name = "memfd_create for the rings", call = "memfd_create", reason = "EPERM",
       says = "memfd_create: Operation not permitted" },
     { name = "eventfd", call = "eventfd2", reason = "EMFILE", says = TOO_MANY },
-    { name = "clone3", call = "clone3", reason = "EAGAIN", says = { -- forked workers are tested above
+    { name = "clone3", call = "clone3", reason = "EAGAIN", says = { -- that of forked workers is tested above
       spawn = NO_PROCESS:match ": (.*)":gsub("fork", "/proc/self/exe"),
       threads = NO_PROCESS:match ": (.*)":gsub("fork", "pthread_create") } },
   }

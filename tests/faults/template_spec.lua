@@ -1,4 +1,4 @@
--- The template dies, the host dies or stops: who goes on, and who must not stay behind.
+-- The template dies, or the host dies or is stopped: which processes go on, and which must not stay behind.
 -- runs under: valgrind
 local lk = require "lkrun"
 local processes = require "tests.support.processes"
@@ -51,13 +51,15 @@ describe("the template killed", function()
   end))
 
   it("and a worker too, leaves its task to one that waits for room for its results", clean(function()
-    local LONG <const> = 1000000 -- bytes; what is kept of such results is bounded until task 1 has its own
-    local MANY <const> = 68      -- are that much
-    local seen = lk.tensor.zeros { 4, dtype = "i64" } -- begun to die; long results; died; sum of pids
+    local LONG <const> = 1000000 -- bytes of a result; until task 1 has its result, the host stores 64 MiB of these
+    local MANY <const> = 68      -- so many results of LONG are more than the host stores
+    -- 1: "die" has begun; how many long results there are; 1: "die" has killed its worker; sum of the workers' pids.
+    local seen = lk.tensor.zeros { 4, dtype = "i64" }
     local inv <close> = lk.invoker(seen, function(model, task)
       if task == "die" and model:get(1) == 0 then
         model:set(1, 1)
-        while model:get(2) < MANY or setup.state(model:get(4) - fault.pid()) ~= "S" do end -- until it waits for room
+        -- Until the other worker waits for room on its ring.
+        while model:get(2) < MANY or setup.state(model:get(4) - fault.pid()) ~= "S" do end
         model:set(3, 1)
         fault.kill(fault.pid(), "KILL")
       end
@@ -73,7 +75,7 @@ describe("the template killed", function()
     for i, result in inv:map(function()
       pulled = pulled + 1
       if pulled == 1 then return "die" end
-      if pulled <= 1000 then return "short" end -- so that many are handed out
+      if pulled <= 1000 then return "short" end -- short tasks, so that a worker is given many at a time
       return seen:get(3) == 0 and "long" or nil
     end) do
       assert.equal(expected, i)
@@ -89,7 +91,8 @@ describe("the template killed", function()
       local made, template = invoker_and_template { n_jobs = 4 }
       local inv <close> = made
       fault.kill(template, "KILL")
-      local ok, message = pcall(setup.assert_goes_on, inv) -- how many workers there are is up to the race
+      -- How many workers there are is a race: the template may have died before it forked all of them.
+      local ok, message = pcall(setup.assert_goes_on, inv)
       assert.truthy(ok or message == "lkrun: invoker: " .. KILLED, message)
     end
   end))
@@ -109,8 +112,8 @@ describe("the template killed", function()
 end)
 
 describe("the host", function()
-  -- A program whose workers are stuck in tasks, one of them in a program it started; it writes its pid
-  -- and its children's when all have begun.
+  -- A program whose three workers are stuck in tasks, one of them in a program that its task started. When all
+  -- have begun, it writes its own pid and those of its children.
   local stuck = setup.prelude .. [[
     local begun = lk.tensor.zeros { 3 }
     local inv = lk.invoker({}, function(_, n)
@@ -187,7 +190,7 @@ describe("the host", function()
     fault.kill(pids[1], "KILL")
     fault.kill(pids[2], "KILL")
     for i = 3, 5 do assert_all_end { pids[i] } end
-    fault.kill(pids[6], "KILL") -- the one program of a worker that only the template knows to end
+    fault.kill(pids[6], "KILL") -- a program that a task started: only the template would have ended it
     pipe:close()
   end))
 

@@ -1,5 +1,5 @@
--- Files that lie. Each is an error that names the file, what in it, and why; and takes no memory that the size of
--- the file does not justify.
+-- Files that lie about what is in them. Each raises an error that names the file, the part of it and the reason, and
+-- takes no memory that the size of the file does not justify.
 local lk = require "lkrun"
 local archives = require "tests.support.archives"
 local new_folder = require "tests.support.folder"
@@ -45,7 +45,7 @@ describe("a hostile file", function()
     os.remove(path)
   end
 
-  -- As .npz, as a bundle in a zip, and as one in a tar.
+  -- An archive with this entry is refused as .npz, as a bundle in a zip, and as a bundle in a tar.
   local function entry_refused(pattern, entry)
     refused(pattern, "npz", zip { { name = "fine.npy", data = npy() }, entry })
     refused(pattern, "lkz", zip { bundle "1", entry })
@@ -173,9 +173,9 @@ describe("a hostile file", function()
       shape = zip { { name = "x.npy", size = 200 << 20, data = npy { shape = "(" .. zeros .. ",)" }, method = 8 } },
     }
     stays_small("would become more than", "tar.gz", bombs.tar)
-    -- Its header is not compressed as it claims.
+    -- The entry claims to be deflated, and is not.
     stays_small("entry 'x.npy': ", "npz", bombs.shape)
-    -- Fewer data than header, shape and size say: what did not come takes no memory.
+    -- There are fewer data than header, shape and size say: the missing ones take no memory.
     local start = npy { shape = "(25000000,)", data = "" }
     stays_small("entry 'x.npy': ", "tar.gz", compressed("head -c 100000 | gzip -1",
       tar { { name = "x.npy", size = #start + 200000000, data = start .. ("\0"):rep(1 << 20) } }))

@@ -1,5 +1,5 @@
-/* Bytes of anybody, decoded (libFuzzer: make fuzz). What decodes can be encoded again, and decodes
- * from there to values that encode to as many bytes. */
+/* Decodes bytes that anybody may have made (libFuzzer: make fuzz). What decodes can be encoded
+ * again, and that decodes to values whose encoding has as many bytes. */
 #include "value/codec_decode.h"
 #include "value/codec_encode.h"
 
@@ -59,6 +59,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     lua_pushcfunction(L, round_trip);
     lua_pushlstring(L, (const char *)bytes, length);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK)
-        fail(lua_tostring(L, -1)); /* only memory may raise, and there is enough */
+        fail(lua_tostring(L, -1)); /* only a lack of memory may raise, and there is enough of it */
     return 0;
 }

@@ -31,7 +31,7 @@ end
 
 local formats, delimiters = { "csv", "csv", "csv", "jsonl", "lines" }, { "", ",", "\t" }
 
--- How it is read follows from its length, so that one run is one reading.
+-- The length of the file says in which format and with which delimiter it is read: one way in each run.
 return function(path)
   local bytes
   do

@@ -1,7 +1,7 @@
 -- What the programs for files of models share.
 local files = {}
 
--- In memory, or saving waits for a disk.
+-- In memory if possible, because saving waits for the disk.
 local folder = os.execute "test -w /dev/shm" and "/dev/shm" or "/tmp"
 local name = os.tmpname()
 os.remove(name)

@@ -1,6 +1,6 @@
-/* Bytes of anybody, given to a reader as a file (libFuzzer: make fuzz). LKRUN_FUZZ is a Lua
- * program, tests/fuzz/NAME.lua, that returns a function of the file's path; what it raises is a
- * finding. */
+/* Gives bytes that anybody may have made to a reader, as a file (libFuzzer: make fuzz). LKRUN_FUZZ
+ * is a Lua program, tests/fuzz/NAME.lua, that returns a function of the file's path; whatever that
+ * raises is a finding. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -53,7 +53,7 @@ local function check(a, b, k, options)
   assert.same({ a.dtype, "i64" }, { values.dtype, indices.dtype })
 end
 
--- About one entry in `every` of a matrix, those of row 1 all.
+-- A sparse matrix with about one in `every` of the entries, and with all those of row 1.
 local function some_entries(rows, columns, every)
   local row_of, column_of = {}, {}
   for row = 1, rows do
@@ -75,7 +75,7 @@ end
 describe("lk.linalg.mips", function()
   for _, dtype in ipairs { "f32", "f64" } do
     it("gives what sorting all products gives, for " .. dtype, function()
-      -- More queries than a block, and more vectors than a tile, has; and a few of either.
+      -- More queries than a block has, more vectors than a tile has, and a few of either.
       for _, shape in ipairs { { 3, 900, 2 }, { 400, 30, 1 }, { 5, 385, 3 }, { 2, 1, 4 }, { 1, 64, 8 } } do
         local m, n, d = table.unpack(shape)
         local a, b = small_integers(m, d, dtype), small_integers(n, d, dtype)

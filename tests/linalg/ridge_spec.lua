@@ -66,7 +66,7 @@ describe("lk.linalg.ridge", function()
         check(y, targets, 0.5)
         check(y, targets, 0.5, weights)
         check(y, targets, lambdas, weights)
-        weights[1], weights[5] = 0, 0 -- of a row with one entry, and of one among others
+        weights[1], weights[5] = 0, 0 -- of the only entry of a row, and of an entry among others
         check(y, targets, 0.5, weights)
       end
     end)
@@ -81,7 +81,7 @@ describe("lk.linalg.ridge", function()
         assert.is_true(near < far)
         linalg.ridge(y, targets, 0.5, { out = out, steps = 7 })
         assert.is_true(expected:allclose(out, tolerance, tolerance))
-        linalg.ridge(y, targets, 0.5, { out = out, steps = 1 }) -- from the solution
+        linalg.ridge(y, targets, 0.5, { out = out, steps = 1 }) -- begins at the solution, and stays there
         assert.is_true(expected:allclose(out, tolerance, tolerance))
       end
     end)

@@ -45,7 +45,8 @@ int luaopen_low(void *L);
 int luaopen_low(void *L) { return !L; }
 ]]
 
--- A tree of two folders; the table of modules in embedded.o and what opens them use each other.
+-- A tree of two folders. As in the real one, the table of modules (embedded.o) and the code that opens modules use
+-- each other, the one circle that the lint allows.
 local function small_tree()
   local tree = new_folder()
   os.execute(("mkdir -p '%s/lkrun/base' '%s/lkrun/pool'"):format(tree.name, tree.name))
@@ -76,7 +77,7 @@ describe("the lint", function()
   before_each(function() tree = small_tree() end)
   after_each(function() tree:remove() end)
 
-  -- Only `check` fails, and each of the further arguments is part of what it says.
+  -- Fails unless `check` is the only one to fail, and each of the further arguments is part of what it says.
   local function assert_only_fails(check, ...)
     local result = lint(tree, CHECKS)
     assert.equal("failed: " .. check .. "\n", result.out:gsub("[^\n]*\n", function(line)

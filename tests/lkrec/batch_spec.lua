@@ -116,7 +116,7 @@ describe("lkrec.batch.recommend", function()
 
   it("gives what there is where more is asked for than there are items, or all are excluded", function()
     local few = {
-      kind = "lkrec.als.implicit", -- in f64, as factors may be
+      kind = "lkrec.als.implicit", -- its factors here are f64, which is allowed
       user_factors = lk.tensor.from { { 1, 2 }, { 0, 1 } }, item_factors = lk.tensor.from { { 1, 0 }, { 1, 1 } },
     }
     local all = lk.sparse.csr({ 2, 2 }, { 1, 2 }, { 1, 1 }, { 2, 2 })
@@ -160,7 +160,7 @@ describe("lkrec.batch.recommend", function()
   end)
 end)
 
--- The same scores, by a model that has no factors to show.
+-- A model with the same scores that has a function `scores` in place of factors.
 local plain = {
   size = function() return users, items end,
   scores = function(_, some_users, some_items)

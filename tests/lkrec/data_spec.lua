@@ -263,7 +263,7 @@ describe("lkrec.data.folds", function()
     local _, split_test = data.split(ratings, { count = 2 })
     local parts = {}
     for fold, _, test in data.folds(ratings, 3, { by = "users", count = 2 }) do parts[fold] = test end
-    assert.same(pairs_of(split_test), pairs_of(table.unpack(parts))) -- the same choice of each user's ratings
+    assert.same(pairs_of(split_test), pairs_of(table.unpack(parts))) -- both choose the same of each user's ratings
   end)
 
   it("depends on the seed", function()

@@ -9,7 +9,7 @@ local ratings = data.from({ 1, 1, 2, 2 }, { 1, 2, 1, 2 }, { 5, 4, 3, 2 }, { 1, 2
 local matrix = data.matrix(ratings, { values = true })
 local popular = require("lkrec.popularity").train(matrix)
 
--- Each with options as its last argument; the others are fine.
+-- Functions that take options, each called with these options and with right values for all other arguments.
 local functions = {
   ["data.load"] = function(options) return data.load("/nowhere.csv", options) end,
   ["data.generate"] = data.generate,

@@ -15,7 +15,7 @@ local function sorted_keys(t)
   return keys
 end
 
--- A module's table that a function has as an upvalue: what a C class keeps its methods in, too.
+-- The upvalue of this name that a function has: a module's table, or what a C class keeps its methods in.
 local function upvalue(func, wanted)
   for i = 1, 255 do
     local name, value = debug.getupvalue(func, i)
@@ -40,7 +40,7 @@ local function files_of(module)
   return { name = module, source = "lua/" .. path .. ".lua", page = "docs/" .. page .. ".md" }
 end
 
--- What stands as code in a page: fenced blocks, indented lines, and spans in backticks.
+-- The code in a page, by the page's path: fenced blocks, indented lines, and spans in backticks.
 local code_of = setmetatable({}, {
   __index = function(self, path)
     local code, fenced = {}, false
@@ -70,7 +70,7 @@ local function assert_documented(page, pattern, name)
   if not code_of[page]:find(pattern) then error(("%s says nothing of %s"):format(page, name), 0) end
 end
 
--- A field of a class, or a definition right below its comment that names every parameter.
+-- Fails unless the name is a field of a class, or a definition right below a comment that names every parameter.
 local function assert_annotated(source, name)
   local comment, text = "", read(source)
   if text:find("\n%-%-%-@field " .. name .. "%?? ") then return end
@@ -271,7 +271,7 @@ describe("the manual", function()
     for _, path in ipairs(pages()) do
       for name in read(path):gmatch "%f[%w_]LK_[%u_]+" do documented[name] = true end
     end
-    documented.LK_BNID = nil -- the page on lkrun check shows how it is misspelt
+    documented.LK_BNID = nil -- an example of a misspelt variable, in the page on lkrun check
     assert.is_true(read_there.LK_NUM_PROCS)
     assert.same(sorted_keys(read_there), sorted_keys(documented))
   end)

@@ -58,7 +58,7 @@ describe("the plan for LK_BIND=numa", function()
   end)
 end)
 
--- Where three workers are, and the program itself before and after.
+-- A program that writes the CPUs on which three workers may run, and those of the program itself before and after.
 local asking = [[
   local lk = require "lkrun"
   local function allowed()

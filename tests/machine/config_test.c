@@ -68,11 +68,11 @@ static bool worker_has_it(void)
     bool told = variable_is("LK_NUM_PROCS", "1") && variable_is("LK_NUM_THREADS", "1") &&
                 variable_is("LK_NUM_BACKEND_THREADS", "3") &&
                 variable_is("LK_NUM_CHILD_THREADS", "1");
-    /* A program that it starts. */
+    /* A program that this worker starts inherits the variables. */
     bool inherited = system("test \"$LK_NUM_PROCS $LK_NUM_BACKEND_THREADS\" = '1 3'") == 0;
     backend_load(L);
-    /* As many as it is told where the library is new in this process; see backend_test for OpenMP.
-     */
+    /* A library that is loaded only in the worker uses as many threads as the worker is told. For
+     * OpenMP see backend_test.c. */
     bool set = backend_threads() == 3;
     lua_close(L);
     return known && told && inherited && set;

@@ -147,7 +147,7 @@ describe("where the cgroup is mounted", function()
       "/sys/fs/cgroup"))
     assert.equal(3, quota("0::/docker/abc/x", "9 1 0:2 /docker/abc /sys/fs/cgroup ro - cgroup2 cgroup ro",
       "/sys/fs/cgroup/x"))
-    -- A longer name that begins alike is another cgroup: only what is mounted can be seen.
+    -- abcd is not inside of abc, although its name begins alike; and only abc is mounted here.
     assert.equal(0, quota("0::/docker/abcd", "9 1 0:2 /docker/abc /sys/fs/cgroup ro - cgroup2 cgroup ro",
       "/sys/fs/cgroup/d"))
   end)

@@ -17,7 +17,8 @@ local function new_folder()
   return path
 end
 
--- Every task appends when it began and ended; `most` says how many ran at one time.
+-- A program each of whose tasks appends to a file when it began and when it ended. `most` reads from that file how
+-- many tasks ran at one time.
 local noting = [[
   local lk = require "lkrun"
   local folder, tasks, jobs = arg[1], tonumber(arg[2]), tonumber(arg[3])
@@ -79,7 +80,8 @@ local function make(folder, arguments, text)
     :format(folder, arguments))
 end
 
--- What becomes of `tokens` in a named pipe while `line` runs, in which $AUTH is MAKEFLAGS' option.
+-- Runs `line` with a named pipe as the jobserver, in which these tokens lie. The output ends with the tokens that
+-- are in the pipe afterwards.
 local function with_tokens(folder, tokens, line)
   return program.shell(([[
     cd %s
@@ -196,7 +198,8 @@ all:
       ["status 1"] = "error 'no more'",
       ["status 3"] = "os.exit(3)",
       ["status 130"] = "send 'INT'; while true do end",
-      -- The first is caught; the second comes when it is no repetition of the first.
+      -- The program catches the first signal. It waits before it sends the second, which would else count as the
+      -- same one.
       ["status 143"] = "pcall(function() send 'TERM'; while true do end end) "
         .. "local start = lk.clock() while lk.clock() < start + 0.1 do end send 'TERM' while true do end",
     }

@@ -4,7 +4,7 @@ local program = require "tests.support.program"
 
 local function nothing() end
 
--- Collections while so many small tables are made, counted by an object that dies in each.
+-- How many collections there are while many small tables are made, counted by an object that dies in each.
 local function collections()
   local count = 0
   local function sentinel()
@@ -92,7 +92,7 @@ describe("the collector", function()
   end)
 
   it("comes back after an invoker that was collected", function()
-    -- In a program of its own: a tool that watches the lines of this one has the hook.
+    -- In a program of its own, because a tool that watches the lines of this one would have its hook there.
     local out = program.output [[
       local lk = require "lkrun"
       collectgarbage "incremental"

@@ -4,8 +4,8 @@ local lk = require "lkrun"
 local processes = require "tests.support.processes"
 local program = require "tests.support.program"
 
--- A program that builds a model with `build(n)`, lets two workers and the host allocate, and writes
--- by what part of the model's size all processes have grown.
+-- A program that builds a model by the chunk in its argument, lets two workers and the host allocate, and writes
+-- by what part of the model's size all processes together have grown.
 local measuring = [[
   local lk = require "lkrun"
   local function read(path)
@@ -53,7 +53,7 @@ local tables = [[
   return model
 ]]
 
--- What else is alive while it is built leaves holes all over it.
+-- A model of tables with holes all over its memory, left by garbage that was alive while the model was built.
 local tables_between_garbage = [[
   local model, garbage = {}, {}
   repeat
@@ -71,7 +71,7 @@ local function assert_stays_shared(build)
 end
 
 describe("a model of Lua tables", function()
-  -- Each process that unshares it adds 1; what the young take in each is less than a tenth.
+  -- Each process that unshares the model adds 1 to the growth; its own new objects add less than a tenth.
   it("stays shared while workers and the host allocate", function()
     assert_stays_shared(tables)
   end)

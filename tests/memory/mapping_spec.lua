@@ -136,7 +136,7 @@ describe("a mapped file", function()
 
   it("is several files, and several parts of one, for spawned processes", function()
     local model = { whole = lk.load(saved "f32") }
-    for i = 1, 40 do -- more than they map
+    for i = 1, 40 do -- a spawned worker maps at most 32 files
       local name = folder:path(i .. ".lkz")
       lk.save(name, { a = lk.tensor.full({ 20000 }, i), b = lk.tensor.full({ 30000 }, -i) })
       model[i] = lk.load(name)
@@ -179,7 +179,7 @@ describe("a mapped file", function()
       for _ = 1, 2 do
         local results = inv:collect { 1, ROWS, 2 }
         for _, i in ipairs { 1, 3 } do
-          if options.workers == "threads" and results.errors[i] then -- it ran while another met the loss
+          if options.workers == "threads" and results.errors[i] then -- ran while another task met the loss
             assert.matches(pattern, results.errors[i].message)
           else
             assert.equal(1000.0, results[i])

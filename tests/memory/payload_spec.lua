@@ -70,7 +70,7 @@ describe("a large tensor", function()
       local inv <close> = lk.invoker(nil, function(_, i) return lk.tensor.full({ 200 * KIB }, i) end, { n_jobs = 2 })
       results = inv:collect { 1, 2, 3, 4 }
     end
-    for i = 1, 20 do filled(200, -i) end -- what is free is taken and written
+    for i = 1, 20 do filled(200, -i) end -- takes and overwrites what is free in the region
     for i = 1, 4 do
       assert.is_true(is_full_of(results[i], i))
       results[i]:fill(10 * i)
@@ -134,7 +134,7 @@ describe("a large tensor", function()
       i = i + 1
       if i <= 120 then return i end
     end) do
-      window[k % 4 + 1] = result -- long enough to grow old
+      window[k % 4 + 1] = result -- keeps it alive so long that it grows old for the generational collector
       most = math.max(most, region.use().used)
     end
     assert.is_true(most < 1 << 30, "of 1.9 GiB, all but 64 MiB of it garbage, " .. (most >> 20) .. " MiB at once")

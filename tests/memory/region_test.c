@@ -152,11 +152,11 @@ static bool kept_while_inherited(void)
     uint32_t one = begin_generation();
     char *later = get(10 * PAGE);
     region_free(later);
-    bool reused = get(10 * PAGE) == later; /* no worker knew it */
+    bool reused = get(10 * PAGE) == later; /* no worker has inherited it */
     region_free(inherited);
     bool waits = region_use().idle == 10 * PAGE && get(10 * PAGE) != inherited;
     uint32_t two = begin_generation();
-    region_end_generation(one); /* the second began when it was free */
+    region_end_generation(one); /* when the second generation began, it was free already */
     bool back = get(10 * PAGE) == inherited;
     region_end_generation(two);
     return reused && waits && back;
@@ -196,14 +196,14 @@ static bool account_alloc(struct account *spans, unsigned seed)
     size_t pages = 1 + seed % 24;
     char *base = region_alloc(pages * PAGE - seed % PAGE, true, &error);
     if (!base)
-        return true; /* full: frees follow */
+        return true; /* the region is full; later steps free something */
     if (!is_zero(base, pages * PAGE - seed % PAGE))
         return false;
     int place = -1;
     for (int i = 0; i < SPANS; i++) {
         bool known = spans[i].used || spans[i].inherited_by;
         if (known && overlap(&spans[i], base, pages))
-            return false; /* somebody else's */
+            return false; /* a span that is used, or that a living generation sees */
         if (!known)
             place = i;
     }

@@ -17,7 +17,7 @@ end
 local addon = lk.json.decode(contents "packaging/luals/config.json")
 
 describe("The addon for lua-language-server", function()
-  -- The server offers it where a word is in a file, with neither a letter nor a digit right before or behind.
+  -- The server offers the addon where a file has one of its words, with no letter or digit right before or behind.
   it("is offered to who requires lkrun or lkrec, and to nobody else", function()
     local function is_offered(line)
       for _, word in ipairs(addon.words) do

@@ -25,7 +25,7 @@ describe("make install", function()
   teardown(function() os.execute("rm -rf " .. folder) end)
 
   it("puts everything below the prefix", function()
-    assert.equal("first.lua\nopt\n", shell("ls " .. folder).out) -- the former is ours
+    assert.equal("first.lua\nopt\n", shell("ls " .. folder).out) -- first.lua is this test's
     local installed = folder .. "/opt/lkrun/"
     for _, name in ipairs { "bin/lkrun", "lib/lua/5.4/lkrun/core.so", "lib/lua/5.4/lkrun.so",
       "share/doc/lkrun/README.md", "share/doc/lkrun/LICENSE", "share/doc/lkrun/docs/tutorial.md",

@@ -99,7 +99,7 @@ io.open(arg[1], "w"):close()
 ]] }
     local out = folder:succeed "--cores 1 --logger lkrun --logger-lkrun-folder progress"
     assert.matches("1 of 1 steps", out, 1, true)
-    assert.equal("0\n", folder:shell("cat progress/*.jsonl | wc -c").out) -- it had something to say
+    assert.equal("0\n", folder:shell("cat progress/*.jsonl | wc -c").out) -- opened, but on a full disk
     out = folder:succeed "--cores 1 --forceall --logger lkrun --logger-lkrun-folder /proc/nowhere"
     assert.matches("1 of 1 steps", out, 1, true)
   end)

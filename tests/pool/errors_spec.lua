@@ -56,7 +56,7 @@ for _, n_jobs in ipairs { 1, 2, 4 } do
         if task == 1 then lk.tensor.zeros(-1) end
         if task == 2 then lk.json.encode { [0.5] = vector } end
         if task == 3 then error "lkrun: a line of its own" end
-        return lk.load "no such file.lkm" -- a tail call: who made it has left
+        return lk.load "no such file.lkm" -- a tail call: its caller is not on the stack any more
       end, { on_error = "return" })
       local errors = inv:collect({ 1, 2, 3, 4 }).errors
       local line = debug.getinfo(1, "l").currentline - 7

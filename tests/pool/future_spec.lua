@@ -130,7 +130,7 @@ for _, n_jobs in ipairs { 1, 2, 4 } do
 
     it("without a result when the invoker is shut down says so", function()
       if n_jobs == 1 then return end -- in place a task has run when submit returns
-      local inv = invoker(function() -- still running when asked to end; threads are waited for
+      local inv = invoker(function() -- still runs when the invoker ends, which waits for it if it is a thread
         local finish = lk.clock() + 2
         while lk.clock() < finish do end
       end)

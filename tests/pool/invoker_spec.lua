@@ -87,7 +87,7 @@ describe("lk.invoker", function()
     end
     local dropped = lk.invoker(nil, double, { n_jobs = 2 })
     dropped:collect { 1, 2, 3 }
-    await_children(own, 3) -- makes garbage: what nobody held would be collected in it
+    await_children(own, 3) -- makes so much garbage that an invoker which nobody held would be collected
     assert.equal(2, dropped:stats().n_jobs)
     dropped = nil -- luacheck: ignore dropped
     collectgarbage()
@@ -229,7 +229,7 @@ for _, n_jobs in ipairs { 1, 2, 4 } do
       end
       assert.same({ 4, 4 }, { results[5], results[6] })
       assert.same({ 3, 3, 20000 }, { tensor:sum(), captured:sum(), large:sum() })
-      tensor:set(1, 7) -- here they are not
+      tensor:set(1, 7) -- in the host they are not read-only
       large:set(1, 1, 7)
     end)
 

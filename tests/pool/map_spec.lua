@@ -262,8 +262,8 @@ for _, n_jobs in ipairs { 1, 2, 4 } do
         end) do
           delivered = delivered + 1
           kept_away = math.max(kept_away, lk.clock() - left)
-          -- Each worker has one task, and ahead of it what lasts for as long as this program was lately
-          -- away (little, unless the machine is loaded), at first guessed from nothing.
+          -- Each worker runs one task, and has tasks ahead that last for as long as this program was lately
+          -- away (little, unless the machine is loaded). At first nothing is known of how long they last.
           local ahead = math.ceil(kept_away / LENGTH)
           assert.is_true(pulled - delivered <= n_jobs * (16 + 2 * ahead),
             ("%d pulled when %d came; %g s away"):format(pulled, delivered, kept_away))

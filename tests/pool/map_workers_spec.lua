@@ -1,4 +1,4 @@
--- What a map does only where it has workers: tests/pool/map_spec.lua is what it does in place, too.
+-- What a map does only where it has workers. What it does in place, too, is in tests/pool/map_spec.lua.
 local lk = require "lkrun"
 local await = require "tests.support.await"
 
@@ -43,7 +43,7 @@ describe("a map over workers", function()
         state:set(1, state:get(1) + 1)
         return ("x"):rep(MIB)
       end
-      -- Everything that was pulled has ended, and that is so for a while: the pool waits for this task.
+      -- Waits until no more tasks have ended for 0.2 s: then the pool has stopped pulling, and waits for this one.
       local quiet_since, before = lk.clock(), -1
       await(function()
         local ended = state:get(1)

@@ -8,7 +8,7 @@ describe("a numbered map", function()
     return task, math.random(1 << 40)
   end
 
-  -- What each number of `numbers` gave, the task being its text; in the order in which it came.
+  -- The result for each of `numbers`, whose task is its text, and the order in which the results came.
   local function run(numbers, options, task_of)
     options.seed, options.on_error = 3, "return"
     local inv <close> = lk.invoker(nil, draw, options)

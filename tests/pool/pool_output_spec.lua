@@ -233,7 +233,7 @@ describe("on a terminal", function()
 
   it("bars below each other begin and end together, at every width", function()
     local t <close> = terminal.run(nested, { env = { ON_ERROR = "return", LANG = "C" }, columns = 100 })
-    local labels = { -- as there is room
+    local labels = { -- as there is room for them in so many columns
       [100] = "worker 1: inner %d", [80] = "worker 1: inner %d", [40] = "1: inner %d", [30] = "1: inner %d",
       [14] = "1: [a-z]*%.?",
     }
@@ -279,7 +279,7 @@ describe("on a terminal", function()
       local inv <close> = lk.invoker(nil, op, {n_jobs = 2, progress = p, on_error = "return"})
       for i, _, err in inv:map {1} do print(err.reason) end
       wait(p, "end")]]
-    t:expect(function(text) return text:find "worker %d: inner" end) -- whichever began it
+    t:expect(function(text) return text:find "worker %d: inner" end) -- either worker may have begun the task
     t:open_gate "1"
     t:expect(function(text) return text:find "^signal\nouter [^\n]*$" end)
     t:open_gate "end"

@@ -75,7 +75,8 @@ local function check_future(plan, future, i, choice)
   end
 end
 
--- One map, from time to time with a task submitted beside it, perhaps ended early. Gives what was drawn.
+-- One map, with a task submitted beside it from time to time, and perhaps ended early. Returns the random numbers
+-- that its tasks drew.
 local function run_map(inv, plan, draw)
   local total = draw:integer(4) == 1 and draw:integer(2000) or draw:integer(200)
   local stop_at = draw:integer(3) == 1 and draw:integer(total)

@@ -7,7 +7,7 @@ local program = require "tests.support.program"
 local own = processes.own()
 local function double(_, task) return 2 * task end
 
--- Ends like `status` says; leaves no child and no more descriptors than before.
+-- Fails unless `body` leaves no child process, and no more descriptors than there were before.
 local function assert_leaves_nothing(body)
   lk.invoker(nil, double, { n_jobs = 2 }):shutdown() -- what is opened once and for all
   collectgarbage()
@@ -153,8 +153,8 @@ describe("a descriptor", function()
   end)
 end)
 
--- A program whose tasks start programs of their own, which would never end. It writes the ids of all
--- of them and "ready"; then the shell does `fate` to it ($! is its id).
+-- A program whose tasks start programs of their own, which would never end. It writes the pids of all of them
+-- and "ready"; then the shell runs the line `fate`, in which $! is the pid of the program.
 local function doomed(fate, interpreter)
   local script = os.tmpname()
   finally(function() os.remove(script) end)
@@ -410,7 +410,7 @@ describe("long tasks behind many short ones", function()
       if task <= SHORT then return true end
       model:set(task - SHORT, 1)
       local until_time, count = lk.clock() + 200, 0
-      while count < 2 and lk.clock() < until_time do -- two of them run at a time, or this one waits in vain
+      while count < 2 and lk.clock() < until_time do -- until two of the long tasks have begun, or for 200 s in vain
         count = 0
         for i = 1, 4 do count = count + model:get(i) end
       end

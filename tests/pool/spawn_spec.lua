@@ -1,4 +1,4 @@
--- Workers that are new processes: what holds for all workers, and what is their own.
+-- Workers that are new processes: what holds for all kinds of workers, and what only for these.
 local lk = require "lkrun"
 local await = require "tests.support.await"
 local processes = require "tests.support.processes"

@@ -1,4 +1,4 @@
--- Workers that are threads: what holds for all workers, and what is their own.
+-- Workers that are threads: what holds for all kinds of workers, and what only for these.
 -- runs under: thread
 local lfs = require "lfs"
 local lk = require "lkrun"
@@ -6,7 +6,7 @@ local await = require "tests.support.await"
 local processes = require "tests.support.processes"
 local program = require "tests.support.program"
 
-local invoker = lk.invoker -- as it is; the generic specs put their own in its place
+local invoker = lk.invoker -- the real one, because the generic specs put their own in its place
 
 -- These fork nothing, so the thread sanitizer can watch them.
 local shared_specs = { "map", "map_ending", "map_unused", "future", "values" }
@@ -24,7 +24,7 @@ local function threads(func, options)
   return invoker(model, func, options)
 end
 
--- The threads of this process that are not in `before`: a set of their ids, and how many they are.
+-- The threads of this process that are not in `before`: a set of their ids, and how many there are.
 local function threads_beside(before)
   local new, count = {}, 0
   for id in lfs.dir "/proc/self/task" do
@@ -43,7 +43,7 @@ describe("worker threads", function()
     assert.same({ n = 3, errors = {}, own, own, own }, inv:collect { 1, 2, 3 })
     assert.same({}, processes.children(own))
     inv:shutdown()
-    -- The kernel lists one that has been waited for a moment longer.
+    -- The kernel may list a thread for a moment after it was joined.
     await(function() return select(2, threads_beside(before)) == 0 end, "the end of the threads")
     assert.equal(open, processes.count_descriptors())
   end)

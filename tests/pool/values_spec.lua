@@ -1,8 +1,8 @@
--- Values of every size between processes: what fits the rings, what does not, and what goes beside.
+-- Values of every size sent between processes: on a ring, in pieces, and through the region.
 local lk = require "lkrun"
 
 local KIB <const>, MIB <const> = 1 << 10, 1 << 20
--- Around a quarter of a ring, a ring, and the size from which tensors go beside.
+-- Bytes around a quarter of a ring, a whole ring, and the size from which tensors go through the region.
 local sizes = {
   0, 1, 7, 8, 60 * KIB, 64 * KIB - 16, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 70 * KIB, 128 * KIB,
   256 * KIB - 16, 256 * KIB - 1, 256 * KIB, 256 * KIB + 1, 300 * KIB, 1 * MIB, 5 * MIB + 3,

@@ -29,7 +29,7 @@ end
 
 local function type_keys(t, text) t:keys("-l", text) end
 
--- Until the screen ends like this.
+-- Waits until the screen ends with this pattern.
 local function expect_end(t, pattern)
   return t:expect(function(screen) return screen:find(pattern .. "$") end)
 end
@@ -202,7 +202,7 @@ describe("the prompt on a terminal", function()
       await(function()
         return program.capture("stty size <" .. device):match " (%d+)$" == tostring(columns)
       end, "the terminal's new size")
-      type_keys(t, tostring(i)) -- what comes after the size is drawn after it
+      type_keys(t, tostring(i)) -- when this key is on the screen, the line was drawn for the new size
       text = text .. i
       local solid = ("> " .. text):gsub("%s", "")
       t:expect(function()
@@ -332,7 +332,7 @@ describe("the terminal after the prompt", function()
     expect_end(t, "> 'goes ' %.%.")
     os.execute(("kill -HUP %d"):format(process_of(t)))
     t:expect "crash handler"
-    enter(t, " 'on'", "goes on") -- keys are still the prompt's own
+    enter(t, " 'on'", "goes on") -- the prompt still edits the line
     type_keys(t, "half a line")
     expect_end(t, "half a line")
     os.execute(("kill -SEGV %d"):format(process_of(t)))

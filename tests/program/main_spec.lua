@@ -170,7 +170,7 @@ describe("a program that fails", function()
       ["kun = lk lk = nil kun.invokr()"] = "(field 'invokr'); did you mean kun.invoker?",
       ["local function f() return lk.cloc() end f()"] = "(field 'cloc'); did you mean lk.clock?",
       ["local mine = {} mine.whatever()"] = "(field 'whatever')",
-      ["local mine = {} mine.load()"] = "(field 'load')", -- lk has that
+      ["local mine = {} mine.load()"] = "(field 'load')", -- no advice, although lk has a field of that name
       ["error(\"a nil value (field 'x')\", 0)"] = "lkrun: a nil value (field 'x')",
     } do
       local err = shell("$LKRUN -e 'lk = require \"lkrun\" " .. chunk:gsub("'", "'\\''") .. "'").err

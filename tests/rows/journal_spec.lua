@@ -1,11 +1,11 @@
--- What a journal promises about the disk: what the machine may forget when it stops is what no sync has
--- brought there. tests/faults/killer.c writes down how much of the file each sync has.
+-- What a journal promises about the disk. A machine that stops may lose whatever no sync has brought to the disk;
+-- tests/faults/killer.c writes down how large the file was at each sync.
 local new_folder = require "tests.support.folder"
 local program = require "tests.support.program"
 
 local killer = program.executable:match "^(.*)/[^/]*$" .. "/tests/killer.so"
 
--- A result is written 20 ms after it came, so that this many that come one by one take a second.
+-- A result is written 20 ms after it came, so that so many results that come one by one take a second.
 local WITHIN <const> = 50
 
 describe("the journal of a batch", function()
@@ -14,8 +14,8 @@ describe("the journal of a batch", function()
     local lines = {}
     for i = 1, WITHIN + 2 do lines[i] = "t" .. i end
     folder:write("tasks.txt", table.concat(lines, "\n") .. "\n")
-    -- A task ends once the result of the one before it is written: news come all the time, one by one. The
-    -- last one waits until all of them are on the disk, and then the run is killed.
+    -- A task ends once the result of the one before it is written, so results come all the time, one by one. The
+    -- last task waits until all other results are on the disk, and then kills the run.
     folder:write("op.lua", [[
       local lk = require "lkrun"
       local host = io.open("/proc/self/stat"):read "n"
@@ -52,7 +52,7 @@ describe("the journal of a batch", function()
         :format(killer))
     assert.equal(137, result.status, result.err)
     assert.equal("in time", folder:read "known")
-    -- The machine stops: of what was not brought to the disk, zeros are there at best.
+    -- What a machine that stopped would leave: what was synced, and at best zeros for the rest.
     local kept = tonumber(folder:read "syncs":match "(%d+)\n$")
     folder:write("journal", folder:read "journal":sub(1, kept) .. ("\0"):rep(100))
     result = folder:lkrun(command)

@@ -284,7 +284,7 @@ describe("lk.rows", function()
 
   it("splits random records as a reader of one byte at a time does", function()
     local alphabet = { "a", ",", '"', "\n", "\r", "b", '""', "\r\n" }
-    -- RFC 4180, by the letter; nil where it is none.
+    -- The records of a text by the letter of RFC 4180; nil where the text does not follow it.
     local function reference(bytes)
       local records, fields, at = {}, {}, 1
       while at <= #bytes do
@@ -333,7 +333,7 @@ describe("lk.rows", function()
       local expected, width = reference(bytes), nil
       local kept = {}
       for _, record in ipairs(expected or {}) do
-        -- An unquoted empty line is none; a quoted one can't be told from it in the reference.
+        -- An empty line is no record. A line that is "" is one, but the reference gives the same for both.
         if #record > 1 or record[1] ~= "" then kept[#kept + 1] = record end
         width = width or #record > 1 and #record or width
       end

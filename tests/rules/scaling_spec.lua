@@ -26,8 +26,8 @@ describe("The simulation of a cluster", function()
 
   it("is never faster than any of its stations", function()
     local seconds = tonumber(simulate("nodes=50 shards=400 users=1e8 seed=3"):match "no +(%d+%.%d)")
-    assert.is_true(seconds >= 1e8 * 1056 / 20e9) -- reading
-    assert.is_true(seconds >= 400 / 50) -- starts
+    assert.is_true(seconds >= 1e8 * 1056 / 20e9) -- what reading all users takes
+    assert.is_true(seconds >= 400 / 50) -- what starting all shards takes
   end)
 
   it("refuses an unknown option", function()

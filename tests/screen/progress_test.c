@@ -68,7 +68,7 @@ static void read_terminal(int milliseconds)
     seen.data[seen.length] = '\0';
 }
 
-/* Whether `second` comes behind the first `part`; it may be on its way when that is there. */
+/* Whether `second` comes behind the first `part`; waits for it, as it may come after `part`. */
 static bool expect_behind(const char *part, const char *second)
 {
     uint64_t end = clock_nanoseconds() + PATIENCE;

@@ -14,14 +14,14 @@ end
 -- The events of a timeline, which must be whole JSON.
 local function events_of(path) return lk.json.decode(assert(processes.read(path))) end
 
--- Those of one whose program was killed, in a write perhaps: the bracket at its end may be missing.
+-- The events of a timeline whose program was killed, perhaps in a write: the bracket at its end may be missing.
 local function events_until_killed(path)
   local text = processes.read(path)
   local good, events = pcall(lk.json.decode, text)
   return good and events or lk.json.decode(text:gsub(",?%s*$", "") .. "]")
 end
 
--- Those with these fields.
+-- Those of the events that have these fields.
 local function select_events(events, fields)
   local list = {}
   for _, event in ipairs(events) do
@@ -32,7 +32,7 @@ local function select_events(events, fields)
   return list
 end
 
--- Those of tasks of a map, not submitted ones.
+-- The events of tasks of a map, without those of submitted tasks.
 local function tasks_of_maps(events)
   local list = {}
   for _, event in ipairs(select_events(events, { cat = "task" })) do

@@ -1,11 +1,12 @@
--- tests/slurm/cluster itself: a cluster within the cluster.
+-- Tests tests/slurm/cluster itself: starts a cluster within the cluster.
 local slurm = require "tests.snakemake.slurm"
 local new_folder = require "tests.support.folder"
 local program = require "tests.support.program"
 
 local CLUSTER <const> = program.capture "pwd" .. "/tests/slurm/cluster"
 
--- A shell line that starts one in which a job and a program of the command's own stay; `ends`: how it goes on.
+-- A shell line that starts a cluster in which a job and a program of the command's own keep running; `ends` is how
+-- the command goes on.
 local function starting(folder, ends)
   return ([[
     cd %s && mkdir tmp && chmod a+x . # for munged
@@ -15,7 +16,7 @@ local function starting(folder, ends)
       ls -A tmp >state; : >running; %s' 2>messages]]):format(program.quote(folder.name), CLUSTER, ends)
 end
 
--- As often as processes are in it.
+-- The namespace of processes, as often as there are processes in it.
 local function processes_in(namespace)
   local found = {}
   local pipe <close> = io.popen "readlink /proc/[0-9]*/ns/pid"
@@ -47,7 +48,7 @@ describe("A cluster for a test", function()
       assert(os.execute("kill -0 " .. pid), folder:read "messages")
       return folder:read "running"
     end, "a job to run")
-    assert.is_true(#processes_in(folder:read "namespace":match "pid:%[%d+%]") >= 5) -- of them three daemons
+    assert.is_true(#processes_in(folder:read "namespace":match "pid:%[%d+%]") >= 5) -- three of them are Slurm's daemons
     os.execute("kill -TERM " .. pid)
     assert_gone(folder)
   end)

@@ -4,7 +4,7 @@ local workflow = require "tests.snakemake.workflow"
 
 local SNAKEFILE = workflow.rules .. "/recommend/Snakefile"
 
--- Each task says that it ran; task 4 of the first attempt does not end by itself.
+-- Each task notes that it ran; in the first attempt task 4 never ends by itself.
 local OPERATION = [[
 local lk = require "lkrun"
 local arguments = ...
@@ -109,7 +109,7 @@ rule map:
       slurm.await(function() return file:read "status" end, "the jobs to end")
       output = file:read "run.log"
       assert.equal("0\n", file:read "status", output)
-      file:write("whole.again", "") -- nothing ends this one
+      file:write("whole.again", "") -- not the first attempt of "whole", so its task 4 ends
       assert(file:shell [[
         lkrun map operation.lua --tasks tasks.csv --types task:i64 --op-args '{"name": "whole"}' --seed 7 \
           --output whole.csv]].status == 0)

@@ -69,7 +69,8 @@ describe("sparse:mm of a sparse matrix", function()
   end)
 end)
 
--- The k terms of greatest weight of every element, and of equal ones the first.
+-- top_products by its definition: of the terms of every element only the k of greatest weight count, and of terms
+-- of equal weight the first.
 local function plainly(a, b, k, side, least)
   local m, inner, n = a:size(1), a:size(2), b:size(2)
   local sums, weights = tensor.full({ m, n }, 0 / 0), tensor.full({ m, n }, 0 / 0)

@@ -88,7 +88,7 @@ function processes.await_workers(inv)
         tasks = tasks + 1
         return false
       end
-      -- A worker that sleeps waits for tasks. A task given to it now would make it clean up before it sleeps again.
+      -- A worker that sleeps has started, and waits for tasks. Giving it a task now would wake it again.
       started = started and stat_of(worker.pid) == "S"
     end
     return started

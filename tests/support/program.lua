@@ -25,7 +25,7 @@ function program.capture(command)
   return pipe:read "l"
 end
 
--- The parent of the shell is this process, whose executable is memcheck where memcheck runs the program inside itself.
+-- The interpreter that runs this. The parent of the shell is this process; under memcheck its executable is memcheck.
 program.executable = program.capture "readlink /proc/$PPID/exe"
 if program.executable:find "/memcheck%-" then program.executable = program.capture "readlink -f build/lkrun" end
 

@@ -74,7 +74,7 @@ end
 
 cases.shapes = { {}, { 0 }, { 1 }, { 5 }, { 3, 4 }, { 1, 4 }, { 4, 1 }, { 0, 3 }, { 3, 0 }, { 2, 3, 4 }, { 2, 1, 3 } }
 
--- f(t) for the layouts of every shape in every one of these dtypes.
+-- Calls f(t, dtype) for a tensor of every layout and shape, in each of these dtypes.
 function cases.for_all(list, f)
   for _, dtype in ipairs(list) do
     for _, shape in ipairs(cases.shapes) do

@@ -1,4 +1,4 @@
--- What a worker that is no fork gets of func and model. Threads do the carrying here.
+-- How func and model come to a worker that is no fork. The workers here are threads.
 -- runs under: thread
 local lk = require "lkrun"
 local program = require "tests.support.program"

@@ -199,7 +199,7 @@ describe("tables", function()
     local message = problem(nested(200001))
     assert.truthy(message:find("nested too deep to be sent; expected at most 200,000 tables", 1, true))
     assert.is_true(#message < 1000)
-    -- As bytes: a million tables of one element each.
+    -- The same for bytes that say so: a million tables, each the only element of the one before.
     local done
     done, message = pcall(decode, ("\200\1\0\0\0\0\0\0\0"):rep(1000000) .. "\0")
     assert.is_false(done)
@@ -366,7 +366,7 @@ describe("bytes that are no encoding are refused", function()
     for length = 1, #whole - 1 do
       local results = table.pack(pcall(decode, whole:sub(1, length)))
       if results[1] then
-        assert.is_true(results.n - 1 < 3) -- fewer values, where one ends there
+        assert.is_true(results.n - 1 < 3) -- cut off between two values, so there are fewer of them
       else
         assert.truthy(results[2]:find("^not an encoded value: "))
       end

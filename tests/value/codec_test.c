@@ -215,7 +215,8 @@ static int travel(lua_State *L)
     return 1;
 }
 
-/* Every ration from none to enough: an error each time, and at last the value. */
+/* Encodes and decodes the value with memory for no allocation, for one, and so on: an error each
+ * time, and at last the value. */
 static bool memory_runs_out(const char *chunk)
 {
     struct rationed rationed = {-1};

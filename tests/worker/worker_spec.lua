@@ -97,7 +97,7 @@ describe("random numbers of a task", function()
     assert.truthy(err:find("root seed " .. out:match "%d+", 1, true), err)
     assert.equal(1, select(2, err:gsub("root seed", "")))
     assert.equal("", (select(2, run("5", "1"))))
-    assert.equal("", (select(2, run("nil", "0")))) -- nothing was drawn
+    assert.equal("", (select(2, run("nil", "0")))) -- no random number was drawn, so the seed is not logged
   end)
 end)
 

@@ -7,9 +7,9 @@ local fail = require "lkrun.internal.fail"
 
 ---@class lkrec.als.Side
 ---@field own lkrun.Tensor # [rows, factors]: what is solved
----@field draw? fun(rows: lkrun.Tensor) # rows at random, to begin with; the items' side needs it
----@field prepare? fun(side: lkrec.als.Side) # in the program, before the rows are solved
----@field solve fun(side: lkrec.als.Side, first: integer, last: integer) # in the workers: a range of rows
+---@field draw? fun(rows: lkrun.Tensor) # fills rows at random, to begin with; only the items' side needs it
+---@field prepare? fun(side: lkrec.als.Side) # called in the program, before the rows are solved
+---@field solve fun(side: lkrec.als.Side, first: integer, last: integer) # solves a range of rows, in a worker
 
 -- The operation. A task is a range of rows of one side, to be solved or, at the start, drawn at random.
 local function work(sides, task)

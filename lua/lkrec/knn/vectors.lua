@@ -59,7 +59,7 @@ function vectors.similarities(rows, matrix, transposed, least, keep)
   local products = matrix:index(rows):mm(transposed)
   for i, columns, values in products:rows() do
     local place = place_of(columns, rows[i])
-    if place then values:set(place, 0) end
+    if place then values:set(place, 0) end -- a row is not similar to itself
   end
   return products:prune(least, keep)
 end

@@ -26,6 +26,7 @@ local function put(output, bytes, signature) command.check("merge", output:add(b
 
 local function open(path)
   local file, why = io.open(path, "rb")
+  -- A folder can be opened, but not read; from an empty file nothing can be read either.
   if file and file:read(0) == nil and file:seek "end" ~= 0 then file, why = nil, path .. ": it can't be read" end
   if not file then fail(2, "merge: %s; expected the output of a shard", why) end
   return file

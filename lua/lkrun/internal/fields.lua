@@ -1,11 +1,11 @@
---- The fields and methods of a value, found without calling anything of the program's: no `__index` function
---- above all.
+--- The fields and methods of a value, found without calling any function of the program's, above all no
+--- `__index`.
 local fields = {}
 
 fields.LEVELS = 20 -- of `__index` tables that are followed, at most
 
---- Where this metatable has fields looked up that a value itself does not have: in the table that is its
---- `__index`, or, of a class of lkrun, in the methods, which are an upvalue of its `__index` function.
+--- The table in which this metatable looks up the fields that a value itself does not have: its `__index`, or
+--- for a class of lkrun the table of methods, which is an upvalue of its `__index` function.
 ---@param meta any
 ---@return table?
 function fields.index_in(meta)
@@ -26,8 +26,8 @@ end
 ---@return table?
 function fields.index_of(value) return fields.index_in(debug.getmetatable(value)) end
 
---- Of a table whose modules load when they are first named, such as lk: modules by name, and for other
---- names the module that has a field of that name. Empty for all other values.
+--- For a table whose modules load when they are first named, such as lk: two tables, one from name to module,
+--- and one from each other name to the module that has it as a field. Empty for all other values.
 ---@param value any
 ---@return table<string, string>[]
 function fields.names_of(value)
@@ -43,7 +43,7 @@ local function is_callable(value)
   return type(meta) == "table" and rawget(meta, "__call") ~= nil
 end
 
---- Adds the names that `value.name` or, with `called`, `value:name()` could go on with.
+--- Adds the names that can follow `value.` or, with `called`, `value:`.
 ---@param found table<string, boolean> the names are added as keys
 ---@param value any
 ---@param called boolean

@@ -15,8 +15,8 @@ local base = {
 
 local nameable = { ["function"] = true, table = true, userdata = true }
 
--- A name is a list: the module, then the steps that lead from it, keys or false for a metatable. This one
--- is longer by a step.
+-- A name is a list: the module, then the steps that lead from it, keys or false for a metatable. Returns the
+-- name that is longer by this step.
 local function below(name, step)
   local longer = table.move(name, 1, #name, 1, {})
   longer[#longer + 1] = step
@@ -52,7 +52,7 @@ end
 ---@return table<any, (string|false)[]>
 local function all()
   local names = {}
-  -- These tables lead to everything, the program's own values included.
+  -- These tables lead to everything, the program's own values included. So nothing is searched through them.
   local passed_over = { _G, package.loaded, package.preload }
   for _, object in ipairs(passed_over) do names[object] = { "" } end
   for _, key in ipairs(base) do

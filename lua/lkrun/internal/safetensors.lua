@@ -72,6 +72,7 @@ function safetensors.encode(where, model, metadata)
     tensors[i] = t
   end
   local header = "{" .. table.concat(entries, ",") .. "}"
+  -- Spaces at the end, so that the tensors behind the header begin at a multiple of 8 bytes.
   return header .. (" "):rep(-#header % 8), tensors
 end
 

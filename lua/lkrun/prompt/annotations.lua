@@ -80,8 +80,8 @@ end
 -- Reads a block of comment lines: its text, its tags, and the classes in it with their fields.
 local function read_block(lines, path, first)
   local block = { text = {}, params = {}, returns = {}, classes = {} }
-  local class, about = nil, {}
-  local was_field, continued = false, nil
+  local class, about = nil, {} -- the class whose fields are being read, and the lines above its next field
+  local was_field, continued = false, nil -- `continued`: the @param whose text may go on in indented lines
   for i, line in ipairs(lines) do
     local tag, rest = line:match "^@(%a+)%s*(.*)$"
     if tag == "param" then

@@ -59,8 +59,8 @@ function writer.encoder(kind, columns)
   return encode_lines
 end
 
---- A function that turns a record of CSV with the header `own` into the bytes of one with another header, which
---- may have more columns. Where it lacks one of `own`: nil and that column.
+--- A function that turns a record of CSV with the header `own` into the bytes of one with the header `header`,
+--- which may have more columns. Nil and the column where `header` lacks a column of `own`.
 ---@param delimiter string
 ---@param header string
 ---@param own string
@@ -82,8 +82,8 @@ local Writer = {}
 Writer.__index = Writer
 Writer.__close = function(self) self:close() end
 
--- Encodes rows of CSV again that lack some of the file's columns, with all columns. Nil and the reason where
--- they have a column that the file does not have.
+-- Rows of CSV that lack some of the file's columns, encoded again with all columns. Nil and the reason where they
+-- have a column that the file does not have.
 local function widen(self, bytes, signature)
   local delimiter, columns = format.delimiters[self.format], self.signature:sub(1, -2)
   local convert, unknown = writer.converter(delimiter, columns, signature:sub(1, -2))

@@ -8,8 +8,8 @@ local small = require "tests.lkrec.als.small"
 local users, items, factors = small.users, small.items, 4
 local dot = small.dot
 
--- The largest element of (Σ x xᵀ + λ n I) y - Σ e x over all items' rows y, where e is what a rating is
--- above its biases: 0 where each row of the items solves its equation.
+-- The largest element of (Σ x xᵀ + λ n I) y - Σ e x over all items' rows y, where e is a rating less its biases.
+-- It is 0 where each row of the items solves its equation.
 local function worst_residual(model, matrix, regularization)
   local X, Y = model.user_factors:totable(), model.item_factors:totable()
   local above = bias.residuals(model.bias, matrix):t()

@@ -121,7 +121,7 @@ describe("lkrec.als.implicit.train", function()
   it("begins with the factors that it is given", function()
     local options = { factors = 2, epochs = 1, weight = 3, regularization = 0.5, n_jobs = 1 }
     local first = implicit.train(matrix, options)
-    -- Going on from an epoch is what two epochs are.
+    -- One epoch from the factors of another one is the same as two epochs.
     options.initial = first.item_factors
     local second = implicit.train(matrix, options)
     options.initial, options.epochs = nil, 2

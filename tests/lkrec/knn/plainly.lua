@@ -3,7 +3,7 @@ local assert = require "luassert"
 
 local plainly = {}
 
--- ratings[row][column] of a sparse matrix, where it has an entry; `value` instead of each value.
+-- The entries of a sparse matrix as a table: ratings[row][column] is the value, or `value` if that is given.
 local function table_of(matrix, value)
   local rows = {}
   for row, columns, values in matrix:rows() do

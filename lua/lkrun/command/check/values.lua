@@ -17,7 +17,7 @@ local values = {}
 ---@class lkrun.check.Finding
 ---@field line integer
 ---@field text string
----@field through? table as that of the value it is about
+---@field through? table as in the value that the finding is about
 ---@field module? table the module that lacks the field
 ---@field field? string
 
@@ -52,7 +52,7 @@ end
 ---@return lkrun.check.Value?
 function values.global(name) return openers[name] and values.through(openers[name], name) end
 
--- Makes a new value depend on the variables that another one came through.
+-- Notes that a new value depends on the variables that another one came through.
 local function beside(value, other)
   if value then value.through = other.through end
   return value

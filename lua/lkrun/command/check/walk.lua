@@ -15,6 +15,7 @@ local values = require "lkrun.command.check.values"
 
 local ends_block = { ["end"] = true, ["else"] = true, ["elseif"] = true, ["until"] = true }
 local unary = { ["-"] = true, ["not"] = true, ["#"] = true, ["~"] = true }
+-- The tokens after a field by which the program asks whether the field is there: `if lk.x then`, `lk.x or y`.
 local asks = { ["and"] = true, ["or"] = true, ["=="] = true, ["~="] = true, ["then"] = true, ["do"] = true }
 local binary = {}
 for operator in ("+ - * / // % ^ & | ~ << >> .. == ~= < <= > >= and or"):gmatch "%S+" do
@@ -59,7 +60,7 @@ return function(text)
     added[module] = added[module] or {}
     added[module][name] = true
   end
-  -- A value goes where it is not followed. If it is a module, fields may be added to it there.
+  -- Called when a value goes where it is not followed. If it is a module, fields may be added to it there.
   local function let_go(value)
     if value and value.kind == "module" then add_field(value.content, ALL) end
   end
@@ -177,7 +178,7 @@ return function(text)
     repeat
       while unary[kinds[at]] do
         asked = asked or kinds[at] == "not"
-        operands, at = 2, at + 1
+        operands, at = 2, at + 1 -- counts as more than one: nothing is known of the result of an operator
       end
       operands = operands + 1
       local kind = kinds[at]

@@ -39,6 +39,7 @@ end
 function operation.load(path, args)
   local file, why = io.open(path, "rb")
   if not file then fail(2, "map: %s; expected the path of an operation in Lua", why) end
+  -- A folder can be opened, but not read.
   local readable, reason = file:read(0), select(2, file:read(0))
   file:close()
   if not readable and reason then fail(2, "map: %s: %s; expected a file of Lua", path, reason) end

@@ -93,7 +93,7 @@ local function dry_run(options, op, run_tasks)
   return 0
 end
 
--- Hands what a task gave on: its rows to `keep`, or its error to the failures.
+-- Hands on what a task gave: its rows to `keep`, or its error (nil and then the error) to the failures.
 local function settle(options, run_tasks, failed, number, bytes, more, keep)
   if bytes == nil and more ~= nil then
     check_input(run_tasks, more)
@@ -122,9 +122,10 @@ local function is_interruption(err) return type(err) == "string" and err:find "i
 -- When a run with a journal ends early: keeps the results of the tasks that run and end within GRACE.
 local function wind_up(inv, step, kept)
   core.wind_up(inv, GRACE)
-  -- The error that ends the run may be raised once more.
+  -- The error that ended the loop, such as an interruption, may be raised again here.
   pcall(function()
     for number, bytes, signature in step do
+      -- A failed task, which gives nil and its error, stays to be done.
       if bytes ~= nil or signature == nil then kept:add(number, bytes, signature) end
     end
   end)

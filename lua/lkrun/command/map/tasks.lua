@@ -39,7 +39,7 @@ function tasks.open(options)
   self.last = self.total
   if options.shard then
     local i, n = options.shard[1], options.shard[2]
-    -- i * total may be more than 64 bits hold; the products with quotient and remainder are not.
+    -- i * total may not fit into 64 bits; the products with the quotient and the remainder do.
     local share, rest = self.total // n, self.total % n
     self.first = (i - 1) * share + (i - 1) * rest // n + 1
     self.last = i * share + i * rest // n
