@@ -210,7 +210,7 @@ static void tell_freed(struct worker_site *site)
  * Output that does not go through this process's stdio, such as a child program's, can only be
  * found by asking the pipes, which takes too long to do it after every one of a million short
  * tasks. */
-static bool has_printed(struct worker_site *site, bool at_once)
+static bool has_printed(struct worker_site *site)
 {
     if (site->streams[0]) { /* the output of a thread goes over the ring, before the result */
         for (int i = 0; i < 2; i++)
@@ -225,7 +225,7 @@ static bool has_printed(struct worker_site *site, bool at_once)
     bool printed = stdio_written() != site->written_seen;
     site->written_seen = stdio_written();
     uint64_t now = ticks();
-    if (!printed && !at_once && now - site->output_checked < OUTPUT_TICKS)
+    if (!printed && now - site->output_checked < OUTPUT_TICKS)
         return false;
     site->output_checked = now;
     for (int i = 0, unread = 0; i < 2 && !printed; i++)
@@ -336,7 +336,7 @@ static uint8_t settle_task(struct worker_site *site, lua_State *L, bool failed)
         lane_end(site->lane, failed);
     if (lua_gethook(L) && !signal_pending() && !collector_is_due(L))
         lua_sethook(L, NULL, 0, 0); /* a hook that a task sets ends with the task */
-    return (uint8_t)((has_printed(site, false) ? RESULT_PRINTED : 0) |
+    return (uint8_t)((has_printed(site) ? RESULT_PRINTED : 0) |
                      (random_drew(&site->stream) ? RESULT_DREW : 0));
 }
 

@@ -219,3 +219,23 @@ describe("the host", function()
     assert.equal("2500050000\n", result.out)
   end))
 end)
+
+describe("an invoker that a task makes", function()
+  it("works beside many other invokers of the program", clean(function()
+    local others <close> = setmetatable({}, { __close = function(list)
+      for _, inv in ipairs(list) do inv:shutdown() end
+    end })
+    for i = 1, 4 do others[i] = lk.invoker({}, double, { n_jobs = 2 }) end
+    local inv <close> = lk.invoker({}, function(_, n)
+      local inner <close> = lk.invoker({}, function(_, m)
+        local sum = 0
+        for i = 1, 200000 do sum = sum + i % m end -- long enough for a second worker to be made meanwhile
+        return m
+      end, { n_jobs = 3 })
+      local sum = 0
+      for _, m in inner:map { 1, 2, 3, 4, 5, 6 } do sum = sum + m end
+      return sum * n
+    end, { n_jobs = 2 })
+    for _ = 1, 5 do assert.same({ 21, 42, 63, n = 3, errors = {} }, inv:collect { 1, 2, 3 }) end
+  end))
+end)
