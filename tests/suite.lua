@@ -38,7 +38,7 @@ for _, line in ipairs(lines_of "grep -rHoE '\\bruns under: .*' tests --include='
 end
 
 -- The command under which a test runs. The tests of faults end processes in the middle of their work: the memory
--- that such a process held is no leak.
+-- that such a process held is not a leak.
 local function watch_of(name)
   local is_fault = name:find "^tests/faults/" and tool == "valgrind"
   return is_fault and watch .. " --leak-check=no" or watch

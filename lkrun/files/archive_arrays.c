@@ -106,7 +106,7 @@ static void load_entry(lua_State *L, const struct archive_arrays *job,
         if (is_wanted(job, reader->name, length))
             load_array(L, job, reader, length, tables);
     } else if (job->arrays_only && !job->wanted) {
-        raise_entry(L, job, reader, "it is no .npy file; name = NAME loads a single array");
+        raise_entry(L, job, reader, "it is not a .npy file; name = NAME loads a single array");
     }
 }
 

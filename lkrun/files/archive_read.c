@@ -79,7 +79,7 @@ static bool take_name(struct archive_reader *reader, struct archive_entry *entry
     if (!name)
         name = reader->library->entry_pathname(entry);
     if (!name)
-        return source_fail(&reader->file, "an entry has a name that is no text");
+        return source_fail(&reader->file, "an entry has a name that is not text");
     while (name[0] == '.' && name[1] == '/')
         name += 2;
     if (strlen(name) >= sizeof reader->name)
@@ -96,7 +96,7 @@ static bool check_kind(struct archive_reader *reader, struct archive_entry *entr
     if (library->entry_hardlink(entry) || library->entry_filetype(entry) == AE_IFLNK)
         what = "it is a link; expected arrays";
     else if (library->entry_filetype(entry) != AE_IFREG)
-        what = "it is no regular file; expected arrays";
+        what = "it is not a regular file; expected arrays";
     else if (library->entry_is_encrypted(entry))
         what = "it is encrypted";
     else if (!library->entry_size_is_set(entry) || library->entry_size(entry) < 0)

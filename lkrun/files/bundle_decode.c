@@ -58,7 +58,7 @@ static void push_pairs(lua_State *L, json_t *array, json_int_t number)
 {
     size_t size = json_array_size(array);
     if (!json_is_array(array) || size % 2 != 0)
-        raise_plain(L, "$table is no sequence of keys and values");
+        raise_plain(L, "$table is not a sequence of keys and values");
     lua_createtable(L, 0, size / 2 < INT32_MAX ? (int)(size / 2) : INT32_MAX);
     define(L, number);
     for (size_t i = 0; i < size; i += 2) {
@@ -67,7 +67,7 @@ static void push_pairs(lua_State *L, json_t *array, json_int_t number)
             !lua_istable(L, -1) && lua_type(L, -1) != LUA_TUSERDATA &&
             (lua_type(L, -1) != LUA_TNUMBER || lua_tonumber(L, -1) == lua_tonumber(L, -1));
         if (!is_key)
-            raise_plain(L, "a key of $table is no boolean, number, string or null");
+            raise_plain(L, "a key of $table is not a boolean, number, string or null");
         lua_pushvalue(L, -1);
         if (lua_rawget(L, -3) != LUA_TNIL)
             raise_plain(L, "$table has the key %.40s twice", luaL_tolstring(L, -2, NULL));
@@ -96,7 +96,7 @@ static void push_bytes(lua_State *L, json_t *hex, json_int_t number)
         bytes[i / 2] = (char)(high * 16 + low);
     }
     if (!fine)
-        raise_plain(L, "$bytes is no string of pairs of hexadecimal digits");
+        raise_plain(L, "$bytes is not a string of pairs of hexadecimal digits");
     luaL_pushresultsize(&buffer, length / 2);
 }
 
@@ -125,7 +125,7 @@ static void push_tensor(lua_State *L, json_t *name, json_int_t number)
 {
     (void)number;
     if (!json_is_string(name))
-        raise_plain(L, "the name of an array is no string");
+        raise_plain(L, "the name of an array is not a string");
     lua_pushlstring(L, json_string_value(name), json_string_length(name));
     lua_rawget(L, ARRAYS);
     if (!tensor_test(L, -1))

@@ -23,11 +23,11 @@ static bool read_preamble(struct source *source, size_t *dictionary)
     unsigned char start[NPY_MAGIC_LENGTH + 2], length[4] = {0};
     if (source->bytes_left < (int64_t)sizeof start)
         return source_fail(source,
-                           source->bytes_left ? "it is no .npy file: too short" : "it is empty");
+                           source->bytes_left ? "it is not a .npy file: too short" : "it is empty");
     if (!source_read(source, start, sizeof start))
         return false;
     if (memcmp(start, NPY_MAGIC, NPY_MAGIC_LENGTH) != 0)
-        return source_fail(source, "it is no .npy file: it does not begin with \\x93NUMPY");
+        return source_fail(source, "it is not a .npy file: it does not begin with \\x93NUMPY");
     unsigned major = start[NPY_MAGIC_LENGTH], minor = start[NPY_MAGIC_LENGTH + 1];
     if (major < 1 || major > 3 || minor != 0)
         return source_fail(source, "its format is version %u.%u; expected 1.0, 2.0 or 3.0", major,

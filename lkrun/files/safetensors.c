@@ -66,7 +66,7 @@ static bool read_header(struct source *source, struct safetensors_header *header
     unsigned char start[8];
     uint64_t length = 0;
     if (source->bytes_left < (int64_t)sizeof start)
-        return source_fail(source, source->bytes_left ? "it is no .safetensors file: too short"
+        return source_fail(source, source->bytes_left ? "it is not a .safetensors file: too short"
                                                       : "it is empty");
     if (!source_read(source, start, sizeof start))
         return false;
@@ -87,7 +87,7 @@ static bool read_header(struct source *source, struct safetensors_header *header
         json_loadb(header->text, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     if (!header->tree)
         return source_fail(source, "its header, column %d: %s", error.position, error.text);
-    return json_is_object(header->tree) || source_fail(source, "its header is no object");
+    return json_is_object(header->tree) || source_fail(source, "its header is not an object");
 }
 
 /* Fails with a problem of this tensor, which the message names. */
@@ -124,7 +124,7 @@ static bool take_shape(struct source *source, json_t *shape, struct tensor_place
     char problem[80];
     size_t dim = json_array_size(shape);
     if (!json_is_array(shape))
-        return fail_place(source, place, "its shape is no list");
+        return fail_place(source, place, "its shape is not a list");
     if (dim > TENSOR_MAX_DIM) {
         snprintf(problem, sizeof problem, "it has %zu dimensions; expected at most %d", dim,
                  TENSOR_MAX_DIM);
@@ -145,7 +145,7 @@ static bool take_offsets(struct source *source, json_t *offsets, struct tensor_p
     char problem[200];
     json_t *first = json_array_get(offsets, 0), *end = json_array_get(offsets, 1);
     if (json_array_size(offsets) != 2 || !json_is_integer(first) || !json_is_integer(end))
-        return fail_place(source, place, "its data_offsets are no two integers");
+        return fail_place(source, place, "its data_offsets are not two integers");
     place->first = json_integer_value(first);
     place->end = json_integer_value(end);
     if (place->first >= 0 && place->first <= place->end && place->end <= source->bytes_left)
@@ -238,11 +238,12 @@ static bool push_metadata(lua_State *L, struct source *source,
     json_t *metadata = json_object_get(header->tree, METADATA);
     lua_newtable(L);
     if (metadata && !json_is_object(metadata))
-        return source_fail(source, METADATA " is no object");
+        return source_fail(source, METADATA " is not an object");
     for (void *i = json_object_iter(metadata); i; i = json_object_iter_next(metadata, i)) {
         json_t *value = json_object_iter_value(i);
         if (!json_is_string(value))
-            return source_fail(source, METADATA ": '%.100s' is no string", json_object_iter_key(i));
+            return source_fail(source, METADATA ": '%.100s' is not a string",
+                               json_object_iter_key(i));
         lua_pushstring(L, json_object_iter_key(i));
         lua_pushlstring(L, json_string_value(value), json_string_length(value));
         lua_rawset(L, -3);

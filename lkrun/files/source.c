@@ -84,7 +84,7 @@ bool source_open(struct source *source, const char *path)
         return source_fail(source, "%s", strerror(errno));
     if (!S_ISREG(status.st_mode))
         return source_fail(source, S_ISDIR(status.st_mode) ? "it is a directory; expected a file"
-                                                           : "it is no regular file");
+                                                           : "it is not a regular file");
     source->read = read_file;
     source->bytes_left = status.st_size;
     source->most_justified = 2 * source->bytes_left; /* an f16 becomes an f32 */

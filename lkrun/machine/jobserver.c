@@ -103,7 +103,7 @@ static void open_named(const char *value, const char *path)
     if (read_end < 0 || write_end < 0)
         warn(value, strerror(errno), "is that make still running?");
     else if (fstat(read_end, &status) < 0 || !S_ISFIFO(status.st_mode))
-        warn(value, "that is no named pipe", "is that make still running?");
+        warn(value, "that is not a named pipe", "is that make still running?");
     else
         return;
     close(write_end);

@@ -212,7 +212,7 @@ static void put_listed(lua_State *L, struct csv_encoder *e, int row)
 static bool put_row(lua_State *L, struct csv_encoder *e, int row)
 {
     if (!lua_istable(L, row))
-        raise_plain(L, "%s is no row; expected a table", type_text(L, row));
+        raise_plain(L, "%s is not a row; expected a table", type_text(L, row));
     int first = lua_rawgeti(L, row, 1);
     lua_pop(L, 1);
     if (first != LUA_TNIL) {

@@ -111,7 +111,8 @@ static bool check_magic(struct journal *journal)
         return true; /* it is one, or the beginning of one */
     size_t name = strcspn(JOURNAL_MAGIC, " ") + 1;
     if (memcmp(magic, JOURNAL_MAGIC, name) != 0)
-        return journal_fail(journal, "it is no journal of lkrun; give another file with --journal");
+        return journal_fail(journal,
+                            "it is not a journal of lkrun; give another file with --journal");
     return journal_fail(journal,
                         "its format is version %.*s, of another lkrun; this one writes version 1",
                         (int)strcspn(magic + name, "\n"), magic + name);
@@ -142,7 +143,7 @@ static bool check_file(struct journal *journal)
     if (fstat(journal->fd, &status) < 0)
         return fail_errno(journal);
     if (!S_ISREG(status.st_mode))
-        return journal_fail(journal, "it is no regular file; give another with --journal");
+        return journal_fail(journal, "it is not a regular file; give another with --journal");
     if (status.st_uid != geteuid() || status.st_nlink > 1)
         return journal_fail(journal, "it is another user's, or has several names; remove it, or "
                                      "give another file with --journal");

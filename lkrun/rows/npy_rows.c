@@ -43,7 +43,7 @@ static const struct tensor *to_tensor(lua_State *L)
                                             : lua_istable(L, top) && has_only_integers(L, top))
             dtype = DTYPE_I64;
         if (lua_type(L, top) != LUA_TNUMBER && !lua_istable(L, top))
-            raise_plain(L, "%s is no row; expected a tensor, a number or a sequence of numbers",
+            raise_plain(L, "%s is not a row; expected a tensor, a number or a sequence of numbers",
                         type_text(L, top));
         tensor_from_table(L, top, dtype, "row");
         lua_replace(L, top);

@@ -231,7 +231,7 @@ static int log_get(lua_State *L)
     const char *name = luaL_checklstring(L, 1, &length);
     if (length == 0 || strcspn(name, "\n:") != length)
         return raise_error(L, "lk.log.get",
-                           "\"%.64s\" is no logger name; expected text without newline or colon",
+                           "\"%.64s\" is not a logger name; expected text without newline or colon",
                            name);
     lua_settop(L, 1);
     lua_pushvalue(L, 1);

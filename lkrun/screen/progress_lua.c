@@ -85,7 +85,7 @@ static uint64_t *state_at(lua_State *L, int index, struct progress_state *state)
     for (int i = 0; name && state_names[i]; i++)
         if (strcmp(name, state_names[i]) == 0)
             return counts[i];
-    raise_error(L, "progress:update", "%.80s is no state; " STATE_NAMES, push_brief(L, index));
+    raise_error(L, "progress:update", "%.80s is not a state; " STATE_NAMES, push_brief(L, index));
     return NULL;
 }
 
@@ -176,7 +176,7 @@ static int object_set_job(lua_State *L)
 {
     if (!progress_set_job(luaL_optstring(L, 1, NULL)))
         return raise_error(L, "progress",
-                           "the job is no JSON object; expected rule, wildcards and outputs");
+                           "the job is not a JSON object; expected rule, wildcards and outputs");
     return 0;
 }
 

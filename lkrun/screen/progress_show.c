@@ -22,7 +22,7 @@ static int mode_by_name(const char *name)
     return -1;
 }
 
-#define BAD_MODE "\"%.64s\" is no way to show progress; expected auto, bar, lines, json or none"
+#define BAD_MODE "\"%.64s\" is not a way to show progress; expected auto, bar, lines, json or none"
 
 void progress_check_environment(lua_State *L)
 {

@@ -118,7 +118,7 @@ static bool try_open(struct trace_file *file, char *problem, size_t size)
         return true;
     snprintf(problem, size, "%s",
              errno == EWOULDBLOCK ? "another program is writing it; give each a file of its own"
-             : errno == EINVAL    ? "it is no regular file"
+             : errno == EINVAL    ? "it is not a regular file"
                                   : strerror(errno));
     shut(file);
     return false;

@@ -209,7 +209,7 @@ static bool push_sparse(struct codec_decoder *d, bool shared, size_t position)
         bool tensor = tag == CODEC_TENSOR || tag == CODEC_TENSOR_SHARED;
         if (tensor ? !push_tensor(d, tag == CODEC_TENSOR_SHARED, part_position)
                    : tag != CODEC_AGAIN || !push_again(d))
-            return d->problem ? false : fail(d, "a matrix in it has a part that is no tensor");
+            return d->problem ? false : fail(d, "a matrix in it has a part that is not a tensor");
     }
     lua_pushinteger(L, shape[0]);
     lua_pushinteger(L, shape[1]);
@@ -290,7 +290,7 @@ static bool push_key(struct codec_decoder *d)
     d->at += length;
     if (length == 0 || lua_isnil(d->L, -1) ||
         (lua_type(d->L, -1) == LUA_TNUMBER && !lua_rawequal(d->L, -1, -1)))
-        return fail(d, "a key in it is of a kind that is no key");
+        return fail(d, "a key in it is of a kind that is not a key");
     return true;
 }
 

@@ -114,14 +114,14 @@ function steps.operation(options)
     columns = { "user", "rank", "item", "score" },
     setup = function(trained)
       if type(trained) ~= "table" or not trained.model then
-        fail("lkrec.steps.operation", "the model is no model that steps.train wrote; expected --model MODEL.lkz")
+        fail("lkrec.steps.operation", "the model is not a model that steps.train wrote; expected --model MODEL.lkz")
       end
       return trained
     end,
     run = function(trained, task)
       local users = { first = math.tointeger(task.first), last = math.tointeger(task.last) }
       if not (users.first and users.last) then
-        fail("lkrec.steps.operation", "the task is no range of users; expected the columns first and last")
+        fail("lkrec.steps.operation", "the task is not a range of users; expected the columns first and last")
       end
       local rows = {}
       local recommendations = batch.recommend(trained.model, users, { n = n, exclude = trained.known, n_jobs = 1 })
@@ -204,7 +204,7 @@ end
 function steps.run(name, options)
   local known = { split = steps.split, train = steps.train, evaluate = steps.evaluate }
   if not known[name] then
-    fail("lkrec.steps.run", "'%s' is no step; expected split, train or evaluate", tostring(name))
+    fail("lkrec.steps.run", "'%s' is not a step; expected split, train or evaluate", tostring(name))
   end
   local value = lk.json.decode(options or "{}")
   if type(value) ~= "table" then fail("lkrec.steps.run", "the options are '%s'; expected a JSON object", options) end

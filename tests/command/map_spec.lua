@@ -148,7 +148,7 @@ describe("lkrun map", function()
         ["local function f() end"] = "it returns nothing; end it with `return f`",
         ["return { run = print, colums = {} }"] = "has 'colums' %(did you mean 'columns'%?%)",
         ["return { rum = print }"] = "has 'rum' %(did you mean 'run'%?%)",
-        ["return { print }"] = "has elements that are no fields",
+        ["return { print }"] = "has elements that are not fields",
         ["return { columns = { 'a' } }"] = "it returns a table without `run`",
       } do
         write("op.lua", chunk)
@@ -182,7 +182,7 @@ describe("lkrun map", function()
       write("op.lua", echo)
       assert_fails(map "op.lua --tasks - --format lines --output x.txt --shard 1/2", 2, "expected a file")
       for _, shard in ipairs { "0/2", "3/2", "1", "a/b", "1/0" } do
-        assert_fails(map("op.lua --tasks - --format lines --output x.txt --shard " .. shard), 2, "is no shard")
+        assert_fails(map("op.lua --tasks - --format lines --output x.txt --shard " .. shard), 2, "is not a shard")
       end
     end)
   end)
@@ -268,11 +268,11 @@ describe("lkrun map", function()
     for arguments, pattern in pairs {
       [""] = "missing argument",
       ["op.lua --tasks a.csv"] = "missing option '%-%-output'",
-      ["op.lua --tasks a.csv --output b.csv --jobs 0"] = "'0' is no integer",
+      ["op.lua --tasks a.csv --output b.csv --jobs 0"] = "'0' is not an integer",
       ["op.lua --tasks a.csv --output b.csv --bogus"] = "unknown option '%-%-bogus'",
       ["op.lua --tasks a.csv --output b.csv --failed c.csv"] = "without %-%-on%-error skip; expected both",
       ["op.lua --tasks a.csv --output b.csv --op-args {"] = "%-%-op%-args",
-      ["op.lua --tasks a.csv --output b.csv --memory-limit 12x"] = "no number of bytes",
+      ["op.lua --tasks a.csv --output b.csv --memory-limit 12x"] = "not a number of bytes",
     } do
       local result = map(arguments)
       assert_fails(result, 2, "^lkrun: map: [^\n]*" .. pattern .. "[^\n]*\n$")

@@ -295,7 +295,7 @@ describe("lkrun map --resume", function()
     write("precious", "do not touch")
     os.execute("ln -s precious " .. path "link")
     write("newer", "lkrun-journal 2\n" .. (" "):rep(600))
-    for name, pattern in pairs { link = "link", precious = "no journal of lkrun", newer = "version 2" } do
+    for name, pattern in pairs { link = "link", precious = "not a journal of lkrun", newer = "version 2" } do
       local result = run("map op.lua --tasks tasks.txt --output out.txt --resume --journal " .. name)
       assert.equal(1, result.status)
       assert.matches("^lkrun: map: " .. name .. ": .*" .. pattern, result.err)

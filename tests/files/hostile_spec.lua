@@ -75,7 +75,7 @@ describe("a hostile file", function()
 
   it("with links, devices and encrypted entries", function()
     entry_refused("entry 'x.npy': it is a link", { name = "x.npy", data = "/etc/passwd", mode = 0xA1FF })
-    for kind, what in pairs { ["1"] = "a link", ["2"] = "a link", ["3"] = "no regular file", ["6"] = "no regular" } do
+    for kind, what in pairs { ["1"] = "a link", ["2"] = "a link", ["3"] = "not a regular file", ["6"] = "no regular" } do
       refused("entry 'x.npy': it is " .. what, "tar",
         tar { bundle "1", { name = "x.npy", type = kind, link = "/etc/passwd" } })
     end
@@ -107,11 +107,11 @@ describe("a hostile file", function()
     end
   end)
 
-  it("with arrays that are no arrays of numbers", function()
+  it("with arrays that are not arrays of numbers", function()
     entry_refused("entry 'x.npy': its dtype is |O %(Python objects%)", { name = "x.npy", data = npy { descr = "|O" } })
     entry_refused("entry 'x.npy': its dtype is <c8", { name = "x.npy", data = npy { descr = "<c8" } })
-    entry_refused("entry 'x.npy': it is no .npy file", { name = "x.npy", data = "cos\nsystem\n(S'false'\ntR." })
-    refused("entry 'evil.lua': it is no .npy file", "npz", zip { { name = "evil.lua", data = "os.exit(1)" } })
+    entry_refused("entry 'x.npy': it is not a .npy file", { name = "x.npy", data = "cos\nsystem\n(S'false'\ntR." })
+    refused("entry 'evil.lua': it is not a .npy file", "npz", zip { { name = "evil.lua", data = "os.exit(1)" } })
   end)
 
   it("with arrays whose headers lie", function()
@@ -245,20 +245,20 @@ describe("a hostile file", function()
     for text, why in pairs {
       ['{"$tensor":"b"}'] = "there is no array 'b'",
       ['{"$tensor":"../a"}'] = "there is no array '../a'",
-      ['{"$tensor":["a"]}'] = "the name of an array is no string",
+      ['{"$tensor":["a"]}'] = "the name of an array is not a string",
       ['{"$tensor":"a","x":1}'] = "'$tensor' is nothing that a bundle of version 1 has there",
       ['{"$pickle":"x"}'] = "'$pickle' is nothing that a bundle",
       ['{"$sparse":[1,2,"a","a","a"]}'] = "sparse",
       ['{"$sparse":[9223372036854775807,2,"a","a","a"]}'] = "sparse",
       ['{"$sparse":[1]}'] = "$sparse is not two sizes and the names of three arrays",
-      ['{"$table":[1]}'] = "$table is no sequence of keys and values",
-      ['{"$table":[[],1]}'] = "a key of $table is no boolean, number, string or null",
-      ['{"$table":[{"$float":"nan"},1]}'] = "a key of $table is no boolean",
+      ['{"$table":[1]}'] = "$table is not a sequence of keys and values",
+      ['{"$table":[[],1]}'] = "a key of $table is not a boolean, number, string or null",
+      ['{"$table":[{"$float":"nan"},1]}'] = "a key of $table is not a boolean",
       ['{"$table":[1,1,1,2]}'] = "$table has the key 1 twice",
       ['{"$float":"1.5"}'] = "$float is none of",
       ['{"$float":"nan:0000000000000001"}'] = "$float is none of",
-      ['{"$bytes":"abc"}'] = "$bytes is no string of pairs",
-      ['{"$bytes":"zz"}'] = "$bytes is no string of pairs",
+      ['{"$bytes":"abc"}'] = "$bytes is not a string of pairs",
+      ['{"$bytes":"zz"}'] = "$bytes is not a string of pairs",
       ['{"$use":1}'] = "$use of what is not defined before",
       ['[{"$define":1,"as":[]},{"$define":1,"as":[]}]'] = "$define has the same number twice",
       ['{"$define":1,"as":5}'] = "$define is of neither a table nor a matrix",
@@ -281,11 +281,11 @@ describe("a hostile file", function()
     header_refused("its header claims 1000 bytes; expected at most 18", "{}", zeros, 1000)
     header_refused("its header, column", "{", "")
     header_refused("its header, column %d+: duplicate object key", '{"a":1,"a":2}')
-    header_refused("its header is no object", "[]")
+    header_refused("its header is not an object", "[]")
     header_refused("tensor 'a': its keys are others; expected dtype, shape and data_offsets", '{"a":1}')
     header_refused("tensor 'a': its keys are others; expected dtype, shape and", one '"dtype":"F64","shape":[2]')
     header_refused("tensor 'a': its dtype is I8; expected F64,", one '"dtype":"I8","shape":[16],"data_offsets":[0,16]')
-    header_refused("tensor 'a': its shape is no list", one '"dtype":"F64","shape":2,"data_offsets":[0,16]')
+    header_refused("tensor 'a': its shape is not a list", one '"dtype":"F64","shape":2,"data_offsets":[0,16]')
     header_refused("tensor 'a': its shape has something else than sizes",
       one '"dtype":"F64","shape":[-2],"data_offsets":[0,16]')
     header_refused("its header, column %d+: too big integer",
@@ -302,7 +302,7 @@ describe("a hostile file", function()
       header_refused("tensor 'a': its data_offsets are .*; expected two within 16 bytes of data",
         one('"dtype":"F64","shape":[2],"data_offsets":[' .. offsets .. "]"))
     end
-    header_refused("tensor 'a': its data_offsets are no two integers",
+    header_refused("tensor 'a': its data_offsets are not two integers",
       one '"dtype":"F64","shape":[2],"data_offsets":[0]')
     local two = '{"a":{"dtype":"F64","shape":[1],"data_offsets":[%d,%d]},' ..
       '"b":{"dtype":"F64","shape":[1],"data_offsets":[%d,%d]}}'
@@ -310,7 +310,7 @@ describe("a hostile file", function()
     header_refused("tensor '.': it begins inside tensor '.'", two:format(0, 8, 0, 8))
     header_refused("bytes from 0 of the data on belong to no tensor", two:format(8, 16, 16, 24), ("\0"):rep(24))
     header_refused("bytes from 8 of the data on", one '"dtype":"F64","shape":[1],"data_offsets":[0,8]')
-    header_refused("__metadata__: 'x' is no string", '{"__metadata__":{"x":1}}', "")
+    header_refused("__metadata__: 'x' is not a string", '{"__metadata__":{"x":1}}', "")
     refused("there is no tensor 'b'", "safetensors",
       safetensors(one '"dtype":"F64","shape":[2],"data_offsets":[0,16]', zeros), { name = "b" })
   end)

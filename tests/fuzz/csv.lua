@@ -2,7 +2,7 @@
 local rows = require "lkrun.core.rows"
 
 local function check_again(fields)
-  if #fields == 1 and fields[1] == "" then return end -- an empty line is no record
+  if #fields == 1 and fields[1] == "" then return end -- an empty line is not a record
   local names, row = {}, {}
   for i, field in ipairs(fields) do
     names[i] = "c" .. i

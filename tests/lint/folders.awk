@@ -48,7 +48,7 @@ FNR == 1 {
         next
     }
     if (!(("lkrun/" name) in is_file) || name !~ /\//) {
-        fail(where "\"" name "\" is no file of the core; expected \"FOLDER/NAME.h\", from lkrun/")
+        fail(where "\"" name "\" is not a file of the core; expected \"FOLDER/NAME.h\", from lkrun/")
         next
     }
     theirs = name

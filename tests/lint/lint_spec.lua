@@ -111,7 +111,7 @@ describe("the lint", function()
 
   it("finds an include without a folder, and one in angle brackets", function()
     append("lkrun/base/low.c", "#ifdef NEVER\n#include \"low.h\"\n#  include <base/low.h>\n#endif\n")
-    assert_only_fails("folders", 'lkrun/base/low.c:12: "low.h" is no file of the core',
+    assert_only_fails("folders", 'lkrun/base/low.c:12: "low.h" is not a file of the core',
       "lkrun/base/low.c:13: <base/low.h> is a header of the core")
   end)
 

@@ -88,7 +88,7 @@ describe("WorkChunks", function()
     assert.equal("WorkChunks(total=10, chunk_size=4, chunk_count=3)", tostring(WorkChunks(10, 4, 3)))
   end)
 
-  it("refuse what is no number of jobs", function()
+  it("refuse what is not a number of jobs", function()
     local function refused(text, ...)
       local done, message = pcall(...)
       assert.is_false(done)

@@ -37,7 +37,7 @@ describe("cgroup v2", function()
   }
   local function quota(files) return limits(merged(v2, files)).quota end
 
-  it("without a quota is no limit", function()
+  it("without a quota is not a limit", function()
     assert.equal(0, quota {})
     assert.equal(0, quota { ["/sys/fs/cgroup/batch.slice/job-7/step/cpu.max"] = "max 100000" })
     assert.equal(0, quota { ["/sys/fs/cgroup/batch.slice/job-7/step/cpu.max"] = "nonsense" })
@@ -99,7 +99,7 @@ describe("cgroup v1", function()
   }
   local function quota(files) return limits(merged(v1, files)).quota end
 
-  it("with a quota of -1 is no limit", function()
+  it("with a quota of -1 is not a limit", function()
     assert.equal(0, quota { ["/sys/fs/cgroup/cpu,cpuacct/jobs/a/b/cpu.cfs_quota_us"] = "-1",
       ["/sys/fs/cgroup/cpu,cpuacct/jobs/a/b/cpu.cfs_period_us"] = "100000" })
   end)

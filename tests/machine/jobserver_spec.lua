@@ -164,7 +164,7 @@ a b c d:; +$(LKRUN) job.lua $(CURDIR) 20 4
       ["three"] = "that is neither two descriptors nor fifo:PATH",
       ["-2,-2"] = "these descriptors are not the two ends of one pipe",
       ["fifo:/nowhere/at/all"] = "No such file or directory",
-      ["fifo:/dev/null"] = "that is no named pipe",
+      ["fifo:/dev/null"] = "that is not a named pipe",
     } do
       local result = program.run([[
         local lk = require "lkrun"

@@ -185,7 +185,7 @@ for _, n_jobs in ipairs { 1, 2, 4 } do
       stack:shutdown()
     end)
 
-    it("by a func that is no function any more, or fails in C", function()
+    it("by a func that is not a function any more, or fails in C", function()
       local callable = setmetatable({}, { __call = function(_, _, task) return task + 1 end })
       local inv <close> = invoker(callable)
       assert.same({ n = 1, errors = {}, 3 }, inv:collect { 2 })

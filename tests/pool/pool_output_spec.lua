@@ -134,7 +134,7 @@ describe("progress", function()
     result = program.run("local lk = require 'lkrun'\n" .. quiet .. [[
       for i in lk.map(nil, op, tasks, {n_jobs = 2, progress = true}) do end]], { env = { LK_PROGRESS = "fancy" } })
     assert.equal(1, result.status)
-    assert.matches('lkrun: LK_PROGRESS: "fancy" is no way', result.err, 1, true)
+    assert.matches('lkrun: LK_PROGRESS: "fancy" is not a way', result.err, 1, true)
   end)
 
   it("of the parent is not a task's to move", function()

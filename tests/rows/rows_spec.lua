@@ -160,7 +160,7 @@ describe("lk.rows", function()
       assert.same({ "no gzip at all" }, (read_all()))
     end)
 
-    it("names file and line of what is no CSV", function()
+    it("names file and line of what is not a CSV", function()
       local function refused(line, what)
         assert.equal(("lkrun: lk.rows.read: %s:%d: %s"):format(named, line, what), message(read_all))
       end
@@ -333,7 +333,7 @@ describe("lk.rows", function()
       local expected, width = reference(bytes), nil
       local kept = {}
       for _, record in ipairs(expected or {}) do
-        -- An empty line is no record. A line that is "" is one, but the reference gives the same for both.
+        -- An empty line is not a record. A line that is "" is one, but the reference gives the same for both.
         if #record > 1 or record[1] ~= "" then kept[#kept + 1] = record end
         width = width or #record > 1 and #record or width
       end

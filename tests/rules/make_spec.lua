@@ -58,7 +58,7 @@ describe("rules/lkrun.mk", function()
     assert.equal("make: Nothing to be done for 'all'.\n", result.out, result.err)
   end)
 
-  it("refuses a model's name that is no part of a file's", function()
+  it("refuses a model's name that is not a part of a file's", function()
     local result = make(new_folder((makefile:gsub("popularity als", "als/small"))), "-n")
     assert.equal(2, result.status)
     assert.matches("lkrun: LKRUN_MODELS: als/small found; expected names without /", result.err, 1, true)

@@ -10,7 +10,7 @@ for key, value in pairs(snakemake) do job[key] = value end
 for key, value in pairs(snakemake.params) do
   if value == -math.huge then snakemake.params[key] = "less than all" end
 end
--- Tables with both positions and names are no JSON.
+-- Tables with both positions and names are not JSON.
 for _, key in ipairs { "input", "output", "params", "wildcards", "log" } do
   job[key], job[key .. "_named"] = table.pack(table.unpack(snakemake[key])), {}
   job[key].n = nil
@@ -18,7 +18,7 @@ for _, key in ipairs { "input", "output", "params", "wildcards", "log" } do
     if type(name) == "string" then job[key .. "_named"][name] = value end
   end
 end
--- Integer keys and infinities are no JSON either.
+-- Integer keys and infinities are not JSON either.
 job.third, snakemake.config[3] = snakemake.config[3], nil
 local nested = snakemake.params.nested or {}
 job.fifth, nested[5] = nested[5], nil

@@ -72,7 +72,7 @@ describe("a logger", function()
     assert.equal(3, select(2, result.out:gsub("false\tlkrun: lk.log.get: ", "")))
   end)
 
-  it("has no colour where standard error is no terminal", function()
+  it("has no colour where standard error is not a terminal", function()
     assert.is_nil(run(all, { TERM = "xterm" }).err:find("\27", 1, true))
   end)
 end)
@@ -113,7 +113,7 @@ describe("the level", function()
   end)
 end)
 
-it("closed standard error is no error", function()
+it("closed standard error is not an error", function()
   local result = program.run([[require "lkrun".log.get "x":info "lost" print "on"]],
     { before = [[sh -c 'exec "$@" 2>&-' sh]] })
   assert.same({ "on\n", 0 }, { result.out, result.status })

@@ -64,8 +64,8 @@ describe("a display", function()
     assert.same({
       "lkrun: progress:update: n is 1.5; expected a whole number",
       "lkrun: progress:update: n is '2'; expected a whole number",
-      "lkrun: progress:update: 'done' is no state; expected dispatched, in-progress or finished",
-      "lkrun: progress:update: 'waiting' is no state; expected dispatched, in-progress or finished",
+      "lkrun: progress:update: 'done' is not a state; expected dispatched, in-progress or finished",
+      "lkrun: progress:update: 'waiting' is not a state; expected dispatched, in-progress or finished",
       "lkrun: progress:update: dispatched has 0 tasks; moving -1 leaves too few",
       "lkrun: progress:update: finished has 9223372036854775807 tasks; moving 9223372036854775807 leaves too many",
       "0\t0",
@@ -94,14 +94,14 @@ describe("a display", function()
 end)
 
 describe("LK_PROGRESS", function()
-  it("that is no way to show progress is named", function()
+  it("that is not a way to show progress is named", function()
     local result = program.run([[require "lkrun".invoke_progress{}]], { env = { LK_PROGRESS = "fancy" } })
     assert.equal(1, result.status)
-    assert.matches('lkrun: LK_PROGRESS: "fancy" is no way to show progress; expected auto, bar, lines, json or none',
+    assert.matches('lkrun: LK_PROGRESS: "fancy" is not a way to show progress; expected auto, bar, lines, json or none',
       result.err, 1, true)
   end)
 
-  it("is lines where standard error is no terminal, under the display's logger", function()
+  it("is lines where standard error is not a terminal, under the display's logger", function()
     for _, value in ipairs { "", "auto", "bar", "lines" } do
       local _, err = program.output([[
         local lk = require "lkrun"
@@ -214,7 +214,7 @@ describe("LK_PROGRESS_DIR", function()
     assert.equal("7\n", result.out, result.err)
   end)
 
-  it("that can't be written to is no error", function()
+  it("that can't be written to is not an error", function()
     local result = program.run([[require "lkrun".invoke_progress{total = 1}:finish() print "on"]],
       { env = { LK_PROGRESS_DIR = "/proc/no/such" } })
     assert.same({ "on\n", "", 0 }, { result.out, result.err, result.status })

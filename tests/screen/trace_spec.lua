@@ -253,7 +253,7 @@ describe("a timeline", function()
         print(inv:collect { 7 }[1])
       end]], { env = { LK_TRACE = "/dev/null" } })
     assert.equal("7\n7\n", result.out)
-    local _, warnings = result.err:gsub("LK_TRACE: the timeline /dev/null cannot be written: it is no regular file", "")
+    local _, warnings = result.err:gsub("LK_TRACE: the timeline /dev/null cannot be written: it is not a regular file", "")
     assert.equal(1, warnings)
   end)
 
@@ -324,7 +324,7 @@ invoker 1  fit.lua:3
     assert.matches("\n\ninvoker 2 .*in place", result.out)
   end)
 
-  it("refuses what is no timeline", function()
+  it("refuses what is not a timeline", function()
     for _, path in ipairs { "Makefile", "/nonexistent", "/dev/null" } do
       local result = run_command(path)
       assert.equal(2, result.status)

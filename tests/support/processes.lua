@@ -20,7 +20,7 @@ end
 --- The id of this process.
 function processes.own() return tonumber(read("/proc/self/stat"):match "^%d+") end
 
---- Whether a process runs: it exists and is no zombie.
+--- Whether a process runs: it exists and is not a zombie.
 function processes.runs(pid)
   local state = stat_of(pid)
   return state ~= nil and state ~= "Z" and state ~= "X"

@@ -1,4 +1,4 @@
--- How func and model come to a worker that is no fork. The workers here are threads.
+-- How func and model come to a worker that is not a fork. The workers here are threads.
 -- runs under: thread
 local lk = require "lkrun"
 local program = require "tests.support.program"

@@ -48,7 +48,7 @@ function command.whole_number(low, high)
   return function(text)
     local number = math.tointeger(tonumber(text))
     if number and number >= low and number <= high then return number end
-    return nil, ("'%s' is no integer from %d to %d"):format(text, low, high)
+    return nil, ("'%s' is not an integer from %d to %d"):format(text, low, high)
   end
 end
 

@@ -9,7 +9,7 @@ local NAME <const> = "map"
 local function seconds(text)
   local number = tonumber(text)
   if number and number > 0 and number < math.huge then return number end
-  return nil, ("'%s' is no number of seconds above 0"):format(text)
+  return nil, ("'%s' is not a number of seconds above 0"):format(text)
 end
 
 -- The number of bytes that "512M" says.
@@ -20,7 +20,7 @@ local function bytes(text)
   if value and value >= 1 and value << shift >> shift == value and value << shift >= 1 << 20 then
     return value << shift
   end
-  return nil, ("'%s' is no number of bytes, 1M or more (K, M, G, T are powers of 1024)"):format(text)
+  return nil, ("'%s' is not a number of bytes, 1M or more (K, M, G, T are powers of 1024)"):format(text)
 end
 
 local function shard(text)
@@ -28,7 +28,7 @@ local function shard(text)
   if not i then i, n = text:match "^(%d+)%-of%-(%d+)$" end
   i, n = math.tointeger(tonumber(i)), math.tointeger(tonumber(n))
   if i and n and i >= 1 and i <= n then return { i, n } end
-  return nil, ("'%s' is no shard; expected I/N or I-of-N with I from 1 to N"):format(text)
+  return nil, ("'%s' is not a shard; expected I/N or I-of-N with I from 1 to N"):format(text)
 end
 
 local function types(text) return require("lkrun.rows.source").types_of(text) end

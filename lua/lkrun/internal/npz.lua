@@ -24,7 +24,7 @@ function npz.encode(where, model)
     if not tensor.is(value) then
       fail(where, "model.%s is %s; .npz holds tensors alone, .lkz any table", tostring(name), value_text.type(value))
     elseif type(name) ~= "string" or not can_be_name(name) then
-      fail(where, "model[%s] is no name of an array; expected a relative path, without '..'", value_text.brief(name))
+      fail(where, "model[%s] is not a name of an array; expected a relative path, without '..'", value_text.brief(name))
     end
     names[#names + 1] = name
   end

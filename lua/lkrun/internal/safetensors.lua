@@ -35,7 +35,7 @@ local function sorted_names(where, model)
   local names = {}
   for name, value in pairs(model) do
     if type(name) ~= "string" or name == "__metadata__" then
-      fail(where, "model[%s] is no name of a tensor; expected another string, or .lkz, which holds any table",
+      fail(where, "model[%s] is not a name of a tensor; expected another string, or .lkz, which holds any table",
         value_text.brief(name))
     elseif not tensor.is(value) then
       fail(where, "model.%s is %s; .safetensors holds tensors alone, .lkz any table", name, value_text.type(value))

@@ -12,7 +12,7 @@ function source.types_of(text)
   local types, known = {}, { string = true, i64 = true, f64 = true, bool = true }
   for item in (text .. ","):gmatch "([^,]*)," do
     local column, type = item:match "^(.*):(%w+)$"
-    if not column then return nil, ("'%s' is no column and type; expected a:i64,b:f64"):format(item) end
+    if not column then return nil, ("'%s' is not a column and type; expected a:i64,b:f64"):format(item) end
     if not known[type] then return nil, ("'%s' has an unknown type; there are string, i64, f64, bool"):format(item) end
     types[column] = type
   end

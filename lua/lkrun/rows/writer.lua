@@ -11,7 +11,7 @@ local writer = {}
 local function put_lines(out, value)
   local kind = type(value)
   if kind ~= "string" and kind ~= "number" then
-    error(("%s is no line; expected a string or a number"):format(value_text.type(value)), 0)
+    error(("%s is not a line; expected a string or a number"):format(value_text.type(value)), 0)
   end
   local line = tostring(value)
   if line:find "[\r\n]" then error("a line has a line end in it; expected text without", 0) end
@@ -25,7 +25,7 @@ local function encode_lines(result)
   if type(result) == "table" then
     for _, value in ipairs(result) do put_lines(out, value) end
     if #out == 0 and next(result) ~= nil then
-      error("a table without [1] is no line; expected a sequence of strings", 0)
+      error("a table without [1] is not a line; expected a sequence of strings", 0)
     end
   else
     put_lines(out, result)

@@ -15,7 +15,7 @@ local known = { run = "function", setup = "function", columns = "table" }
 
 local function refuse_field(path, name)
   fail(2, "map: %s: the table that it returns has %s%s; there are run, setup and columns", path,
-    type(name) == "string" and ("'%s'"):format(name) or "elements that are no fields",
+    type(name) == "string" and ("'%s'"):format(name) or "elements that are not fields",
     require("lkrun.internal.refusals").question(name, known))
 end
 

@@ -119,7 +119,7 @@ function read.invokers(lines, longest)
     if text ~= "" and text ~= "[" and text ~= "]" then
       local good, event = pcall(decode, text)
       if not good or type(event) ~= "table" or math.type(event.pid) ~= "integer" or not event.ph then
-        error(("line %d is no event; expected a timeline that LK_TRACE made"):format(number), 0)
+        error(("line %d is not an event; expected a timeline that LK_TRACE made"):format(number), 0)
       end
       list[event.pid] = list[event.pid] or new_invoker(event.pid)
       add(list[event.pid], event, longest)
