@@ -133,7 +133,8 @@ void archive_arrays_load(lua_State *L, const struct archive_arrays *job)
             raise_error(L, WHERE, "%s: there is no entry '%.200s.npy'", job->path, job->wanted);
         lua_pop(L, 1);
     }
-    /* Closing moves the stack, which lua_settop does not survive in Lua 5.4.4. */
+    /* The reader is closed first, because closing may reallocate the stack, which lua_settop does
+     * not survive in Lua 5.4.4. */
     lua_settop(L, tables + READER);
     lua_closeslot(L, tables + READER);
     lua_settop(L, tables + RESULT);

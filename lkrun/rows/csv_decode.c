@@ -38,6 +38,7 @@ static bool push_i64(lua_State *L, const char *text, size_t length)
 static bool push_f64(lua_State *L, const char *text, size_t length)
 {
     char copy[400], *end;
+    /* strtod would skip white space in front. */
     if (length == 0 || length >= sizeof copy || strchr(" \t\n\v\f\r", *text))
         return false;
     memcpy(copy, text, length);

@@ -154,6 +154,8 @@ static void sort(struct best_entry *entries, int64_t count)
 
 /* ---- Taking numbers ---- */
 
+/* Room for at least as many entries again as are kept, so that raise_limit, which visits every
+ * entry, is called at most once in `most` additions. */
 int64_t best_room(int64_t most)
 {
     return most + (most > SHORT ? most : SHORT);

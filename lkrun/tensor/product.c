@@ -193,6 +193,8 @@ static int64_t step_of(const struct tensor *tensor, int d)
         *at = (type)((wide)(factor) * (wide)*at);                                                  \
     }
 
+/* Computes target = beta target. With a beta of 0 the target is not read, because it may be
+ * uninitialized. */
 static void scale(union scalar beta, const struct tensor *target)
 {
     if (is_zero(target->dtype, beta)) {

@@ -174,6 +174,8 @@ static struct tensor *push_header(lua_State *L, enum dtype dtype, int dim, const
         .dtype = dtype, .dim = dim, .count = 1, .size = tensor->room, .stride = tensor->room + dim};
     if (dim)
         memcpy(tensor->size, size, room);
+    /* Sizes of 0 are left out of `reach`, so that the strides of an empty tensor cannot overflow
+     * either. */
     int64_t reach = 1;
     for (int d = dim - 1; d >= 0; d--) {
         tensor->stride[d] = reach;

@@ -21,7 +21,7 @@ struct codec_decoder {
     const char *start, *at, *end;
     int base;            /* stack slots below the values, and below the table of has_again */
     bool has_again;      /* slot base + 1 is a table of the objects by position */
-    size_t entries_owed; /* that the waiting tables still need */
+    size_t entries_owed; /* entries that the waiting tables still need */
     /* Why decoding failed: a static text, one of the port's, or a string on the stack. */
     const char *problem;
 };
