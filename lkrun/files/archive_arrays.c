@@ -13,8 +13,8 @@
 
 #define WHERE     "lk.load"
 #define EXTENSION ".npy"
-/* How large a text may be: TEXT_FREE bytes, or so many times the size of the archive. A text of
- * empty tables in JSON becomes fifty times as much memory. */
+/* How large a text may be: TEXT_FREE bytes, or TEXT_GROWTH times the size of the archive if that is
+ * more. It is limited because the JSON of empty tables becomes fifty times as much memory. */
 #define TEXT_GROWTH 8
 #define TEXT_FREE   ((int64_t)16 << 20)
 
@@ -69,8 +69,8 @@ static bool is_wanted(const struct archive_arrays *job, const char *name, size_t
            (strlen(job->wanted) == length && memcmp(job->wanted, name, length) == 0);
 }
 
-/* Sets the array's field of the result, unless it is set. While arrays are left in place, one that
- * can't be is left for the second reading. */
+/* Sets the array's field of the result, unless it is set. The first reading, in place, skips an
+ * array that can't stay in the mapped file; the second one loads it. */
 static void load_array(lua_State *L, const struct archive_arrays *job,
                        struct archive_reader *reader, size_t length, int tables)
 {
@@ -133,7 +133,8 @@ void archive_arrays_load(lua_State *L, const struct archive_arrays *job)
             raise_error(L, WHERE, "%s: there is no entry '%.200s.npy'", job->path, job->wanted);
         lua_pop(L, 1);
     }
-    /* Closing moves the stack, which lua_settop does not survive in Lua 5.4.4. */
+    /* The reader is closed first, because closing may reallocate the stack, which lua_settop does
+     * not survive in Lua 5.4.4. */
     lua_settop(L, tables + READER);
     lua_closeslot(L, tables + READER);
     lua_settop(L, tables + RESULT);

@@ -16,8 +16,8 @@ struct archive_arrays {
     bool arrays_only;       /* an entry that is neither an array nor the text is an error */
 };
 
-/* Pushes a table of the tensors by the names of their entries without .npy. Raises, in the name of
- * lk.load, for a file or an entry. */
+/* Pushes a table of the tensors by the names of their entries without .npy. Raises errors of
+ * lk.load that name the file, and the entry if one is to blame. */
 void archive_arrays_load(lua_State *L, const struct archive_arrays *job);
 
 #endif

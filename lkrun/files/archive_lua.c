@@ -16,7 +16,7 @@
 #include "sparse/sparse.h"
 #include "tensor/tensor.h"
 
-/* (path, name, copy, size_limit) */
+/* The arguments of load_bundle and load_npz: (path, name, copy, size_limit). */
 static struct archive_arrays load_arguments(lua_State *L)
 {
     lua_settop(L, 4);
@@ -60,8 +60,8 @@ static int load_bundle(lua_State *L)
     return call_for(L, job.path, BUNDLE_MANIFEST, 2);
 }
 
-/* Sets arrays.format: the text on top turned out to be a plain array, which was only small enough
- * to be the name of SciPy's layout. */
+/* Sets arrays.format to the array in the text on top: the entry was read as text because it is
+ * small enough to name SciPy's layout, but it is a plain array. */
 static void set_format_array(lua_State *L, const struct archive_arrays *job, int arrays)
 {
     size_t length;

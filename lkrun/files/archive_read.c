@@ -17,9 +17,9 @@
 #include "memory/mapping.h"
 #include "memory/storage.h"
 
-/* What a file may become without the caller's leave: so many times its size, as arrays in use
- * hardly compress to a hundredth; and GROWTH_FREE in any case, as zeros compress to a thousandth or
- * less. */
+/* How many bytes all entries together may have, where the caller gives no limit: GROWTH times the
+ * size of the file, as arrays in use hardly compress to a hundredth; and GROWTH_FREE in any case,
+ * as zeros compress to a thousandth or less. */
 #define GROWTH      100
 #define GROWTH_FREE ((int64_t)256 << 20)
 
@@ -29,8 +29,8 @@ static bool fail_library(struct archive_reader *reader, struct source *source)
     return source_fail(source, "%.300s", why ? why : "out of memory");
 }
 
-/* Fails because there is no entry where the next one should begin. The reason may be the last one,
- * which claims too many bytes, so it is named. */
+/* Fails because there is no entry where the next one should begin. The cause may be that the entry
+ * before claims too many bytes, so the message names that one. */
 static bool fail_after(struct archive_reader *reader)
 {
     const char *why = reader->library->error_string(reader->handle);
@@ -115,7 +115,8 @@ static bool check_size(struct archive_reader *reader, int64_t size)
                        reader->name, (long long)size, (long long)reader->size_limit);
 }
 
-/* How many entries a zip has by the record at its end; -1: it does not say. */
+/* How many entries a zip has by the record at its end; -1: it does not say. The number 65,535 there
+ * means that the true one is elsewhere (zip64). */
 static int64_t entries_claimed(const struct archive_reader *reader)
 {
     enum { RECORD = 22, MOST = RECORD + UINT16_MAX, UNTOLD = UINT16_MAX };

@@ -9,8 +9,8 @@
 #include "files/npy.h"
 
 #define ALIGNMENT 64 /* of tensors in a zip that is not compressed */
-/* Bytes of an entry's header in a zip, as long as none was seen, and how many more it has where the
- * entry has more than 4 GiB. */
+/* A guess of the bytes of an entry's header in a zip, without the name, until a header was
+ * measured (header_length); and how many more it has where the entry has more than 4 GiB. */
 #define ZIP_HEADER 50
 #define ZIP_LARGE  20
 
@@ -97,7 +97,8 @@ bool archive_writer_open(struct archive_writer *writer, const char *path, const 
     return opened || fail(writer);
 }
 
-/* Nothing in the entry tells when, where or by whom it was made. */
+/* Nothing in the entry tells when, where or by whom it was made, so the same entries give the same
+ * bytes. */
 static bool begin_entry(struct archive_writer *writer, const char *name, int64_t bytes)
 {
     const struct archive_library *library = writer->library;

@@ -14,8 +14,8 @@
 #include "tensor/tensor.h"
 
 struct archive_writer {
-    /* Takes the data of the current entry. It is the first member, so that one casts to the
-     * other. */
+    /* Takes the data of the current entry. It is the first member, so that a pointer to it can be
+     * cast to one to the writer. */
     struct sink entry;
     struct atomic_file file;
     const struct archive_library *library;
@@ -26,8 +26,8 @@ struct archive_writer {
     char problem[512];     /* why the last call returned false */
 };
 
-/* Pushes a writer that gives up, unless it was committed, when the function that called this ends.
- */
+/* Pushes a writer. When the function that called this ends, the file is abandoned unless it was
+ * committed. */
 struct archive_writer *archive_writer_push(lua_State *L);
 /* `filter`: "zip", or the compression of a tar by libarchive's name, "none" for none. `compress`: a
  * zip is deflated. */

@@ -18,7 +18,7 @@
 #define BUNDLE_VERSION  1
 #define BUNDLE_MANIFEST "manifest.json"
 
-/* How deep a manifest may nest, in levels of JSON: as deep as jansson reads. */
+/* How deep a manifest may nest, in levels of JSON: less than the 2048 that jansson reads. */
 #define BUNDLE_MAX_DEPTH 2000
 
 #endif

@@ -18,8 +18,9 @@
 
 #define WRITER_CLASS "lkrun.bundle.writer"
 
-/* What the map of tables and matrices says of each: how often it occurs; and, once a value that
- * occurs again was written, NUMBERED and its number, counted from 0. */
+/* The note that the map `met` has for each table and matrix: how often it occurs, MET_ONCE or
+ * MET_AGAIN. Once a value that occurs again was written, its note is NUMBERED plus its number,
+ * counted from 0. */
 enum { MET_ONCE = 1, MET_AGAIN, NUMBERED };
 
 static struct identity *find(struct bundle_writer *w, const void *object)

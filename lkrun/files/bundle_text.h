@@ -6,13 +6,14 @@
 
 #include "files/bundle_writer.h"
 
-/* Raises for the value that the keys of the open tables lead to; _kind: for the value at the top of
- * the stack, because of what it is. */
+/* bundle_raise_here raises `problem` with the path of the value that the keys of the open tables
+ * lead to; bundle_raise_kind does so because of the type of the value at the top of the stack. */
 int bundle_raise_here(struct bundle_writer *w, const char *problem);
 int bundle_raise_kind(struct bundle_writer *w);
 
 void bundle_put(struct bundle_writer *w, const char *text);
-/* Writes a value that could be a key too; false where the value at this index is none. */
+/* Writes the boolean, number, string or lk.null at this index; false, with nothing written, for any
+ * other value. */
 bool bundle_put_scalar(struct bundle_writer *w, int index);
 /* Writes the name of the tensor at the top of the stack, which becomes an array of the archive. The
  * name ends in `part`, which part of a matrix the tensor is, unless that is "". */

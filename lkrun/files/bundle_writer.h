@@ -16,10 +16,12 @@ struct bundle_writer {
     struct buffer text;
     struct identity_map met; /* tables and matrices */
     bool has_map;
-    uint64_t last_number;                /* given to a value that occurs in several places */
-    int arrays, used_names, tensor_name; /* stack indices of tables */
-    lua_Integer array_count;             /* slots of `arrays` in use */
-    int level;                           /* of nesting in the JSON text */
+    uint64_t last_number; /* given to a value that occurs in several places */
+    /* Stack indices of tables: the sequence name, tensor, name, tensor …; the last number that was
+     * appended to a name (1: none yet), by name; the name of an array, by tensor. */
+    int arrays, used_names, tensor_name;
+    lua_Integer array_count; /* slots of `arrays` in use */
+    int level;               /* of nesting in the JSON text */
 };
 
 #endif

@@ -17,7 +17,8 @@
 
 /* ---- Reading ---- */
 
-/* Reads all in front of the dictionary, and so its length: 2 bytes in version 1, 4 in 2 and 3. */
+/* Reads all that is in front of the dictionary: the magic, the version, and the length of the
+ * dictionary, which has 2 bytes in version 1 and 4 in versions 2 and 3. */
 static bool read_preamble(struct source *source, size_t *dictionary)
 {
     unsigned char start[NPY_MAGIC_LENGTH + 2], length[4] = {0};
@@ -42,8 +43,8 @@ static bool read_preamble(struct source *source, size_t *dictionary)
     return true;
 }
 
-/* More than any dictionary of a dtype that tensors have. Others are structured dtypes, which are
- * refused with a message that shows their beginning. */
+/* The longest dictionary that is read, in bytes: more than the dtypes of tensors need, so that
+ * structured dtypes are read too, and refused with a message that shows their beginning. */
 #define HEADER_MOST (1 << 20)
 
 static bool read_header(struct source *source, struct npy_header *header)

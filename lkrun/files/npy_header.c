@@ -30,6 +30,7 @@ static bool fail(struct npy_cursor *cursor, const char *format, ...)
     return false;
 }
 
+/* Skips blanks and returns the next character without taking it; '\0' at the end. */
 static char next(struct npy_cursor *cursor)
 {
     while (cursor->at < cursor->end && *cursor->at && strchr(" \t\r\n\f", *cursor->at))
@@ -236,8 +237,7 @@ bool npy_parse(const char *text, size_t length, struct npy_header *header, char 
     return true;
 }
 
-/* So that rows can be appended to a file, NumPy leaves room for the size that grows to have so many
- * digits. */
+/* NumPy leaves room for this many digits of the size that grows when rows are appended. */
 #define GROWTH_DIGITS 21
 
 static int format_dictionary(const struct npy_header *header, char *text, size_t room)

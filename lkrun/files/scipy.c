@@ -53,8 +53,8 @@ const char *scipy_csr_format(size_t *length)
 
 /* ---- To a matrix ---- */
 
-/* Every row takes memory, even an empty one. A matrix may have ROWS_FREE rows, and beyond that as
- * many for each of its entries as this. */
+/* Every row takes memory, even an empty one. A matrix may have ROWS_FREE rows, and more than that
+ * only if there are no more than ROWS_OF_ENTRY for each of its entries. */
 #define ROWS_FREE     (1 << 25)
 #define ROWS_OF_ENTRY 100
 
@@ -73,6 +73,7 @@ static const struct tensor *push_array(lua_State *L, const char *name, enum dtyp
     return copy;
 }
 
+/* Pushes the values as f32 or f64: the array itself if it is so already, else a copy. */
 static const struct tensor *push_values(lua_State *L)
 {
     lua_getfield(L, ARRAYS, "data");
@@ -109,7 +110,8 @@ static void check_pointers(lua_State *L, const struct tensor *pointers, int64_t 
                     (long long)entries, (long long)rows);
 }
 
-/* Pushes the matrix if all that its CSR needs is counting from 1; else false. */
+/* Pushes the matrix if its columns ascend in each row, so that indices only have to be made to
+ * count from 1; else false, with nothing pushed. */
 static bool push_canonical(lua_State *L, const int64_t size[2])
 {
     int top = lua_gettop(L);

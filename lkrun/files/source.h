@@ -12,10 +12,9 @@ struct mapping;
 struct storage;
 
 struct source {
-    /* Reads the next `length` bytes, of which `bytes_left` has as many. False with `problem` set.
-     */
+    /* Reads the next `length` bytes, at most `bytes_left`. False with `problem` set. */
     bool (*read)(struct source *source, void *bytes, size_t length);
-    int64_t at;         /* bytes before the next one */
+    int64_t at;         /* offset of the next byte */
     int64_t bytes_left; /* bytes from the next one to the end, as the container says */
     /* Where the next byte lies in memory, or NULL. That memory belongs to `mapping` if that is set.
      */
@@ -35,7 +34,7 @@ bool source_fail(struct source *source, const char *format, ...)
 /* Reads all of these bytes, or fails. */
 bool source_read(struct source *source, void *bytes, size_t length);
 
-/* Skips the next `length` bytes, of which `bytes_left` has as many. */
+/* Skips the next `length` bytes, at most `bytes_left`. */
 void source_pass(struct source *source, int64_t length);
 
 /* A source of the bytes of memory that outlives it. */

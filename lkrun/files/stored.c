@@ -58,8 +58,8 @@ static void swap_bytes(void *bytes, size_t count, size_t element)
     }
 }
 
-/* A product changes the bias of the exponent from 15 to 127, which also makes normal numbers of
- * subnormal ones. Infinity and NaN keep the largest exponent. */
+/* Multiplying by 2^112 changes the bias of the exponent from 15 to 127, and makes normal numbers of
+ * subnormal ones. Infinity and NaN get the largest exponent instead. */
 static float float_of_half(uint16_t half)
 {
     uint32_t bits = (uint32_t)(half & 0x7fff) << 13;
@@ -168,7 +168,7 @@ bool stored_push(lua_State *L, struct source *source, const struct stored *store
         if (!source->pending)
             return false;
         done = read_elements(source, stored, source->pending->data, count);
-        source->pending->read_only = !copy;
+        source->pending->read_only = !copy; /* as it would be in the mapped file */
     }
     if (done)
         tensor_view(L, source->pending, stored->dtype, 0, stored->dim, stored->size, NULL);

@@ -11,7 +11,8 @@
 #include "tensor/tensor_argument.h"
 #include "tensor/tensor_copy.h"
 
-/* The name, for LAPACK, of the triangle that is the lower one of the tensor. */
+/* What LAPACK calls the triangle that is the lower one of the tensor: it takes a row-major matrix
+ * for its transpose. */
 static const char *triangle(const struct blas_matrix *matrix)
 {
     return matrix->row_major ? "U" : "L";
@@ -35,8 +36,8 @@ static double diagonal(const struct blas_matrix *matrix, enum dtype dtype, int64
                               : (double)((const float *)matrix->data)[at];
 }
 
-/* The tensor that the solution is written to: b itself with `overwrite`, when it must not share
- * memory with the factor, else a clone that takes the place of b at stack index 2. */
+/* The tensor that the solution is written to. With `overwrite` it is b itself, which must then not
+ * share memory with the factor; otherwise it is a clone, which replaces b at stack index 2. */
 static const struct tensor *solution_argument(lua_State *L, const struct tensor *lower,
                                               const struct tensor *b, bool overwrite,
                                               const char *where)
@@ -95,6 +96,7 @@ static int cholesky(lua_State *L)
     struct blas_matrix matrix = to_blas_matrix(L, lower, where);
     factor(L, &matrix, a->dtype, where);
     size_t element = dtype_sizes[a->dtype];
+    /* LAPACK leaves the upper triangle as it was. */
     for (int64_t i = 0; i < matrix.rows; i++)
         memset((char *)matrix.data + (size_t)(i * matrix.ld + i + 1) * element, 0,
                (size_t)(matrix.rows - i - 1) * element);
@@ -104,7 +106,7 @@ static int cholesky(lua_State *L)
 /* The right sides as LAPACK needs them: one or more columns, each contiguous. */
 struct columns {
     void *data;
-    int count, ld;
+    int count, ld; /* ld: elements between the starts of two columns */
 };
 
 /* False where LAPACK cannot work on the right sides in place. */
@@ -218,8 +220,8 @@ static int potrs(lua_State *L)
     return 1;
 }
 
-/* Solves in place of b. Where BLAS reads the factor in the other order than b, it sees its
- * transpose, an upper triangle. */
+/* Writes the solution over b. Where the factor and b are not in the same order, row- or
+ * column-major, BLAS sees the factor transposed, which is an upper triangle. */
 static void solve_triangle(lua_State *L, const struct blas_matrix *lower, bool transposed,
                            const struct blas_matrix *b, enum dtype dtype)
 {
@@ -256,6 +258,7 @@ static int trsm(lua_State *L)
             tensor_view(L, b->storage, b->dtype, b->offset, 2, size, stride);
         struct blas_matrix x = to_blas_matrix(L, sides, where);
         solve_triangle(L, &factor_matrix, transposed, &x, b->dtype);
+        /* BLAS solved in a copy, which was pushed last. */
         if (x.data != tensor_data(b))
             tensor_assign(L, sides, tensor_argument(L, -1, where), where);
     }

@@ -195,6 +195,7 @@ static int syrk(lua_State *L)
     if (dtype_is_float(a->dtype) && a->count && blas_matrix(out, &into) && !shares_memory(out, a)) {
         square(L, a, &into, where);
     } else {
+        /* `left` is a^T, as a view of a. */
         int64_t stride[] = {a->stride[1], a->stride[0]};
         int64_t turned[] = {a->size[1], a->size[0]};
         const struct tensor *left =

@@ -26,7 +26,8 @@
 /* The scores of a tile take 576 KiB in f32, which fits the level 2 cache. */
 #define BLOCK_QUERIES 384
 #define TILE_VECTORS  384
-/* The entries of the best scores of a block are at most this many, unless one query needs more. */
+/* At most this many entries are kept for the best scores of a block of queries, unless one query
+ * alone needs more. */
 #define BEST_ENTRIES (1 << 19)
 
 /* The excluded vectors of a query that no tile has reached yet: entries next … end - 1 of
@@ -41,13 +42,13 @@ struct search {
     const struct tensor *queries; /* [n, depth] */
     struct picks rows;            /* the queries to answer; row NULL: all */
     struct blas_matrix vectors;
-    struct picks among;           /* the vectors to search, ascending; row NULL: all */
-    const struct sparse *exclude; /* NULL: nothing */
-    const struct tensor *values, *indices;
+    struct picks among;                    /* the vectors to search, ascending; row NULL: all */
+    const struct sparse *exclude;          /* NULL: nothing */
+    const struct tensor *values, *indices; /* [queries to answer, k], the results */
 
     int64_t block_queries; /* queries of a block, at most */
     char *query;           /* [block_queries, depth]: copies of the block's queries */
-    char *gathered;        /* [TILE_VECTORS, depth]: copies of the tile's vectors, if `among` */
+    char *gathered;        /* [TILE_VECTORS, depth]: copies of the tile's vectors, with `among` */
     char *scores;          /* [block_queries, TILE_VECTORS] */
     struct best *best;     /* [block_queries] */
     struct exclusions *exclusions; /* [block_queries] */

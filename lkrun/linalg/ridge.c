@@ -28,7 +28,7 @@ struct ridge {
     const char *weights;          /* [entries]; NULL: all 1 */
     double lambda;                /* of all rows, unless each has its own */
     const struct tensor *lambdas; /* [rows]; NULL: `lambda` is that of all rows */
-    int64_t first, count;         /* the rows to solve, from 0 */
+    int64_t first, count;         /* `count` rows are solved, from row `first` on (from 0) */
     int64_t steps;                /* of conjugate gradients, starting at x; 0: solve exactly */
     const struct tensor *x;       /* [count, k], the solutions */
 
@@ -41,10 +41,10 @@ struct ridge {
     char *products;   /* [entries of a row], B times a vector */
 };
 
-/* Why solving ended early. It is raised once BLAS has been left. */
+/* Why solving ended early. An error is raised only after backend_leave. */
 struct problem {
     int64_t row;   /* from 0 */
-    int64_t entry; /* of the targets */
+    int64_t entry; /* index among the entries of `targets` */
     enum { FINE, BAD_COLUMN, BAD_WEIGHT, BAD_PIVOT } what;
 };
 

@@ -38,6 +38,7 @@ static bool push_i64(lua_State *L, const char *text, size_t length)
 static bool push_f64(lua_State *L, const char *text, size_t length)
 {
     char copy[400], *end;
+    /* strtod would skip white space in front. */
     if (length == 0 || length >= sizeof copy || strchr(" \t\n\v\f\r", *text))
         return false;
     memcpy(copy, text, length);
@@ -54,7 +55,7 @@ static bool push_bool(lua_State *L, const char *text, size_t length)
     static const char *const words[] = {"false", "true", "False", "True", "0", "1"};
     for (int i = 0; i < 6; i++)
         if (strlen(words[i]) == length && memcmp(words[i], text, length) == 0) {
-            lua_pushboolean(L, i & 1);
+            lua_pushboolean(L, i & 1); /* every second word means true */
             return true;
         }
     return false;

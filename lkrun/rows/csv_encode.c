@@ -22,8 +22,8 @@ struct csv_encoder {
     struct buffer out;
     char delimiter;
     bool columns_given;  /* by the caller; else the columns are those of the last result */
-    bool columns_found;  /* among the keys of all rows of this result: a row may lack some */
-    lua_Integer columns; /* their number */
+    bool columns_found;  /* the columns are those of all rows of this result: a row may lack some */
+    lua_Integer columns; /* the number of columns */
 };
 
 static char *reserve(lua_State *L, struct csv_encoder *e, size_t bytes)
@@ -143,8 +143,8 @@ static int raise_key(lua_State *L)
                        lua_tostring(L, -1));
 }
 
-/* Whether all keys of the row are columns, `found` of which it has; else pushes a key that is none.
- */
+/* Whether all keys of the row are columns, of which the row has `found`; if not, pushes a key that
+ * is no column. */
 static bool has_only_columns(lua_State *L, struct csv_encoder *e, int row, lua_Integer found)
 {
     lua_Integer keys = 0;
@@ -292,7 +292,7 @@ static void put_found(lua_State *L, struct csv_encoder *e, bool sequence)
     put_rows(L, e, sequence);
 }
 
-/* encode(result) → as csv_encoder says */
+/* encode(result) → text, header; see csv_encoder in csv_encode.h */
 static int encode(lua_State *L)
 {
     struct csv_encoder *e = lua_touserdata(L, ENCODER);

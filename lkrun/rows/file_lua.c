@@ -15,7 +15,7 @@
 
 struct output_file {
     struct atomic_file file;
-    pid_t owner; /* the process that opened it: the copy of a fork does nothing with the file */
+    pid_t owner; /* the process that opened it; a forked copy leaves the file alone */
     struct buffer gathered;
 };
 

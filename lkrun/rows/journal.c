@@ -18,7 +18,7 @@
 
 #define MAGIC_LENGTH  (sizeof JOURNAL_MAGIC - 1)
 #define HOLDER_LENGTH (JOURNAL_RECORDS - MAGIC_LENGTH)
-/* So many bytes of the mapped file are released at a time, once they were read. */
+/* This many bytes of the mapped file are released at a time, once they were read. */
 #define RELEASED_AT_ONCE ((size_t)16 << 20)
 
 _Static_assert(sizeof(struct journal_record) == 24, "records are laid out alike everywhere");
@@ -71,7 +71,7 @@ static bool refuse_held(struct journal *journal)
                         host, pid, in_job ? ", Slurm job " : "", job);
 }
 
-/* Copies the characters that need no escaping in JSON. */
+/* Copies the printable characters that need no escaping in JSON. */
 static void copy_plain(char *to, size_t room, const char *from)
 {
     size_t length = 0;
@@ -312,6 +312,7 @@ bool journal_add(struct journal *journal, enum journal_kind kind, uint16_t signa
     }
     if (journal->idle || journal->gathered.length >= JOURNAL_BULK)
         pthread_cond_signal(&journal->news);
+    /* A disk that is too slow holds up the batch, before gathered bytes fill the memory. */
     while (journal->running && !journal->error && journal->gathered.length > (size_t)32 << 20)
         pthread_cond_wait(&journal->drained, &journal->lock);
     int error = journal->error;

@@ -7,7 +7,7 @@
  *
  * The first record is the HEADER, which says what the batch is; a journal without one is empty.
  * Then come results in any order; of several with one number the first counts. Numbers are
- * little-endian. Everything from the first record on whose check is wrong is ignored: it was being
+ * little-endian. The first record whose check is wrong, and all after it, is ignored: it was being
  * written when the machine stopped. */
 #ifndef LKRUN_JOURNAL_H
 #define LKRUN_JOURNAL_H
@@ -26,7 +26,7 @@
 enum journal_kind {
     JOURNAL_HEADER = 1,
     JOURNAL_RESULT,   /* number: of the task; signature: of its rows, 0: none */
-    JOURNAL_SIGNATURE /* signature: by which the results after it refer to these bytes */
+    JOURNAL_SIGNATURE /* signature: the number by which later results refer to these bytes */
 };
 
 struct journal_record {
@@ -40,9 +40,9 @@ struct journal_record {
 struct journal {
     char path[PATH_MAX];
     int fd;             /* -1: closed */
-    pid_t owner;        /* the process that opened it; the copy of a fork does nothing */
+    pid_t owner;        /* the process that opened it; a forked copy leaves the file alone */
     uint64_t end;       /* offset of the next record that is added */
-    const char *mapped; /* the file, while it is read; else NULL */
+    const char *mapped; /* the file, between journal_map and journal_unmap; else NULL */
     size_t mapped_size;
     struct buffer done; /* a bit for each task, from task 0 on: whether it has a result */
     uint64_t done_count;
@@ -59,7 +59,7 @@ struct journal {
     char problem[600]; /* why the last call returned false */
 };
 
-/* So many gathered bytes are written without waiting for more. */
+/* When so many bytes are gathered, they are written without waiting for more. */
 #define JOURNAL_BULK ((size_t)1 << 20)
 
 /* Opens the file, or creates it, and locks it for this process. False with `problem`. */
@@ -72,13 +72,13 @@ bool journal_start(struct journal *journal, const void *header, size_t length);
 bool journal_read(struct journal *journal, const char **header, size_t *length);
 bool journal_map(struct journal *journal);
 void journal_unmap(struct journal *journal);
-/* Between those two: gives the record at *offset, and moves *offset to the next; NULL at the end.
- */
+/* While the file is mapped: gives the record at *offset, and moves *offset to the next one; NULL at
+ * the end. */
 const struct journal_record *journal_next(struct journal *journal, uint64_t *offset);
 
 bool journal_is_done(const struct journal *journal, uint64_t number);
-/* Adds a record, which the thread writes soon, and brings to the disk within a second. False with
- * `problem` where an earlier record could not be written. */
+/* Adds a record, which the writing thread writes soon, and brings to the disk within a second.
+ * False with `problem` where an earlier record could not be written. */
 bool journal_add(struct journal *journal, enum journal_kind kind, uint16_t signature,
                  uint64_t number, const void *bytes, size_t length);
 /* Whether the path still leads to the file that was opened. Whoever held it before may have removed

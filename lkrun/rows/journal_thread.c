@@ -22,7 +22,8 @@ static struct timespec at(uint64_t nanoseconds)
 }
 
 /* Sleeps until there are bytes to write, and then a moment longer for more of them; or until `due`,
- * when what was written has to be brought to the disk (0: it was). The lock is held. */
+ * when what was written has to be brought to the disk (0: nothing waits for that). The lock is
+ * held. */
 static void wait_for_work(struct journal *journal, uint64_t due)
 {
     struct timespec until = at(due);
@@ -46,13 +47,15 @@ static void *write_records(void *argument)
 {
     struct journal *journal = argument;
     struct buffer writing = {0};
-    uint64_t due = 0;
+    uint64_t due = 0; /* when what was written must be brought to the disk; 0: it was */
     pthread_mutex_lock(&journal->lock);
     while (!journal->error && (!journal->stopping || due || journal->gathered.length > 0)) {
         wait_for_work(journal, due);
         if (due == 0)
             due = clock_nanoseconds() + SYNC_AFTER;
         bool sync = journal->stopping || due <= clock_nanoseconds();
+        /* The two buffers change places, so that records are added to one while the other is
+         * written. */
         struct buffer taken = journal->gathered;
         uint64_t offset = journal->end - taken.length;
         writing.length = 0;

@@ -6,7 +6,7 @@
 
 #include "rows/journal.h"
 
-/* All but journal_close return false with `problem` set. */
+/* All but journal_close return false, with `problem` set, where they fail. */
 bool journal_run(struct journal *journal);  /* starts the thread */
 bool journal_stop(struct journal *journal); /* ends the thread, with every record on the disk */
 void journal_close(struct journal *journal);

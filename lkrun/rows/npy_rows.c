@@ -51,8 +51,8 @@ static const struct tensor *to_tensor(lua_State *L)
     return tensor_test(L, -1);
 }
 
-/* Pops a row and appends its bytes. `first` describes the first row, which sets what all are like.
- */
+/* Pops a row and appends its bytes. `first` describes the first row, as all others must be; it is
+ * "" before that one. */
 static void put_row(lua_State *L, luaL_Buffer *out, char *first, size_t room)
 {
     char text[TENSOR_MAX_DIM * 21 + 8];
@@ -107,7 +107,7 @@ int npy_encoder(lua_State *L)
     return 1;
 }
 
-/* The inverse of describe: the header of so many rows like this. */
+/* The inverse of describe: the header of a file that has `rows` rows like this. */
 static bool parse(const char *text, int64_t rows, struct npy_header *header)
 {
     struct stored *stored = &header->stored;

@@ -255,6 +255,7 @@ static bool is_blank(const char *bytes, size_t length)
     return true;
 }
 
+/* Whether the line at `begin` is one that is no record in this format: empty, or blank. */
 static bool is_passed_over(const struct record_reader *reader, size_t length)
 {
     return reader->format == RECORD_CSV    ? length == 0

@@ -38,7 +38,7 @@ enum record_result { RECORD_NONE, RECORD_FOUND, RECORD_BAD };
 /* Opens the file of this path, "-" being standard input. False with `problem`. */
 bool record_open(struct record_reader *reader, const char *path, enum record_format format,
                  char delimiter);
-/* A reader of the CSV records in a copy of these bytes. */
+/* Makes a reader of the CSV records in a copy of these bytes. False with `problem`. */
 bool record_over(struct record_reader *reader, const char *bytes, size_t length, char delimiter);
 void record_close(struct record_reader *reader);
 /* Gives the next record without its line end; its bytes are valid until the next call. RECORD_BAD:

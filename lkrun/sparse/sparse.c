@@ -19,6 +19,7 @@ static void push_class(lua_State *L);
 struct sparse *sparse_test(lua_State *L, int index)
 {
     struct sparse *sparse = luaL_testudata(L, index, SPARSE_CLASS);
+    /* While the Lua state closes, the parts may be finalized before the last use of the matrix. */
     bool alive = sparse && sparse->pointers->storage && sparse->column_of->storage &&
                  sparse->values->storage;
     return alive ? sparse : NULL;
@@ -144,11 +145,12 @@ static int size(lua_State *L)
 
 static void push_slice(lua_State *L, const struct tensor *part, int64_t first, int64_t count)
 {
+    /* An empty slice starts where the part does, so that no offset points past the storage. */
     int64_t offset = part->offset + (count ? first : 0);
     tensor_view(L, part->storage, part->dtype, offset, 1, &count, NULL);
 }
 
-/* Pushes the columns and the values of a row, from 0. */
+/* Pushes the columns and the values of this row, counted from 0. */
 static void push_row(lua_State *L, const struct sparse *sparse, int64_t row)
 {
     const int64_t *pointers = tensor_data(sparse->pointers);
@@ -167,6 +169,7 @@ static int row_views(lua_State *L)
 static int next_row_views(lua_State *L)
 {
     const struct sparse *sparse = sparse_argument(L, 1, "sparse:rows");
+    /* The control variable counts rows from 1, so it is the index from 0 of the next row. */
     int64_t row = integer_argument(L, 2, "sparse:rows", "the row");
     if (row < 0 || row >= sparse->rows)
         return 0;

@@ -10,11 +10,11 @@
 
 #define SPARSE_CLASS "lkrun.sparse"
 
-/* The user values of the userdata, so that the parts travel and are shared like any other
- * tensor. */
+/* The parts are user values of the userdata, so that they are sent to workers and shared like any
+ * other tensor. */
 enum sparse_part {
     SPARSE_POINTERS = 1, /* i64 [rows + 1], from 0 */
-    SPARSE_COLUMNS = 2,  /* i32 [entries], from 1, ascending in a row: users see views of it */
+    SPARSE_COLUMNS = 2,  /* i32 [entries], from 1, as users see them; ascending in each row */
     SPARSE_VALUES = 3,   /* f64 or f32 [entries] */
 };
 

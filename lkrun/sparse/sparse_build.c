@@ -1,5 +1,5 @@
-/* Sparse matrices from triplets, and transposed ones. Both ways count the entries of each row,
- * sum the counts to pointers, and put every entry in its row. */
+/* Sparse matrices from triplets, and transposed ones. Both ways count the entries of each row, add
+ * the counts up to pointers, and then put every entry into its row. */
 #include "sparse/sparse_build.h"
 
 #include <stdlib.h>
@@ -73,7 +73,8 @@ static int by_column(const void *left, const void *right)
     return a->from < b->from ? -1 : 1;
 }
 
-/* Turns counts into pointers: counts[r + 1] is the number of entries of row r before. */
+/* Turns counts into pointers: on entry, counts[r + 1] is the number of entries of row r;
+ * afterwards, it is the number of entries in the rows up to and including r. */
 static void sum_counts(int64_t *counts, int64_t rows)
 {
     for (int64_t row = 0; row < rows; row++)
@@ -88,8 +89,9 @@ static void order_entries(int64_t entries, const int64_t *row, const int64_t *co
     for (int64_t i = 0; i < entries; i++)
         pointers[row[i]]++;
     sum_counts(pointers, rows);
-    /* Each pointer moves down from the end of its row to the start, where the next row's
-     * belongs. */
+    /* pointers[r + 1] moves from the end of row r down to its start while entries are placed from
+     * the last to the first. A start belongs in pointers[r], so all pointers then move by one
+     * place. */
     for (int64_t i = entries - 1; i >= 0; i--)
         places[--pointers[row[i]]] = (struct placed){column[i], i};
     memmove(pointers, pointers + 1, (size_t)rows * sizeof *pointers);
@@ -196,6 +198,7 @@ static int transpose(lua_State *L)
         pointers[column[i]]++;
     }
     sum_counts(pointers, sparse->columns);
+    /* As in order_entries, each pointer moves from the end of its row down to the start. */
     for (int64_t row = sparse->rows - 1; row >= 0; row--) {
         for (int64_t i = from[row + 1] - 1; i >= from[row]; i--) {
             int64_t to = --pointers[column[i]];

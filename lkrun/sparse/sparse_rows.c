@@ -36,7 +36,8 @@ static struct csr_parts new_entries(lua_State *L, int64_t *pointers, int64_t ent
     return parts;
 }
 
-/* Copies `count` entries of the source, from entry `from` on, to entry `to` on. */
+/* Copies `count` entries of the source, beginning with entry `from`, to the parts, beginning at
+ * entry `to`. */
 static void copy_entries(const struct csr_parts *parts, int64_t to, const struct sparse *source,
                          int64_t from, int64_t count)
 {
@@ -137,8 +138,8 @@ static int in_place_order(const void *left, const void *right)
     return a->place < b->place ? -1 : 1;
 }
 
-/* Fills in, in their order, the entries of a row that are at least this value, and returns how many
- * there are. Not-a-number is not among them. */
+/* Fills `chosen` with the entries of a row whose value is `least` or more, in their order, and
+ * returns how many there are. Not-a-number is never among them. */
 static int64_t choose(const struct sparse *sparse, int64_t row, double least,
                       struct candidate *chosen)
 {
@@ -193,6 +194,7 @@ static int prune(lua_State *L)
     }
     struct csr_parts parts =
         new_entries(L, pointers, pointers[sparse->rows], sparse->values->dtype);
+    /* Entries that are neighbours in the matrix are copied together, as a run. */
     for (int64_t i = 0, run; i < pointers[sparse->rows]; i += run) {
         for (run = 1; i + run < pointers[sparse->rows] && place[i + run] == place[i] + run;)
             run++;

@@ -72,7 +72,8 @@ static int64_t take_touched(struct touched *set, int32_t *columns)
 
 /* ---- The whole product ---- */
 
-/* Sets pointers[r + 1] to the number of entries of the result in its rows up to r. */
+/* Sets pointers[r + 1] to the number of entries that the rows of the result have up to and
+ * including r. */
 static void count_entries(lua_State *L, const struct sparse *a, const struct sparse *b,
                           struct touched *set, int64_t *pointers)
 {

@@ -29,14 +29,15 @@ struct entry {
 
 struct term {
     double weight; /* its factor from b */
-    int64_t place; /* of its factor from a in the row of a, where j ascends */
+    int64_t place; /* index in top_products.row of its factor from a; j ascends there */
 };
 
 /* An element of the result, in the row being computed. */
 struct element {
-    /* By "right": room for min(2 k, count) terms. When it is full, the k best terms move to its
-     * front, and `limit` becomes the least weight of these: a later term that does not exceed it
-     * cannot count. Until then the limit is not-a-number. */
+    /* With the weights from b ("right"): room for min(2 k, count) terms. When it is full, the k
+     * best terms move to its front, and `limit` becomes the least weight of these: a later term
+     * that does not exceed it cannot count. Until then the limit is not-a-number, which excludes no
+     * term. */
     struct term *best;
     double limit;
     int64_t kept;           /* terms in `best` */
@@ -49,8 +50,10 @@ struct top_products {
     lua_State *L;
     const char *where;
     const struct sparse *a, *b;
+    /* At most k terms of an element count. An element that has fewer than `least` terms is
+     * not-a-number. */
     int64_t k, least;
-    int32_t *element_of; /* [columns of b]: index in `elements`; -1: nobody asked for it */
+    int32_t *element_of; /* [columns of b]: index in `elements`; -1: the column was not asked for */
     struct element *elements;
     int64_t element_count;
     struct picks asked;          /* columns, in the order of the result */
@@ -75,7 +78,8 @@ static int64_t load_row(struct top_products *top, int64_t row)
 
 /* ---- The best terms of an element ---- */
 
-/* Has no branch, because it would be mispredicted every other time. */
+/* Whether term x comes before term y. There is no branch, because it would be mispredicted every
+ * other time. */
 static inline bool is_better(struct term x, struct term y)
 {
     return (x.weight > y.weight) | ((x.weight == y.weight) & (x.place < y.place));
@@ -168,9 +172,9 @@ static int greatest_first(const void *left, const void *right)
     return a->inner < b->inner ? -1 : 1;
 }
 
-/* By the weights in b, every element keeps its best terms. By the weights in a, the row's
- * entries are taken from the greatest to the least, so the first k terms of an element are its
- * best. */
+/* by_right: the weights are in b, so every element keeps its best terms; the first loop counts the
+ * terms that make_room needs room for. by_left: the weights are in a, so the row's entries are
+ * taken from the greatest to the least, and the first k terms of an element are its best. */
 #define SUM_ROW(name, type)                                                                        \
     static void by_right_##name(struct top_products *top, int64_t count)                           \
     {                                                                                              \
@@ -255,8 +259,8 @@ static void write_row(struct top_products *top, int64_t row)
 
 /* ---- The call ---- */
 
-/* Takes the columns asked for from this stack index, or all of them, and makes an element for
- * each. */
+/* Takes the list of columns at this stack index (nil: all columns), and makes an empty element for
+ * each distinct one. */
 static void make_elements(struct top_products *top, int index)
 {
     lua_State *L = top->L;

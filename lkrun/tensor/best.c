@@ -12,14 +12,14 @@
 #include <immintrin.h>
 #endif
 
-/* Functions that the kernels with wider vectors call are inlined, so that they are compiled for
- * these vectors too. */
+/* Functions that the AVX kernels call are always inlined, so that each copy is compiled for the
+ * vectors of its kernel. */
 #define INLINE static inline __attribute__((always_inline))
 
 /* ---- Keys ---- */
 
-/* As integers, the bits of positive floats ascend with the float and those of negative ones
- * descend. Both zeros give 0. */
+/* Read as integers, the bits of positive floats ascend with the float, and those of negative floats
+ * descend. Subtracting the latter from INT64_MIN makes them ascend too, and maps -0.0 to 0. */
 INLINE int64_t float_key(double x)
 {
     if (x != x)
@@ -67,9 +67,9 @@ int64_t best_key(enum dtype dtype, const void *at)
 
 /* ---- Order ---- */
 
-#define SHORT 16 /* so many entries, or fewer, are sorted by insertion */
+#define SHORT 16 /* up to this many entries are sorted by insertion */
 
-/* Has no branch, because it could not be predicted. */
+/* Whether entry a comes before entry b. There is no branch, because it could not be predicted. */
 INLINE bool better(struct best_entry a, struct best_entry b)
 {
     return (a.key > b.key) | ((a.key == b.key) & (a.position < b.position));
@@ -154,6 +154,8 @@ static void sort(struct best_entry *entries, int64_t count)
 
 /* ---- Taking numbers ---- */
 
+/* Room for at least as many entries again as are kept, so that raise_limit, which visits every
+ * entry, is called at most once in `most` additions. */
 int64_t best_room(int64_t most)
 {
     return most + (most > SHORT ? most : SHORT);
@@ -165,6 +167,7 @@ void best_begin(struct best *best)
     best->is_limited = false;
 }
 
+/* Drops all but the `most` best entries; the least key among these becomes the limit. */
 INLINE void raise_limit(struct best *best)
 {
     select_best(best->entries, best->count, best->most);
@@ -329,7 +332,8 @@ void best_offer(struct best *best, enum dtype dtype, const void *x, int64_t leng
         offer_singly(best, dtype, at, done, step, first);
     }
     group_kernel kernel = kernel_of(dtype);
-    /* No float compares above not-a-number, although every number is better. */
+    /* While the limit is not-a-number, every number is better, but no float compares greater than
+     * it, so keys are compared. */
     bool comparable = best->is_limited && best->limit != BEST_NAN;
     if (kernel && comparable && step == (int64_t)dtype_sizes[dtype])
         kernel(best, at + done * step, length - done, first + done);

@@ -1,5 +1,5 @@
-/* Keeps the k best of the numbers that are offered in the order of their positions: the
- * greatest, and of equal ones those offered first. */
+/* Keeps the k best of a sequence of numbers, which are offered in the order of their positions: the
+ * greatest, and of equal ones those with the lower position. */
 #ifndef LKRUN_BEST_H
 #define LKRUN_BEST_H
 
@@ -9,14 +9,14 @@
 #include "tensor/tensor.h"
 
 struct best_entry {
-    int64_t key; /* of the number, see best_key */
-    int64_t position;
+    int64_t key;      /* of the number, see best_key */
+    int64_t position; /* the number's place in the sequence, see best_offer */
 };
 
 struct best {
     struct best_entry *entries; /* [best_room(most)] */
     int64_t most;               /* how many are wanted, 1 or more */
-    int64_t count;
+    int64_t count;              /* entries in use */
     bool is_limited;
     int64_t limit; /* once is_limited: only a key above it can still be among the best */
 };
@@ -35,10 +35,11 @@ double best_float(int64_t key);
 int64_t best_room(int64_t most);
 /* Forgets all that was offered. */
 void best_begin(struct best *best);
-/* Offers x[0] … x[length - 1], `step` bytes apart, as first, first + 1, … */
+/* Offers the numbers x[0] … x[length - 1], which lie `step` bytes apart and have the positions
+ * first, first + 1, … */
 void best_offer(struct best *best, enum dtype dtype, const void *x, int64_t length, int64_t step,
                 int64_t first);
-/* Reduces the entries to the best, in order; `count` is then at most `most`. */
+/* Reduces the entries to the best ones, best first; `count` is then at most `most`. */
 void best_end(struct best *best);
 
 #endif

@@ -100,7 +100,8 @@ static bool is_zero(enum dtype dtype, union scalar scalar)
 
 /* ---- Integers ---- */
 
-/* Integers are computed as uint64_t: the part that the dtype keeps is right modulo its range. */
+/* Integers are computed as uint64_t, where overflow wraps: the low bits that the dtype keeps are
+ * right modulo its range. */
 static uint64_t bits_of(enum dtype dtype, union scalar scalar)
 {
     switch (dtype) {
@@ -192,6 +193,8 @@ static int64_t step_of(const struct tensor *tensor, int d)
         *at = (type)((wide)(factor) * (wide)*at);                                                  \
     }
 
+/* Computes target = beta target. With a beta of 0 the target is not read, because it may be
+ * uninitialized. */
 static void scale(union scalar beta, const struct tensor *target)
 {
     if (is_zero(target->dtype, beta)) {
@@ -259,7 +262,8 @@ void product_mv(lua_State *L, union scalar alpha, const struct tensor *a, const 
     struct blas_vector from = to_blas_vector(L, x), into = to_blas_vector(L, y);
     bool in_place = into.data == tensor_data(y);
     int rows = matrix.rows, columns = matrix.columns;
-    /* BLAS takes the same rows and columns in either order; only ld is then between columns. */
+    /* Rows and columns are the same in either order; in column-major order, ld is the distance
+     * between two columns. */
     enum cblas_order order = matrix.row_major ? CBLAS_ROW_MAJOR : CBLAS_COL_MAJOR;
     backend_enter();
     if (a->dtype == DTYPE_F64)
@@ -269,6 +273,7 @@ void product_mv(lua_State *L, union scalar alpha, const struct tensor *a, const 
         blas->sgemv(order, CBLAS_NO_TRANS, rows, columns, alpha.f32, matrix.data, matrix.ld,
                     from.data, from.step, beta.f32, into.data, into.step);
     backend_leave();
+    /* BLAS wrote to a copy of the target, which was pushed last. */
     if (!in_place)
         tensor_assign(L, y, tensor_argument(L, -1, where), where);
 }
@@ -298,6 +303,7 @@ void product_mm(lua_State *L, union scalar alpha, const struct tensor *a, const 
         blas->sgemm(order, left_is, right_is, into.rows, into.columns, left.columns, alpha.f32,
                     left.data, left.ld, right.data, right.ld, beta.f32, into.data, into.ld);
     backend_leave();
+    /* BLAS wrote to a copy of the target, which was pushed last. */
     if (!in_place)
         tensor_assign(L, c, tensor_argument(L, -1, where), where);
 }
@@ -316,6 +322,7 @@ union scalar product_dot(lua_State *L, const struct tensor *x, const struct tens
     struct blas_vector left = to_blas_vector(L, x), right = to_blas_vector(L, y);
     size_t element = dtype_sizes[x->dtype];
     backend_enter();
+    /* BLAS takes at most INT_MAX elements at a time. */
     for (int64_t done = 0; done < x->count;) {
         int length = x->count - done < INT_MAX ? (int)(x->count - done) : INT_MAX;
         const char *a = (const char *)left.data + (size_t)done * (size_t)left.step * element;
@@ -331,7 +338,8 @@ union scalar product_dot(lua_State *L, const struct tensor *x, const struct tens
     return (union scalar){.f64 = sum};
 }
 
-/* Computes one row of y += alpha x: by BLAS where both steps are positive, else by a loop. */
+/* Computes one row of y += alpha x: by BLAS where the length and both steps are positive and fit in
+ * an int, else by a loop. */
 static void float_axpy(const struct backend *blas, enum dtype dtype, int64_t length,
                        union scalar alpha, const char *x, int64_t x_step, char *y, int64_t y_step)
 {

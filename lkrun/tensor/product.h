@@ -19,8 +19,8 @@ struct blas_matrix {
 /* False if BLAS cannot read the tensor in place: because of its strides, or a size that is 0 or too
  * large. */
 bool blas_matrix(const struct tensor *tensor, struct blas_matrix *matrix);
-/* The same for a tensor whose sizes are 1 or more; a contiguous copy is pushed if BLAS needs
- * one. */
+/* The same for a tensor whose sizes are 1 or more; raises for a size above INT_MAX. A contiguous
+ * copy is pushed if BLAS needs one. */
 struct blas_matrix to_blas_matrix(lua_State *L, const struct tensor *tensor, const char *where);
 
 /* Raises unless the matrix a can be multiplied with the vector (b_dim 1) or matrix (b_dim 2) b. */
@@ -35,8 +35,8 @@ void product_mv(lua_State *L, union scalar alpha, const struct tensor *a, const 
 void product_mm(lua_State *L, union scalar alpha, const struct tensor *a, const struct tensor *b,
                 union scalar beta, const struct tensor *c, const char *where);
 
-/* The inner product of two vectors of one dtype and size: in i64, modulo 2^64, for integers,
- * else in f64. */
+/* The inner product of two vectors of one dtype and size: .i64, modulo 2^64, for integers, and .f64
+ * for floats. */
 union scalar product_dot(lua_State *L, const struct tensor *x, const struct tensor *y);
 /* Computes y += alpha x for tensors of one shape, modulo the range of the dtype for integers. x may
  * share memory with y. */

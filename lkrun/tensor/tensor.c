@@ -93,12 +93,12 @@ static double own_bytes(void)
     return live > inherited ? (double)(live - inherited) : 0;
 }
 
-/* While workers share the heap, the collector is generational and collects young objects only:
- * an object that two collections have seen is old. The loop holds one result while the next one
- * arrives, so a collection is due only for every two results; otherwise all of them would grow
- * old. Old garbage is found only by a whole collection, which writes into every object, so that
- * all pages shared with workers are copied: one is due when tensors have grown by at least that
- * much. */
+/* While workers share the heap, the collector is generational and collects young objects only: an
+ * object that two collections have seen is old. The loop holds one result while the next one
+ * arrives, so a collection is due only for every two results; otherwise all of them would grow old.
+ * Old garbage is found only by a whole collection, which writes into every object, so that all
+ * pages shared with workers are copied: such a collection is due only when tensors have grown by at
+ * least the size of Lua's heap. */
 static void press_young(lua_State *L, size_t bytes)
 {
     static _Thread_local double bytes_since_collection;
@@ -175,6 +175,8 @@ static struct tensor *push_header(lua_State *L, enum dtype dtype, int dim, const
         .dtype = dtype, .dim = dim, .count = 1, .size = tensor->room, .stride = tensor->room + dim};
     if (dim)
         memcpy(tensor->size, size, room);
+    /* Sizes of 0 are left out of `reach`, so that the strides of an empty tensor cannot overflow
+     * either. */
     int64_t reach = 1;
     for (int d = dim - 1; d >= 0; d--) {
         tensor->stride[d] = reach;
@@ -197,6 +199,7 @@ struct tensor *tensor_new(lua_State *L, enum dtype dtype, int dim, const int64_t
     const char *error = NULL;
     tensor->storage = storage_new(bytes, zeroed, &error);
     if (!tensor->storage) {
+        /* Tensors that nothing refers to any more may hold the memory that is lacking. */
         lua_gc(L, LUA_GCCOLLECT);
         tensor->storage = storage_new(bytes, zeroed, &error);
     }

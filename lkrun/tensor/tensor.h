@@ -71,7 +71,8 @@ bool tensor_is_contiguous(const struct tensor *tensor);
 /* Raises unless the current task or program may write to the tensor. `where` names the public
  * function in the message. */
 void tensor_check_writable(lua_State *L, const struct tensor *tensor, const char *where);
-/* "[3, 4]" for messages, in static storage of this thread: the last two texts are valid. */
+/* The shape as text for messages, such as "[3, 4]". It lies in static storage of this thread, and
+ * only the texts of the last two calls are valid. */
 const char *shape_text(int dim, const int64_t *size);
 
 #endif

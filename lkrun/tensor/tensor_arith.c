@@ -11,7 +11,8 @@
 #include "tensor/tensor_scalar.h"
 #include "tensor/tensor_walk.h"
 
-/* Computes target = a op b for one row: at[0], at[1], at[2]. A step of 0 repeats one value. */
+/* Computes target = a op b for one row. at[0], at[1] and at[2] are the first elements of target, a
+ * and b; step[] is the distance to the next one in bytes, and 0 repeats one value. */
 typedef void (*binary_kernel)(int64_t length, char *const at[], const int64_t step[]);
 
 #define EACH(type, to_step, a_step, b_step, EXPRESSION)                                            \
@@ -44,6 +45,7 @@ typedef void (*binary_kernel)(int64_t length, char *const at[], const int64_t st
 
 static inline int64_t floor_quotient(int64_t a, int64_t b)
 {
+    /* INT64_MIN / -1 would overflow, which traps on x86; negation wraps. */
     if (b == -1)
         return (int64_t)(0 - (uint64_t)a);
     int64_t quotient = a / b;
@@ -102,6 +104,7 @@ static void check_divisor(lua_State *L, const struct operand *divisor, enum dtyp
         raise_error(L, where, "an integer is divided by 0; convert to f64 for infinities");
 }
 
+/* Sets target = a op b. At most one of a and b is a scalar; the walk then leaves it out. */
 static void apply(binary_kernel kernel, const struct tensor *target, struct operand *a,
                   struct operand *b)
 {

@@ -43,6 +43,7 @@ static int equal(lua_State *L)
     return 1;
 }
 
+/* An infinity is close only to itself, and not-a-number to nothing. */
 static bool is_close(double x, double y, double relative, double absolute)
 {
     return x == y || (isfinite(y) && fabs(x - y) <= absolute + relative * fabs(y));

@@ -8,7 +8,8 @@
 #include "tensor/tensor.h"
 #include "tensor/tensor_scalar.h"
 
-/* Whether any byte belongs to both. */
+/* Whether the two may have bytes in common: whether they have the same storage, and the ranges from
+ * the first to the last of their bytes overlap. */
 bool shares_memory(const struct tensor *a, const struct tensor *b);
 /* The source, or a copy of it that is pushed on the stack if writing `target` element by element
  * could change the source before it is read. */

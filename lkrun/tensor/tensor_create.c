@@ -75,7 +75,8 @@ static int randn(lua_State *L)
     return random_tensor(L, "lk.tensor.randn", random_normal);
 }
 
-/* From 24 bits, because rounding a f64 below 1 to f32 would sometimes give 1. */
+/* Uniform in [0, 1), from 24 random bits, because rounding an f64 below 1 to f32 would sometimes
+ * give 1. */
 static double draw_uniform_f32(struct random_stream *stream)
 {
     return (double)(random_bits(stream) >> 40) * 0x1p-24;
@@ -116,6 +117,7 @@ static struct range range_arguments(lua_State *L, int given, const char *where)
     int64_t integer[3] = {1, 0, 1};
     struct range range = {.integers = true};
     for (int i = 0; i < given; i++) {
+        /* A single number is the last value. */
         int which = given == 1 ? 1 : i;
         number[which] = number_argument(L, i + 1, where, names[which]);
         int exact;

@@ -85,7 +85,7 @@ static void push_row(lua_State *L, const struct tensor *tensor, int64_t position
                 tensor->dim - 1, tensor->size + 1, tensor->stride + 1);
 }
 
-/* t[i], t.dtype and t.method: the methods are the upvalue. */
+/* t[i], t.dtype and t.method. The upvalue is the table of methods. */
 static int index_value(lua_State *L)
 {
     if (lua_type(L, 2) != LUA_TNUMBER) {
@@ -113,8 +113,8 @@ static int index_value(lua_State *L)
     return 1;
 }
 
-/* t[i] = v: sets an element of a vector, else a row, from a tensor of its shape or to one
- * number. */
+/* t[i] = v: sets an element of a vector, or a row of a tensor with more dimensions: to a tensor of
+ * the shape of a row, or all of it to one number. */
 static int assign_value(lua_State *L)
 {
     const char *where = "tensor[i] = v";
@@ -209,8 +209,7 @@ struct nest {
     int64_t index[TENSOR_MAX_DIM]; /* of the element being read, from 0 */
 };
 
-/* "[2][3]", the element being read, for messages. */
-
+/* Where the element being read is, as text for messages: "[2][3]", in static storage. */
 static const char *place(const struct nest *nest, int depth)
 {
     static _Thread_local char text[TENSOR_MAX_DIM * 22 + 8];

@@ -65,8 +65,8 @@ static struct picks rows_of_tensor(lua_State *L, int index, const struct tensor 
     return picks_argument(L, index, tensor->size[0], where);
 }
 
-/* Makes `view` the row at this index, from 1. The view holds no reference to the storage: it is
- * valid while the tensor is. */
+/* Makes `view` the row with index `row`, counted from 1. The view holds no reference to the
+ * storage: it is valid while the tensor is. */
 static void view_row(struct tensor *view, const struct tensor *tensor, int64_t row)
 {
     *view = (struct tensor){.storage = tensor->storage,
@@ -124,7 +124,7 @@ static void copy_rows(const struct tensor *to, const int64_t *to_rows, const str
     }
 }
 
-/* t:index(rows, out) */
+/* t:index(rows, out) → out, or a new tensor: the picked rows, in the order of the list */
 static int index_rows(lua_State *L)
 {
     const char *where = "tensor:index";

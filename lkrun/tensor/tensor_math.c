@@ -27,6 +27,7 @@ static void unchanged(int64_t length, char *at, int64_t step)
     KERNEL(op, f32, float, op##f(x))                                                               \
     static const unary_kernel op##_kernels[DTYPE_COUNT] = {op##_f64, op##_f32};
 
+/* Integers and bools are whole already, so the function leaves them unchanged. */
 #define WHOLE_ALREADY(op)                                                                          \
     KERNEL(op, f64, double, op(x))                                                                 \
     KERNEL(op, f32, float, op##f(x))                                                               \

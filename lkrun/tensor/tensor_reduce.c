@@ -15,8 +15,9 @@
 
 #define PAIRWISE_BLOCK 128
 
-/* Adds in f64, one half of the row to the other and so on down, so that the error grows with the
- * logarithm of the length only. Squares are those of distances from `center`. */
+/* Pairwise sums in f64: the two halves of a row are summed separately, and so on down to
+ * blocks of PAIRWISE_BLOCK, so that the error grows only with the logarithm of the length.
+ * accurate_sum adds the elements; `squares` adds the squares of their distances from `center`. */
 #define PAIRWISE(op, name, type, TERM)                                                             \
     static double op##_##name(int64_t length, const char *at, int64_t step, double center)         \
     {                                                                                              \
@@ -126,7 +127,7 @@ static struct shape without_dim(const struct tensor *tensor, int d)
 
 static union scalar sum_all(const struct tensor *tensor)
 {
-    union scalar sum = {.i64 = 0}; /* the bits of 0.0 too */
+    union scalar sum = {.i64 = 0}; /* these are also the bits of 0.0 */
     struct walk walk;
     const struct tensor *operands[] = {tensor};
     for (walk_begin(&walk, 1, operands, WALK_ANY_ORDER); walk.rows; walk_next(&walk)) {
@@ -344,6 +345,7 @@ static int argmax(lua_State *L)
 
 /* ---- Norm ---- */
 
+/* The greatest absolute value of the elements. */
 static double greatest_distance(const struct tensor *tensor)
 {
     double most = 0;
@@ -376,6 +378,7 @@ static int norm(lua_State *L)
 {
     const struct tensor *tensor = tensor_argument(L, 1, "tensor:norm");
     double squares = pairwise_total(tensor, sums_of_squares, 0);
+    /* Where the sum is less than 1e-280, squares may have lost digits by underflow. */
     bool in_range = isnan(squares) || (squares >= 1e-280 && !isinf(squares));
     lua_pushnumber(L, in_range ? sqrt(squares) : scaled_norm(tensor));
     return 1;

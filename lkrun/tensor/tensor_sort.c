@@ -57,6 +57,7 @@ static const struct best_entry *ordered(lua_State *L, const struct tensor *tenso
     bool is_float = dtype_is_float(tensor->dtype);
     for (int64_t i = 0; i < tensor->count; i++) {
         int64_t key = best_key(tensor->dtype, element_at(tensor, i * tensor->stride[0]));
+        /* No float has a key as great as this, so not-a-number comes last. */
         if (is_float && !descending && key == BEST_NAN)
             key = INT64_MAX;
         entries[i] = (struct best_entry){key, i};

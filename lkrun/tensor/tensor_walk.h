@@ -39,10 +39,10 @@ void walk_next(struct walk *walk);
 struct rows {
     const struct tensor *tensor;
     int d;
-    int64_t remaining; /* rows still to visit, this one included */
-    const char *at;    /* the row's first element */
-    int64_t step;      /* bytes from one element of the row to the next */
-    int64_t index[TENSOR_MAX_DIM];
+    int64_t remaining;             /* rows still to visit, this one included */
+    const char *at;                /* the row's first element */
+    int64_t step;                  /* bytes from one element of the row to the next */
+    int64_t index[TENSOR_MAX_DIM]; /* of the row, in the other dimensions */
 };
 
 struct rows rows_along(const struct tensor *tensor, int d);

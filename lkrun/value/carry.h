@@ -25,25 +25,25 @@ struct carry_port {
     struct storage *(*take)(void *context, uint64_t handle, size_t bytes, const char **error);
 };
 
-/* The byte in front of the definition of an object. */
+/* The byte in front of the definition of an object. The comments say what follows it. */
 enum carry_kind {
     CARRY_TABLE = 1, /* u32 array slots, u32 hash slots */
     CARRY_FUNCTION,  /* u64 length; the code */
     CARRY_TENSOR,    /* struct carried_tensor; i64 sizes, i64 strides */
     CARRY_SPARSE,    /* i64 rows, i64 columns; three tensors */
     CARRY_LOGGER,    /* the logger's name, a string */
-    CARRY_NAMED,   /* u8 steps; the module's name, and a string for each step; nil: the metatable */
-    CARRY_GLOBALS, /* nothing: the table of globals, which is the receiver's own */
+    CARRY_NAMED,     /* u8 steps; the module's name; the steps: strings, nil for the metatable */
+    CARRY_GLOBALS,   /* nothing: the table of globals, which is the receiver's own */
 };
 
 struct carried_tensor {
     uint8_t dtype, dim;
     int64_t offset;
-    uint64_t handle, bytes; /* of the storage */
+    uint64_t handle, bytes; /* of the storage: what carry_port.give gave, and its size */
 };
 
-/* The tag of a value that is an object: u32 number of the object follows, from 1. Any other tag is
- * one of codec_put's. */
+/* The tag of a value that is an object; the number of the object, u32 from 1, follows. Any other
+ * tag is one that codec_get reads. */
 #define CARRY_OBJECT 0xFF
 
 /* The bytes are, in this order:

@@ -47,7 +47,7 @@ static void take_value(struct carry_decoder *d)
         d->at += length;
         return;
     }
-    (void)take_byte(d);
+    (void)take_byte(d); /* CARRY_OBJECT */
     lua_rawgeti(d->L, d->objects, take_u32(d));
 }
 
@@ -229,6 +229,7 @@ static int miss_global(lua_State *L)
                       lua_tostring(L, 2));
 }
 
+/* Pushes a table that is the set of the next `count` strings. */
 static void take_strings(struct carry_decoder *d, uint32_t count)
 {
     lua_newtable(d->L);

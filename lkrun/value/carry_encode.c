@@ -1,7 +1,7 @@
-/* Invariants: every object that was met has a number, from 1, and an entry in each of the lists
- * below; the definitions and contents of those up to number `written` are in the buffers. There is
- * no recursion: an object that is reached from another one gets a number, and waits for its turn.
- */
+/* Invariants: every object that was met has a number, from 1, and an entry in the lists NUMBERS,
+ * OBJECTS, PARENTS and KEYS; the definitions and contents of those up to number `written` are in
+ * the buffers. There is no recursion: an object that is reached from another one gets a number, and
+ * waits for its turn. */
 #include "value/carry_encode.h"
 
 #include <string.h>
@@ -24,14 +24,14 @@ struct carry_encoder {
     const struct carry_port *port;
     struct buffer definitions, contents;
     uint32_t objects; /* met so far */
-    uint32_t written; /* of them */
+    uint32_t written; /* how many of these are in the buffers */
     int lists;        /* stack index of the first list */
 };
 
 enum list {
     NUMBERS, /* object → number */
     OBJECTS, /* number → object */
-    PARENTS, /* number → that of the object in which it was met; 0: it is one to be carried */
+    PARENTS, /* number → that of the object where it was first met; 0: it is one of the values */
     KEYS,    /* number → its key there, the name of its upvalue, `metatable_key`, or names[i] */
     CELLS,   /* id of an upvalue → the number of its first function × 256 + its index there */
     NAMES,   /* object → its name in a module, as lua/lkrun/internal/names.lua makes it */
@@ -40,6 +40,7 @@ enum list {
     LISTS
 };
 
+/* Its address is the key, in KEYS, of an object that is the metatable of its parent. */
 static const char metatable_key;
 
 static void push_list(struct carry_encoder *e, enum list list)
@@ -154,8 +155,8 @@ static void fail_kind(struct carry_encoder *e, lua_Integer number, int index)
 
 /* ---- Values ---- */
 
-/* Returns the number of the object at this index. It is a new one unless the object was met before;
- * now it is met in object `parent`, under the key at index `key`. */
+/* Returns the number of the object at this index. If it was not met before, it gets a new number,
+ * and object `parent` and the key at index `key` are noted as the place where it was met. */
 static uint32_t meet(struct carry_encoder *e, int index, lua_Integer parent, int key)
 {
     lua_State *L = e->L;
@@ -411,6 +412,8 @@ static uint32_t put_keys(struct carry_encoder *e)
     return count;
 }
 
+/* Writes the names of globals: the string keys of the table of globals, and of every table that a
+ * function has as _ENV. Returns how many there are. */
 static uint32_t put_globals(struct carry_encoder *e)
 {
     lua_State *L = e->L;
@@ -470,7 +473,7 @@ void carry_encode(lua_State *L, const char *where, const char *const *names, int
         put_value(e, first + i, 0, lua_gettop(L));
         lua_pop(L, 1);
     }
-    size_t length; /* of the values, which come last: they wait on the stack */
+    size_t length; /* bytes of the values, which come last: until then they wait on the stack */
     lua_pushlstring(L, e->contents.data, e->contents.length);
     e->contents.length = 0;
     while (e->written < e->objects)

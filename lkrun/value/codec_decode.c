@@ -19,16 +19,16 @@ struct codec_decoder {
     lua_State *L;
     const struct codec_port *port;
     const char *start, *at, *end;
-    int base;       /* stack slots below the values; slot base + 1 is `again` if there is one */
-    bool has_again; /* a table of the objects by position, made for the first of them */
-    size_t entries_owed; /* that the waiting tables still need */
+    int base;            /* stack slots below the values, and below the table of has_again */
+    bool has_again;      /* slot base + 1 is a table of the objects by position */
+    size_t entries_owed; /* entries that the waiting tables still need */
     /* Why decoding failed: a static text, one of the port's, or a string on the stack. */
     const char *problem;
 };
 
 /* A table that is being filled. */
 struct filling {
-    uint32_t next, count; /* of the array part: the key of the next value, the last key */
+    uint32_t next, count; /* of the array part: the last key set so far, the last key of all */
     uint32_t pairs;       /* that are still to come after the array part */
 };
 
@@ -76,8 +76,8 @@ static bool push_again(struct codec_decoder *d)
     return fail(d, "it refers to a value that is not there");
 }
 
-/* Calls the function on the stack below its arguments, of which there are so many. An error that it
- * raises becomes the problem. */
+/* Calls the function that lies on the stack below its arguments. An error that it raises becomes
+ * the problem. */
 static bool protect(struct codec_decoder *d, int arguments)
 {
     if (lua_pcall(d->L, arguments, 1, 0) == LUA_OK)
@@ -301,6 +301,8 @@ static size_t entries_after(const struct filling *now)
     return entries - (now->next < now->count ? 1 : 2);
 }
 
+/* Leaves the table on the stack, with its state above it, until the table that is its next value is
+ * complete. */
 static void suspend(struct codec_decoder *d, const struct filling *now)
 {
     d->entries_owed += entries_after(now);
@@ -351,7 +353,8 @@ static bool push_table(struct codec_decoder *d)
     }
 }
 
-/* Decodes the values from `at` on; the next one is not a scalar, and `done` lie on the stack. */
+/* Decodes the values from `at` on. The `done` values before it lie on the stack; the next one is
+ * not a scalar, or the stack has no room for it. */
 static int decode_rest(lua_State *L, const char *start, const char *at, const char *end, int done,
                        const struct codec_port *port)
 {

@@ -301,9 +301,10 @@ static bool open_table(struct codec_encoder *e)
     return true;
 }
 
-/* Whether the key of the entry on the stack continues the array part of `now`. Integers arrive in
- * order from there; a hole up to the table's border is filled with nils, so that the border stays.
- */
+/* Whether the entry on the stack continues the array part of `now`. lua_next gives the keys of
+ * Lua's own array part in ascending order, so an integer is the next key or follows a hole. A hole
+ * below the border of the table (#t) is filled with nils, so that the receiver's table has the same
+ * border. */
 static bool extends_array(struct codec_encoder *e, struct open_table *now)
 {
     lua_State *L = e->L;

@@ -105,8 +105,8 @@ static void put_object(struct json_writer *w, size_t count)
             lua_settop(L, table + 1);
         }
     } else {
-        lua_pushnil(L);
-        lua_pushnil(L);
+        lua_pushnil(L); /* in place of the sorted keys */
+        lua_pushnil(L); /* before the first key, for lua_next */
         for (bool first = true; lua_next(L, table); first = false) {
             put_entry(w, first);
             lua_pop(L, 1);
