@@ -43,7 +43,7 @@ static bool find_target(struct atomic_file *file, const char *path, mode_t *mode
         return errno == ENOENT || fail(file, "%s", strerror(errno));
     if (!S_ISREG(status.st_mode))
         return fail(file, "it is %s; expected a file",
-                    S_ISDIR(status.st_mode) ? "a directory" : "no regular file");
+                    S_ISDIR(status.st_mode) ? "a directory" : "not a regular file");
     *mode = status.st_mode & 0777;
     return true;
 }

@@ -131,8 +131,10 @@ static void push_free_name(struct bundle_writer *w, const char *name)
     lua_State *L = w->L;
     lua_pushstring(L, name);
     while (lua_pushvalue(L, -1), lua_rawget(L, w->used_names) != LUA_TNIL) {
-        lua_Integer next = lua_tointeger(L, -1) + 1;
         lua_pop(L, 2);
+        lua_getfield(L, w->used_names, name);
+        lua_Integer next = lua_tointeger(L, -1) + 1; /* of `name`: the one tried may be another's */
+        lua_pop(L, 1);
         lua_pushinteger(L, next);
         lua_setfield(L, w->used_names, name);
         lua_pushfstring(L, "%s-%I", name, (LUAI_UACINT)next);

@@ -80,7 +80,7 @@ static void write_at_exit(void)
 
 /* Opens the file and makes it an empty timeline. A file that this process has written before is
  * continued instead, if its size is still what it was left with. False with errno set; EINVAL: it
- * is no regular file; EWOULDBLOCK: another program holds its lock. */
+ * is not a regular file; EWOULDBLOCK: another program holds its lock. */
 static bool open_whole(struct trace_file *file)
 {
     struct stat status;

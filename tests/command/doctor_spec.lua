@@ -53,7 +53,8 @@ describe("lkrun doctor", function()
 
   it("tells of variables that begin like lkrun's and are none of them", function()
     local problems = report("LK_NUM_PROC=3 LK_SOMETHING_ELSE=1 LK_TRACE= ").problems
-    local near = finds(problems, "^LK_NUM_PROC is set, which is not a variable of lkrun %(did you mean 'LK_NUM_PROCS'%?")
+    local near = finds(problems,
+      "^LK_NUM_PROC is set, which is not a variable of lkrun %(did you mean 'LK_NUM_PROCS'%?")
     assert.equal("warning", near.level)
     assert.equal("note", finds(problems, "^LK_SOMETHING_ELSE is set, which is not a variable of lkrun$").level)
     assert.is_nil(finds(problems, "^LK_TRACE"))

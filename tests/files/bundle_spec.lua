@@ -60,6 +60,13 @@ describe("a bundle", function()
     end
   end)
 
+  it("gives each array a name of its own, whatever the keys", function()
+    local one = function(n) return lk.tensor.ones { 1 } * n end
+    local model = { ["a!"] = one(1), ["a?"] = one(2), ["a!-2"] = one(3), ["a?-2"] = one(4), ["a-"] = one(5) }
+    local back = again(model)
+    for key, tensor in pairs(model) do assert.equal(tensor:get(1), back[key]:get(1)) end
+  end)
+
   it("holds tables with any keys, shared and cyclic ones", function()
     local shared = { 1, 2 }
     local model = {

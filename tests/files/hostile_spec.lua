@@ -75,7 +75,7 @@ describe("a hostile file", function()
 
   it("with links, devices and encrypted entries", function()
     entry_refused("entry 'x.npy': it is a link", { name = "x.npy", data = "/etc/passwd", mode = 0xA1FF })
-    for kind, what in pairs { ["1"] = "a link", ["2"] = "a link", ["3"] = "not a regular file", ["6"] = "no regular" } do
+    for kind, what in pairs { ["1"] = "a link", ["2"] = "a link", ["3"] = "not a regular file", ["6"] = "not a" } do
       refused("entry 'x.npy': it is " .. what, "tar",
         tar { bundle "1", { name = "x.npy", type = kind, link = "/etc/passwd" } })
     end

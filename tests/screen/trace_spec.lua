@@ -253,7 +253,8 @@ describe("a timeline", function()
         print(inv:collect { 7 }[1])
       end]], { env = { LK_TRACE = "/dev/null" } })
     assert.equal("7\n7\n", result.out)
-    local _, warnings = result.err:gsub("LK_TRACE: the timeline /dev/null cannot be written: it is not a regular file", "")
+    local _, warnings = result.err:gsub(
+      "LK_TRACE: the timeline /dev/null cannot be written: it is not a regular file", "")
     assert.equal(1, warnings)
   end)
 

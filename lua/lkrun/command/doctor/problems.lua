@@ -42,7 +42,8 @@ local function judge_variables(add, report)
   local known = require "lkrun.internal.variables"
   for _, name in ipairs(report.unknown_variables) do
     local question = require("lkrun.internal.refusals").question(name, known)
-    add(question ~= "" and "warning" or "note", ("%s is set, which is not a variable of lkrun%s"):format(name, question),
+    add(question ~= "" and "warning" or "note",
+      ("%s is set, which is not a variable of lkrun%s"):format(name, question),
       question ~= "" and "correct its name, or unset it" or "unset it, unless another program reads it")
   end
 end
