@@ -64,7 +64,7 @@ describe("a bundle", function()
     local one = function(n) return lk.tensor.ones { 1 } * n end
     local model = { ["a!"] = one(1), ["a?"] = one(2), ["a!-2"] = one(3), ["a?-2"] = one(4), ["a-"] = one(5) }
     local back = again(model)
-    for key, tensor in pairs(model) do assert.equal(tensor:get(1), back[key]:get(1)) end
+    for key, array in pairs(model) do assert.equal(array:get(1), back[key]:get(1)) end
   end)
 
   it("holds tables with any keys, shared and cyclic ones", function()
