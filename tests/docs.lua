@@ -10,6 +10,7 @@
 --   <!-- needs gdb -->            gdb, and permission to attach it
 --   <!-- not run: why -->         before a block that is not run
 local blocks = require "tests.docs.blocks"
+local exists = require("tests.support.files").exists
 
 local function capture(command)
   local pipe <close> = io.popen(command)
@@ -19,18 +20,13 @@ end
 local checkout = capture "pwd"
 local lkrun = capture "readlink /proc/$PPID/exe" -- the interpreter that runs this
 local folder = capture "mktemp -d"
-local python = os.getenv "LKRUN_PYTHON" or "build/venv/bin/python"
+local python = require("tests.support.python").path
 python = python:find "^/" and python or checkout .. "/" .. python
 local snakemake = checkout .. "/build/venv-snakemake/bin"
 
 local function trimmed(text) return (text:gsub("[ \t]+\n", "\n"):gsub("%s+$", "")) end
 
 local function indented(text) return "    " .. trimmed(text):gsub("\n", "\n    ") end
-
-local function exists(path)
-  local file <close> = io.open(path)
-  return file ~= nil
-end
 
 local function succeeds(command) return (os.execute(command .. " >/dev/null 2>&1")) == true end
 

@@ -180,3 +180,11 @@ void atomic_file_abandon(struct atomic_file *file)
         unlink(file->temporary);
     file->fd = -1;
 }
+
+bool atomic_file_finish(struct atomic_file *file, bool written)
+{
+    bool done = written && atomic_file_commit(file);
+    if (!done)
+        atomic_file_abandon(file);
+    return done;
+}

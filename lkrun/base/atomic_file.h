@@ -24,5 +24,8 @@ bool atomic_file_write(struct atomic_file *file, const void *bytes, size_t lengt
 bool atomic_file_commit(struct atomic_file *file);
 /* Removes the new file. Does nothing after a commit. */
 void atomic_file_abandon(struct atomic_file *file);
+/* Commits the file if all of it was written, and abandons it otherwise, or where the commit fails.
+ * Says whether it is in place. */
+bool atomic_file_finish(struct atomic_file *file, bool written);
 
 #endif

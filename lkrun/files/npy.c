@@ -183,11 +183,8 @@ static int save(lua_State *L)
     const struct tensor *tensor = tensor_argument(L, 2, "lk.save");
     struct atomic_file file;
     bool done = atomic_file_open(&file, path) && npy_write(&file.sink, tensor, 0);
-    done = done && atomic_file_commit(&file);
-    if (!done) {
-        atomic_file_abandon(&file);
+    if (!atomic_file_finish(&file, done))
         raise_error(L, "lk.save", "%s: %s", path, file.problem);
-    }
     return 0;
 }
 

@@ -320,11 +320,8 @@ static int save(lua_State *L)
         done = sink_write_tensor(&file.sink, tensor_test(L, -1));
         lua_pop(L, 1);
     }
-    done = done && atomic_file_commit(&file);
-    if (!done) {
-        atomic_file_abandon(&file);
+    if (!atomic_file_finish(&file, done))
         raise_error(L, "lk.save", "%s: %s", path, file.problem);
-    }
     return 0;
 }
 

@@ -129,9 +129,7 @@ static void shorten(int file, const char *path)
         const char *end = text.data + text.length, *middle = text.data + text.length / 2;
         const char *newline = memchr(middle, '\n', (size_t)(end - middle));
         const char *kept = newline ? newline + 1 : end;
-        if (!atomic_file_write(&shorter, kept, (size_t)(end - kept)) ||
-            !atomic_file_commit(&shorter))
-            atomic_file_abandon(&shorter);
+        atomic_file_finish(&shorter, atomic_file_write(&shorter, kept, (size_t)(end - kept)));
     }
     buffer_free(&text);
 }

@@ -1,10 +1,6 @@
 -- `make docs`: the site and the man pages.
 local program = require "tests.support.program"
-
-local function contents(path)
-  local file <close> = assert(io.open(path, "rb"))
-  return file:read "a"
-end
+local contents = require("tests.support.files").contents
 
 local function list(command)
   local lines = {}

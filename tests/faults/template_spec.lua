@@ -118,7 +118,7 @@ describe("the host", function()
     local begun = lk.tensor.zeros { 3 }
     local inv = lk.invoker({}, function(_, n)
       begun:set(n, 1)
-      if n == 1 then os.execute "exec sleep 1000" end
+      if n == 1 then os.execute "exec tail -f /dev/null" end
       if n == 2 then fault.spin() end
       fault.stuck()
     end, { n_jobs = 3, writable = { begun } })

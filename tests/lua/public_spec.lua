@@ -1,10 +1,6 @@
 -- Every public name stands in the manual and is annotated where it is made, and nothing else stands there.
 local lk = require "lkrun"
-
-local function read(path)
-  local file <close> = assert(io.open(path))
-  return file:read "a"
-end
+local read = require("tests.support.files").contents
 
 local function sorted_keys(t)
   local keys = {}

@@ -1,12 +1,9 @@
 -- The recipe for conda, by the rules of conda-forge's linter.
 local program = require "tests.support.program"
+local contents = require("tests.support.files").read
 
 local PYTHON <const> = "build/venv-snakemake/bin/python"
 
-local function contents(path)
-  local file <close> = io.open(path)
-  return file and file:read "a"
-end
 
 -- What the linter says of this text, in the recipe's place of a tree like ours.
 local function lint(text)

@@ -3,11 +3,7 @@
 local blocks = require "tests.docs.blocks"
 local lk = require "lkrun"
 local program = require "tests.support.program"
-
-local function contents(path)
-  local file <close> = assert(io.open(path, "rb"))
-  return file:read "a"
-end
+local contents = require("tests.support.files").contents
 
 local function write(path, text)
   local file <close> = assert(io.open(path, "wb"))

@@ -1,11 +1,7 @@
 -- `make plugins`: what would go to PyPI, built and checked.
 local lk = require "lkrun"
 local program = require "tests.support.program"
-
-local function exists(path)
-  local file <close> = io.open(path)
-  return file ~= nil
-end
+local exists = require("tests.support.files").exists
 
 describe("make plugins", function()
   if not exists "build/venv-packaging/installed" then return pending "packs each (no build/venv-packaging)" end

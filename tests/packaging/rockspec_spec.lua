@@ -1,12 +1,8 @@
 -- The rockspec lists what is public, and the version is one.
 local program = require "tests.support.program"
 
-local function contents(path)
-  local file <close> = assert(io.open(path, "rb"))
-  return file:read "a"
-end
-
 local version = require "lkrun".VERSION
+local contents = require("tests.support.files").contents
 local path = ("lkrun-%s-1.rockspec"):format(version)
 
 describe("Packages", function()

@@ -1,5 +1,6 @@
 -- rules/lkrun.mk under the real make.
 local program = require "tests.support.program"
+local contents = require("tests.support.files").read
 
 local rules = program.capture "pwd" .. "/rules"
 
@@ -14,10 +15,6 @@ include %s/lkrun.mk
 all: $(LKRUN_MODELS:%%=out/first.%%.json)
 ]]):format(rules)
 
-local function contents(path)
-  local file <close> = io.open(path, "rb")
-  return file and file:read "a"
-end
 
 local function new_folder(text)
   local path = program.capture "mktemp -d"

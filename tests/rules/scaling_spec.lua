@@ -1,10 +1,6 @@
 -- The simulation of examples/scaling.lua, as docs/scaling.md shows it.
 local program = require "tests.support.program"
-
-local function read(path)
-  local file <close> = assert(io.open(path))
-  return file:read "a"
-end
+local read = require("tests.support.files").contents
 
 local function simulate(arguments)
   local result = program.shell("$LKRUN examples/scaling.lua " .. arguments)

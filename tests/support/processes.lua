@@ -1,12 +1,9 @@
 --- What the kernel says about processes, for tests that look at what a program leaves behind.
 local lfs = require "lfs"
 local await = require "tests.support.await"
+local read = require("tests.support.files").read
 local processes = {}
 
-local function read(path)
-  local file <close> = io.open(path, "rb")
-  return file and file:read "a" or nil
-end
 processes.read = read
 
 --- State and parent of a process; nil when it no longer exists.

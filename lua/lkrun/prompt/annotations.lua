@@ -41,15 +41,19 @@ local function split_type(text)
   return text, ""
 end
 
--- The items of a list of types, which are separated by the commas outside of brackets.
-local function split_list(text)
+--- The parts of a type as annotations write it that are separated by this character, where that is outside of
+--- brackets: by "," the items of a list, by "|" the alternatives.
+---@param text string
+---@param separator string
+---@return string[]
+function annotations.split(text, separator)
   local parts, depth, from = {}, 0, 1
-  for at, c in text:gmatch "()([](){}<>[,])" do
-    if c == "," and depth == 0 then
+  for at, c in text:gmatch("()([](){}<>[" .. separator .. "])") do
+    if c ~= separator then
+      depth = depth + (c:find "[({<[]" and 1 or -1)
+    elseif depth == 0 then
       parts[#parts + 1] = text:sub(from, at - 1)
       from = at + 1
-    elseif c ~= "," then
-      depth = depth + (c:find "[({<[]" and 1 or -1)
     end
   end
   parts[#parts + 1] = text:sub(from)
@@ -62,7 +66,7 @@ local function read_function_type(entry)
   local inside, results = (entry.type or ""):match "^fun(%b())%s*(.*)$"
   if not inside or results:find "^[|?]" or #entry.params > 0 then return entry end
   entry.parameters = {}
-  for _, part in ipairs(split_list(inside:sub(2, -2))) do
+  for _, part in ipairs(annotations.split(inside:sub(2, -2), ",")) do
     local name, kind = part:match "^%s*([%w_.]+%??):?%s*(.*)$"
     if name == "self" then
       entry.method = true
@@ -71,7 +75,7 @@ local function read_function_type(entry)
       entry.params[#entry.params + 1] = { name = name, type = kind, text = "" }
     end
   end
-  for _, part in ipairs(results ~= "" and split_list(results:sub(2)) or {}) do
+  for _, part in ipairs(results ~= "" and annotations.split(results:sub(2), ",") or {}) do
     entry.returns[#entry.returns + 1] = part:match "^%s*(.-)%s*$"
   end
   return entry

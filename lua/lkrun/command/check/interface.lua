@@ -93,28 +93,13 @@ local function add_fields(names, class)
   return true
 end
 
--- The alternatives of a type, which are separated by the bars outside of brackets.
-local function alternatives(text)
-  local parts, depth, from = {}, 0, 1
-  for at, character in text:gmatch "()([](){}<>[|])" do
-    if character ~= "|" then
-      depth = depth + (character:find "[({<[]" and 1 or -1)
-    elseif depth == 0 then
-      parts[#parts + 1] = text:sub(from, at - 1)
-      from = at + 1
-    end
-  end
-  parts[#parts + 1] = text:sub(from)
-  for i, part in ipairs(parts) do parts[i] = part:match "^%s*(.-)%s*$" end
-  return parts
-end
-
 local no_table = { string = true, ["nil"] = true, number = true, integer = true, boolean = true }
 
 -- The names of the fields that a table of this type may have, as keys; nil where the type does not tell.
 local function names_of_type(text)
   local names, is_table = {}, false
-  for _, part in ipairs(alternatives(text)) do
+  for _, alternative in ipairs(annotations.split(text, "|")) do
+    local part = alternative:match "^%s*(.-)%s*$"
     local inside = part:match "^{(.*)}$"
     local class = part:match "^lk[%w_.]+$"
     if inside and not inside:find "^%s*%[" then
